@@ -1,0 +1,49 @@
+"""The IDX format of MNIST: two zero bytes, a type code, the rank, each length (big-endian), then the values.
+
+Only unsigned bytes (type code 8) are read, which is what MNIST and its relatives hold.  A file may be gzipped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from math import prod
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import DataError
+
+
+def read_idx(path: str | Path, rank: int) -> np.ndarray:
+    """The uint8 array of the given rank in an IDX file, gzipped or not.
+
+    Raises `DataError` if the file is missing, damaged, of another type or rank, too short or too long.
+    """
+    try:
+        with open(path, "rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            with gzip.open(file) if zipped else file as content:
+                return _read(content, path, rank)  # type: ignore[arg-type]
+    except FileNotFoundError as error:
+        raise DataError("read_idx", f"a file {path}", "no such file") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError("read_idx", f"{path} to be a sound IDX file", repr(error), "fetch it again") from error
+
+
+def _read(content: BinaryIO, path: str | Path, rank: int) -> np.ndarray:
+    magic, expected = content.read(4), bytes([0, 0, 8, rank])
+    if magic != expected:
+        raise DataError("read_idx", f"{path} to begin with {expected.hex(' ')}", magic.hex(" ") or "an empty file")
+    lengths = content.read(4 * rank)
+    if len(lengths) < 4 * rank:
+        raise DataError("read_idx", f"{rank} lengths in {path}", "a file that ends before them", "fetch it again")
+    shape = struct.unpack(f">{rank}I", lengths)
+    values = content.read(prod(shape) + 1)  # one more than there should be, and no more, whatever follows
+    if len(values) != prod(shape):
+        got = "more" if len(values) > prod(shape) else f"{len(values)}"
+        raise DataError("read_idx", f"{prod(shape)} values of shape {shape} in {path}", got, "fetch it again")
+    return np.frombuffer(values, np.uint8).reshape(shape)

@@ -1,0 +1,125 @@
+"""Derivatives by name: grad, jacobian, batch_jacobian, hvp.  Each is a line or two on top of `linearize`.
+
+**Forward or reverse?**  A Jacobian of M outputs by N inputs costs N pushes (one per column) or M pulls (one
+per row), and one walk costs about as much as running the function again.  So ``mode="auto"`` walks forward
+when N ≤ M and in reverse when M < N.  A LeNet with 10 logits and 784 pixels wants reverse, unless one is
+interested in how a single pixel travels, as the forward derivative of JSMA is.
+
+**chunk** bounds memory: at most `chunk` basis vectors are walked at once, all of them if None.  A walk holds
+about `chunk` times what a run of the function holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from . import ops
+from .backend import namespace
+from .core import Array, Arrays, Linearization, linearize, unbox
+from .errors import RangeError, ShapeError
+
+
+def value_and_grad(f: Callable[..., Array], x: Arrays) -> tuple[Array, Arrays]:
+    """f(x), a scalar, and its gradient ∂f/∂x, like x (an array, or a flat dict of arrays).
+
+    Raises `ShapeError` if f(x) is not a scalar.
+    """
+    lin = linearize(f, x)
+    if lin.value.shape != ():
+        fix = "sum or average it, or ask for the jacobian"
+        raise ShapeError("grad", "a function with a scalar value", f"shape {lin.value.shape}", fix)
+    return lin.value, lin.vjp(namespace(unbox(lin.value)).ones((), dtype=lin.value.dtype))
+
+
+def grad(f: Callable[..., Array], x: Arrays) -> Arrays:
+    """The gradient ∂f/∂x of a scalar function at x, like x.  See `value_and_grad`."""
+    return value_and_grad(f, x)[1]
+
+
+def hvp(f: Callable[..., Array], x: Arrays, v: Arrays) -> Arrays:
+    """H·v, the Hessian of a scalar function at x applied to v, all three like x, without forming H.
+
+    It is the gradient of the directional derivative J·v: reverse over forward.
+    """
+    return grad(lambda x: linearize(f, x).jvp(v), x)
+
+
+def jacobian(f: Callable[..., Array], x: Arrays, mode: str = "auto", chunk: int | None = None) -> Arrays:
+    """∂f/∂x at x, of shape y.shape + x.shape; for a dict x, a dict of them.
+
+    mode: "forward", "reverse" or "auto"; chunk: basis vectors walked at once (see the top of this file).
+    Raises `RangeError` for another mode or a chunk below 1.
+    """
+    return linearize(f, x).jacobian(mode, chunk)
+
+
+def batch_jacobian(f: Callable[..., Array], x: Array, mode: str = "auto", chunk: int | None = None) -> Array:
+    """The Jacobian of every row on its own: x (N, *input), f(x) (N, *output) -> (N, *output, *input).
+
+    f must treat the rows independently, as networks do.  One basis vector then serves all N rows at once, so
+    this costs as many walks as the Jacobian of a single row, and no (N, …, N, …) array is ever made.
+    Raises `ShapeError` unless f(x) has a row for each row of x; `RangeError` as `jacobian` does.
+    """
+    lin = linearize(f, x)
+    if lin.value.ndim == 0 or x.ndim == 0 or lin.value.shape[0] != x.shape[0]:
+        got = f"x {x.shape} -> y {lin.value.shape}"
+        raise ShapeError("batch_jacobian", "x (N, ...) and f(x) (N, ...) with the same N", got)
+    rows, output, input_ = x.shape[0], lin.value.shape[1:], x.shape[1:]
+    if _choose(mode, prod(input_), prod(output)) == "forward":
+        columns = ops.concatenate([lin.jvp(_for_each_row(e, rows)) for e in _basis(x, input_, chunk)])
+        found = ops.transpose(columns, [*range(1, columns.ndim), 0])  # (N, *output, columns)
+    else:
+        cotangents = [_for_each_row(e, rows) for e in _basis(lin.value, output, chunk)]
+        found = ops.concatenate([lin.vjp(g) for g in cotangents])  # (rows of J, N, *input)
+        found = ops.transpose(found, [1, 0, *range(2, found.ndim)])
+    return ops.reshape(found, (rows, *output, *input_))
+
+
+def explicit_jacobian(lin: Linearization, x: Arrays, mode: str, chunk: int | None) -> Arrays:
+    """The Jacobian of a linearization at x; the work behind `jacobian` and ``lin.jacobian``."""
+    pieces = x if isinstance(x, dict) else {None: x}
+    y, columns = lin.value, sum(piece.size for piece in pieces.values())
+    found: dict[Any, Array] = {}
+    if _choose(mode, columns, y.size) == "forward":
+        for name, piece in pieces.items():
+            blocks = [lin.jvp(_only(x, name, e)) for e in _basis(piece, piece.shape, chunk)]
+            flat = ops.concatenate(blocks)  # (columns, *y.shape)
+            found[name] = ops.reshape(ops.transpose(flat, [*range(1, flat.ndim), 0]), y.shape + piece.shape)
+    else:
+        walks = [lin.vjp(e) for e in _basis(y, y.shape, chunk)]
+        for name, piece in pieces.items():
+            flat = ops.concatenate([walk[name] if isinstance(x, dict) else walk for walk in walks])
+            found[name] = ops.reshape(flat, y.shape + piece.shape)
+    return found if isinstance(x, dict) else found[None]
+
+
+def _choose(mode: str, columns: int, rows: int) -> str:
+    if mode not in ("forward", "reverse", "auto"):
+        raise RangeError("jacobian", "mode 'forward', 'reverse' or 'auto'", repr(mode))
+    return mode if mode != "auto" else "forward" if columns <= rows else "reverse"
+
+
+def _basis(like: Array, shape: tuple[int, ...], chunk: int | None) -> list[Array]:
+    """The unit vectors of `shape`, `chunk` at a time: arrays (≤ chunk, *shape).  One empty array if there are none."""
+    if chunk is not None and chunk < 1:
+        raise RangeError("jacobian", "a chunk of at least 1 basis vector, or None", f"{chunk}")
+    size, xp = prod(shape), namespace(unbox(like))
+    step = chunk or max(size, 1)
+    starts = range(0, max(size, 1), step)
+    return [xp.eye(min(step, size - i), size, k=i, dtype=like.dtype).reshape(-1 if size else 0, *shape) for i in starts]
+
+
+def _for_each_row(e: Array, rows: int) -> Array:
+    """The same basis vector for every row: (basis, *shape) -> (basis, rows, *shape)."""
+    return ops.broadcast_to(ops.reshape(e, (e.shape[0], 1, *e.shape[1:])), (e.shape[0], rows, *e.shape[1:]))
+
+
+def _only(x: Arrays, name: Any, tangent: Array) -> Arrays:
+    """A tangent of x that moves the piece called `name` and leaves the others where they are."""
+    if not isinstance(x, dict):
+        return tangent
+    stacked = tangent.shape[:1]
+    zeros = {key: namespace(unbox(piece)).zeros(stacked + piece.shape, dtype=piece.dtype) for key, piece in x.items()}
+    return {**zeros, name: tangent}

@@ -1,0 +1,37 @@
+"""Every refusal of minidl, in one form: the operation, what it expected, what it got, and the likely fix."""
+
+
+class MinidlError(Exception):
+    """Base of minidl's errors; ``except minidl.MinidlError`` catches them all.
+
+    Made from four parts, so that no message can leave one out: ``operation``, ``expected``, ``got`` and,
+    where one is known, ``fix``.
+    """
+
+    def __init__(self, operation: str, expected: str, got: str, fix: str = "") -> None:
+        super().__init__(operation, expected, got, fix)
+        self.operation, self.expected, self.got, self.fix = operation, expected, got, fix
+
+    def __str__(self) -> str:
+        message = f"{self.operation}: expected {self.expected}, got {self.got}"
+        return f"{message}. Fix: {self.fix}" if self.fix else message
+
+
+class ShapeError(MinidlError, ValueError):
+    """An array has the wrong rank or shape."""
+
+
+class DTypeError(MinidlError, TypeError):
+    """An argument has the wrong type, or an array the wrong dtype."""
+
+
+class RangeError(MinidlError, ValueError):
+    """A number, label or pixel is outside its range, or not a number at all."""
+
+
+class DataError(MinidlError, ValueError):
+    """A file or data set is missing, damaged, or not what it should be; nothing of it was used."""
+
+
+class BackendError(MinidlError, RuntimeError):
+    """The array library or the kernels asked for cannot be used here."""

@@ -1,0 +1,133 @@
+"""Measuring: `evaluate` runs a network over a data set, and an `Evaluation` answers every question about it.
+
+Confidence is the largest softmax probability.  The papers rarely say over which examples they average it, so
+both readings are here: over all, and over the misclassified ones.  Results are NumPy arrays, on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from . import losses
+from .backend import to_numpy
+from .core import Array
+from .data.dataset import Dataset
+from .errors import RangeError, ShapeError
+
+
+class Calibration(NamedTuple):
+    """Per bin of confidence: its edges (bins + 1), how many examples fell in, their mean confidence and accuracy.
+
+    Empty bins have nan for the means.  error is the expected calibration error: Σ counts/N · |confidence - accuracy|.
+    """
+
+    edges: np.ndarray
+    counts: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    error: float
+
+
+class Coverage(NamedTuple):
+    """What refusing to answer buys: with `threshold` on the confidence, the share answered and the error among those.
+
+    Thresholds fall, so coverage rises, one entry per distinct confidence; the last covers every example.
+    """
+
+    threshold: np.ndarray
+    coverage: np.ndarray
+    error: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A network's answers to N examples: labels (N,) and predictions (N,) int64, confidences (N,) in [0, 1].
+
+    All averages over nothing are nan.
+    """
+
+    labels: np.ndarray
+    predictions: np.ndarray
+    confidences: np.ndarray
+    classes: int
+
+    @cached_property
+    def wrong(self) -> np.ndarray:
+        """Which examples are misclassified: (N,) bool."""
+        return self.predictions != self.labels
+
+    @property
+    def error(self) -> float:
+        """The share of misclassified examples."""
+        return _mean(self.wrong)
+
+    @property
+    def accuracy(self) -> float:
+        """1 - error."""
+        return 1 - self.error
+
+    @property
+    def confidence(self) -> float:
+        """The mean confidence over all examples."""
+        return _mean(self.confidences)
+
+    @property
+    def confidence_on_errors(self) -> float:
+        """The mean confidence over the misclassified examples."""
+        return _mean(self.confidences[self.wrong])
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """(K, K) counts: row = label, column = prediction."""
+        cells = self.labels * self.classes + self.predictions
+        return np.bincount(cells, minlength=self.classes**2).reshape(self.classes, self.classes)
+
+    def calibration(self, bins: int = 10) -> Calibration:
+        """Confidence against accuracy in equal bins (Guo et al. 2017).  Raises `RangeError` for bins < 1."""
+        if bins < 1:
+            raise RangeError("calibration", "at least 1 bin", f"{bins}")
+        edges = np.linspace(0, 1, bins + 1)
+        which = np.clip(np.searchsorted(edges, self.confidences, side="left") - 1, 0, bins - 1)
+        count = np.bincount(which, minlength=bins)
+        with np.errstate(invalid="ignore"):
+            confidence = np.bincount(which, self.confidences, minlength=bins) / count
+            accuracy = np.bincount(which, ~self.wrong, minlength=bins) / count
+        error = float(np.nansum(count * abs(confidence - accuracy)) / max(len(which), 1))
+        return Calibration(edges, count, confidence, accuracy, error)
+
+    def coverage(self) -> Coverage:
+        """Coverage against error, for every threshold on the confidence (El-Yaniv and Wiener 2010)."""
+        order = np.argsort(-self.confidences, kind="stable")
+        threshold, answered = self.confidences[order], np.arange(1, len(order) + 1)
+        error = np.cumsum(self.wrong[order]) / answered
+        last = np.append(threshold[1:] != threshold[:-1], True)[: len(order)]  # equals are accepted together
+        return Coverage(threshold[last], (answered / max(len(order), 1))[last], error[last])
+
+
+def evaluate(net: Callable[[Array], Array], dataset: Dataset, batch_size: int = 1000) -> Evaluation:
+    """Run a network, or any function from inputs to logits, over a data set in evaluation mode (no dropout).
+
+    Memory is that of one batch.  A network that ends with Softmax is taken at its word; else confidences are
+    the softmax of the outputs.  Raises `ShapeError` unless the outputs are (N, classes).
+    """
+    predictions, confidences, classes = [], [], len(dataset.class_names)
+    for x, _ in dataset.batches(batch_size):
+        outputs = net(x)
+        if outputs.ndim != 2 or len(outputs) != len(x):
+            raise ShapeError("evaluate", f"outputs ({len(x)}, classes)", f"{outputs.shape}")
+        p = outputs if getattr(net, "gives_probabilities", False) else losses.softmax(outputs)
+        predictions.append(to_numpy(outputs.argmax(axis=-1)).astype(np.int64))
+        confidences.append(to_numpy(p.max(axis=-1)).astype(np.float64))
+        classes = max(classes, outputs.shape[1])
+    joined = [np.concatenate(parts) if parts else np.zeros(0, kind) for parts, kind in
+              ((predictions, np.int64), (confidences, np.float64))]  # fmt: skip
+    return Evaluation(to_numpy(dataset.y), joined[0], joined[1], classes)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")

@@ -1,0 +1,1 @@
+"""The inner loops.  `reference` is the specification; faster twins, when present, keep its names and signatures."""

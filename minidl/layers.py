@@ -1,0 +1,197 @@
+"""Layers: each one says what it computes, which parameters it owns, and what shape comes out.
+
+A layer is a frozen description and holds no arrays.  `init` makes its parameters, `apply` computes with
+whatever parameters it is given; that is why the same network can be differentiated in its input, in its
+parameters, or in both.  Shapes are of one example, without the batch axis.  New layers are subclasses of
+`Layer`, as frozen dataclasses of numbers, strings and initialisers: they then print, save and load by
+themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from math import prod, sqrt
+from typing import Any, ClassVar
+
+from . import losses, ops
+from .backend import kernels
+from .core import Array, unbox
+from .errors import DTypeError, RangeError, ShapeError
+
+Shape = tuple[int, ...]
+Params = dict[str, Array]
+
+
+class Described:
+    """Something a file can name: a frozen dataclass known by its class name and made again from its fields."""
+
+    known: ClassVar[dict[str, type]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Described.known[cls.__name__] = cls
+
+    def describe(self) -> dict[str, Any]:
+        """Class name and fields, as plain data."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {"kind": type(self).__name__} | {
+            name: value.describe() if isinstance(value, Described) else value for name, value in values.items()
+        }
+
+    @staticmethod
+    def rebuild(description: dict[str, Any]) -> Any:
+        """The object that was described.  Raises `KeyError`, `TypeError` or a `MinidlError` for any other data."""
+        arguments = {
+            name: Described.rebuild(value) if isinstance(value, dict) else value
+            for name, value in description.items()
+            if name != "kind"
+        }
+        return Described.known[description["kind"]](**arguments)
+
+
+# --- initialisers: (shape, fan-in, fan-out) -> array -----------------------------------------------------
+
+
+class Initialiser(Described):
+    """How fresh weights are drawn.  Fan-in and fan-out count the connections into and out of a unit."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Normal(Initialiser):
+    """N(0, std²).  Lacok's networks use std 0.01."""
+
+    std: float = 0.01
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
+        return rng.normal(0.0, self.std, shape)
+
+
+@dataclass(frozen=True)
+class Glorot(Initialiser):
+    """Uniform on ±√(6/(fan_in + fan_out)): Glorot and Bengio 2010, eq. 16.  Keeps tanh layers in range."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
+        limit = sqrt(6 / (fan_in + fan_out))
+        return rng.uniform(-limit, limit, shape)
+
+
+@dataclass(frozen=True)
+class He(Initialiser):
+    """N(0, 2/fan_in): He et al. 2015, eq. 10.  Keeps the scale of activations through ReLU layers."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
+        return rng.normal(0.0, sqrt(2 / fan_in), shape)
+
+
+# --- layers ----------------------------------------------------------------------------------------------
+
+
+class Layer(Described):
+    """The base of all layers: without parameters, and of the same shape out as in, unless it says otherwise."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of one output, for one input of the given shape; `ShapeError` if it does not fit."""
+        return shape
+
+    def init(self, shape: Shape, rng: Any) -> Params:
+        """Fresh parameters (as NumPy draws, float64) for inputs of the given shape."""
+        return {}
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        """The outputs (N, *output_shape) for inputs x (N, *shape); at random only if an `rng` is given."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """Each example as one row: (N, C, H, W) -> (N, C·H·W), in C, H, W order."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (prod(shape),)
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return x if x.ndim == 2 else ops.reshape(x, (x.shape[0], prod(x.shape[1:])))
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """y = x·W + b, for W (inputs, units) and b (units); b starts at 0 and can be left out (bias=False)."""
+
+    units: int
+    bias: bool = True
+    init_weights: Initialiser = field(default_factory=He)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.units, int) or self.units < 1:
+            raise RangeError("Dense", "a whole number of units, at least 1", repr(self.units))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 1:
+            raise ShapeError("Dense", "flat inputs (n,)", f"{shape}", "put a Flatten() in front")
+        return (self.units,)
+
+    def init(self, shape: Shape, rng: Any) -> Params:
+        weights = self.init_weights((shape[0], self.units), shape[0], self.units, rng)
+        return {"W": weights} | ({"b": 0 * weights[0]} if self.bias else {})
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        y = ops.matmul(x, params["W"])
+        return y + params["b"] if self.bias else y
+
+
+@dataclass(frozen=True)
+class ReLU(Layer):
+    """max(x, 0), with slope 0 at 0."""
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return ops.relu(x)
+
+
+@dataclass(frozen=True)
+class Tanh(Layer):
+    """tanh(x)."""
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return ops.tanh(x)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Layer):
+    """1/(1 + e^-x)."""
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return ops.sigmoid(x)
+
+
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """e^{x_k}/Σ_j e^{x_j} over the classes.  Losses and attacks want logits: only reports end with this layer."""
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return losses.softmax(x)
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Inverted dropout (Srivastava et al. 2014): each entry is 0 with probability `rate`, else scaled by 1/(1-rate).
+
+    Active exactly when `apply` is given an rng (a `numpy.random.Generator`), from which one 63-bit key is
+    drawn per call; the mask is a pure function of that key.  rate lies in [0, 1).
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise RangeError("Dropout", "a rate in [0, 1)", repr(self.rate))
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        if rng is None or self.rate == 0:
+            return x
+        if not hasattr(rng, "integers"):
+            fix = "np.random.default_rng(seed)"
+            raise DTypeError("Dropout", "rng: a numpy.random.Generator", type(rng).__name__, fix)
+        plain = unbox(x)
+        return x * kernels(plain).dropout_mask(int(rng.integers(2**63)), plain, self.rate)

@@ -1,0 +1,127 @@
+"""What training minimises and attacks push against: cross-entropy on logits, squared error, penalties.
+
+Logits are a network's last layer before any softmax, z (..., K); p = softmax(z) are the probabilities.
+The losses are primitives with a closed-form rule, so that ∂(cross-entropy)/∂z = p - onehot(y) is one step,
+stable for logits of any size, instead of a chain of exponentials and logarithms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import ops
+from .backend import kernels, namespace
+from .core import Array, Primitive, unbox
+from .errors import DTypeError, RangeError, ShapeError
+
+
+def _along_rows(g: Array) -> Array:
+    return ops.sum(g, axis=-1, keepdims=True)
+
+
+# y = z - log Σ e^z:  J = I - 1·pᵀ
+log_softmax: Primitive = Primitive(
+    "log_softmax",
+    lambda z: kernels(z).log_softmax(z),
+    push=[lambda t, y, z: t - _along_rows(softmax(z) * t)],
+    pull=[lambda g, y, z: g - softmax(z) * _along_rows(g)],
+)
+
+# p = softmax(z):  J = diag(p) - p·pᵀ, which is symmetric
+softmax: Primitive = Primitive(
+    "softmax",
+    lambda z: kernels(z).softmax(z),
+    push=[lambda t, p, z: p * (t - _along_rows(p * t))],
+    pull=[lambda g, p, z: p * (g - _along_rows(p * g))],
+)
+
+# J_row = (p - onehot)ᵀ; and the derivative of p - onehot is that of p
+_cross_entropy: Primitive = Primitive(
+    "cross_entropy",
+    lambda z, labels: kernels(z).cross_entropy(z, labels),
+    push=[lambda t, y, z, labels: ops.sum(_slope(z, labels) * t, axis=-1)],
+    pull=[lambda g, y, z, labels: _slope(z, labels) * ops.reshape(g, (*g.shape, 1))],
+)
+_slope: Primitive = Primitive(
+    "cross_entropy_slope",
+    lambda z, labels: kernels(z).cross_entropy_slope(z, labels),
+    push=[lambda t, y, z, labels: softmax.push[0](t, softmax(z), z)],
+    pull=[lambda g, y, z, labels: softmax.pull[0](g, softmax(z), z)],
+)
+
+
+def cross_entropy(logits: Array, labels: Array, reduction: str = "mean") -> Array:
+    """-log p_label, from logits (..., K) and integer labels (...) in 0 … K-1.
+
+    reduction: "mean" over all examples, "sum" (whose gradient for one example does not depend on how many
+    others there are), or "none" for one number per example.  Finite for logits of any size.
+    Raises `DTypeError` for labels that are not integers, `ShapeError` if they do not fit the logits or there
+    is nothing to average, `RangeError` for a label outside 0 … K-1 or another reduction.
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise RangeError("cross_entropy", "reduction 'mean', 'sum' or 'none'", repr(reduction))
+    each = _cross_entropy(logits, check_labels("cross_entropy", labels, logits))
+    return each if reduction == "none" else ops.mean(each) if reduction == "mean" else ops.sum(each)
+
+
+def check_labels(operation: str, labels: Array, logits: Array) -> Array:
+    """The labels, if there is an integer in 0 … K-1 for each row of logits (..., K); an error otherwise."""
+    if getattr(getattr(labels, "dtype", None), "kind", "") not in ("i", "u"):
+        got = str(getattr(labels, "dtype", type(labels).__name__))
+        raise DTypeError(operation, "labels of an integer dtype", got, "labels.astype(np.int64)")
+    if logits.ndim == 0 or labels.shape != logits.shape[:-1]:
+        got = f"labels {labels.shape} for logits {logits.shape}"
+        raise ShapeError(operation, "one label per row of logits", got)
+    if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[-1]:
+        got = f"labels from {labels.min()} to {labels.max()}"
+        raise RangeError(operation, f"labels in 0 ... {logits.shape[-1] - 1}", got)
+    return labels
+
+
+def squared_error(predictions: Array, targets: Array) -> Array:
+    """The mean of (prediction - target)², over arrays of the same shape (`ShapeError` if they differ)."""
+    if predictions.shape != targets.shape:
+        got = f"{predictions.shape} and {targets.shape}"
+        raise ShapeError("squared_error", "predictions and targets of one shape", got)
+    difference = predictions - targets
+    return ops.mean(difference * difference)
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """λ₁ Σ|w| + λ₂ Σw² over the weights: every parameter named "….W" in a flat dict; biases go free.
+
+    l1 and l2 are the two λ, at least 0.  At w = 0 the slope of |w| is taken as 0.  ``Penalty(1e-4, 1e-4)(params)``
+    is a scalar, to be added to a mean loss; `train.fit` takes one as `penalty`.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.l1 >= 0 and self.l2 >= 0):
+            raise RangeError("Penalty", "l1 and l2 of at least 0", f"l1={self.l1}, l2={self.l2}")
+
+    def __call__(self, params: dict[str, Array]) -> Array:
+        weights = [w for name, w in params.items() if name.endswith(".W")]
+        total: Any = 0.0
+        for w in weights:
+            if self.l1:
+                total = total + self.l1 * l1(w)
+            if self.l2:
+                total = total + self.l2 * l2(w)
+        if isinstance(total, float):  # nothing to penalise: still a scalar of the parameters' library and dtype
+            like = next(iter(params.values()))
+            return namespace(unbox(like)).zeros((), dtype=like.dtype)
+        return total
+
+
+def l1(w: Array) -> Array:
+    """Σ|w|."""
+    return ops.sum(ops.absolute(w))
+
+
+def l2(w: Array) -> Array:
+    """Σw²; there is no ½ in front, as in Lacok's code."""
+    return ops.sum(w * w)

@@ -1,0 +1,140 @@
+"""Networks: layers in a row (`Sequential`), and the ones from the papers.
+
+A network owns a flat dict of parameters, ``net.params``, named after its layers ("dense1.W", "dense1.b").
+``net(x)`` uses them; ``net.apply(params, x, rng)`` is the same function with everything it depends on
+spelled out, which is what gets differentiated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .backend import asarray
+from .core import Array
+from .errors import DTypeError, RangeError, ShapeError
+from .layers import Dense, Dropout, Flatten, Initialiser, Layer, Normal, ReLU, Shape, Sigmoid, Softmax, Tanh
+
+ACTIVATIONS: dict[str, Callable[[], Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
+
+
+class Sequential:
+    """Layers applied one after the other.
+
+    input_shape: of one example, such as (1, 28, 28).  A network that starts with Flatten takes flat rows as
+    well.  seed: of the initial parameters.  dtype: "float32" for work, "float64" for checking derivatives.
+    Raises `ShapeError` as soon as two layers do not fit.
+    """
+
+    def __init__(self, *layers: Layer, input_shape: int | Sequence[int], seed: int = 0, dtype: str = "float32") -> None:
+        if not layers or not all(isinstance(layer, Layer) for layer in layers):
+            got = f"{[type(layer).__name__ for layer in layers]}"
+            raise DTypeError("Sequential", "one or more layers", got, "pass them one by one: Sequential(a, b, ...)")
+        self.input_shape: Shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+        self.dtype = str(np.dtype(dtype))
+        self.layers: dict[str, Layer] = _named(layers)
+        self.shapes: dict[str, Shape] = {}  # what comes out of each layer
+        self.params: dict[str, Array] = {}
+        rng, shape = np.random.default_rng(seed), self.input_shape
+        for name, layer in self.layers.items():
+            for key, draw in layer.init(shape, rng).items():
+                self.params[f"{name}.{key}"] = asarray(draw, dtype=self.dtype)
+            shape = self.shapes[name] = layer.output_shape(shape)
+
+    def __call__(self, x: Array) -> Array:
+        """The outputs (N, *output_shape) for x (N, *input_shape), in evaluation mode: no dropout."""
+        return self.apply(self.params, x)
+
+    def apply(self, params: dict[str, Array], x: Array, rng: Any = None) -> Array:
+        """The outputs for these parameters.  Dropout is active exactly when an rng is given.
+
+        Raises `ShapeError` if x is not a batch of inputs.
+        """
+        for _, y in self.steps(params, x, rng):
+            x = y
+        return x
+
+    def steps(self, params: dict[str, Array], x: Array, rng: Any = None) -> Iterator[tuple[str, Array]]:
+        """The name and output of every layer in turn, for those who want to look inside."""
+        flat = isinstance(next(iter(self.layers.values())), Flatten) and x.shape[1:] == (prod(self.input_shape),)
+        if x.ndim < 1 or (x.shape[1:] != self.input_shape and not flat):
+            expected = f"a batch (N, {', '.join(map(str, self.input_shape))})"
+            raise ShapeError("network", expected, f"{x.shape}", "one example alone is x[None]")
+        for name, layer in self.layers.items():
+            own = {key[len(name) + 1 :]: value for key, value in params.items() if key.startswith(name + ".")}
+            x = layer.apply(own, x, rng)
+            yield name, x
+
+    @property
+    def output_shape(self) -> Shape:
+        return list(self.shapes.values())[-1]
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the network ends with a Softmax, so that its outputs are not logits."""
+        return isinstance(list(self.layers.values())[-1], Softmax)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self.layers.values()))
+        return f"Sequential({layers}, input_shape={self.input_shape}, dtype={self.dtype!r})"
+
+    def summary(self) -> str:
+        """A table of the layers: name, what it is, the shape that comes out, and its number of parameters."""
+        counts = {
+            name: sum(value.size for key, value in self.params.items() if key.startswith(name + "."))
+            for name in self.layers
+        }
+        rows = [("layer", "kind", "output", "parameters"), ("input", "", str(self.input_shape), "")]
+        rows += [(n, type(la).__name__, str(self.shapes[n]), f"{counts[n]:,}") for n, la in self.layers.items()]
+        rows += [("total", "", "", f"{sum(counts.values()):,}")]
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
+                         for a, b, c, d in rows)  # fmt: skip
+
+
+def _named(layers: Sequence[Layer]) -> dict[str, Layer]:
+    """dense1, relu1, dense2, …: the kind in lower case, counted; Conv2d is conv."""
+    seen: Counter[str] = Counter()
+    named = {}
+    for layer in layers:
+        kind = type(layer).__name__.lower().removesuffix("2d")
+        seen[kind] += 1
+        named[f"{kind}{seen[kind]}"] = layer
+    return named
+
+
+def softmax_regression(input_shape: int | Sequence[int] = (1, 28, 28), classes: int = 10, *, seed: int = 0,
+                       dtype: str = "float32") -> Sequential:  # fmt: skip
+    """One dense layer from pixels to logits: the linear model of Goodfellow et al. 2014, §4."""
+    return Sequential(Flatten(), Dense(classes, init_weights=Normal(0.01)), input_shape=input_shape, seed=seed,
+                      dtype=dtype)  # fmt: skip
+
+
+def mlp(
+    input_shape: int | Sequence[int] = (1, 28, 28),
+    classes: int = 10,
+    hidden: Sequence[int] = (625, 625),
+    *,
+    activation: str = "relu",
+    bias: bool = False,
+    dropout: tuple[float, float] = (0.2, 0.5),
+    init_weights: Initialiser | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Sequential:
+    """A multilayer perceptron; by default Lacok's (2016): 784-625-625-10, ReLU, no biases, weights N(0, 0.01²).
+
+    dropout: the rates on the input and on each hidden layer.  init_weights: an initialiser for every dense
+    layer, `Normal(0.01)` if None.  Networks deeper than Lacok's want `He()` (ReLU) or `Glorot()` (tanh).
+    """
+    if activation not in ACTIVATIONS:
+        raise RangeError("models.mlp", f"an activation of {sorted(ACTIVATIONS)}", repr(activation))
+    weights = init_weights or Normal(0.01)
+    layers: list[Layer] = [Flatten(), Dropout(dropout[0])]
+    for units in hidden:
+        layers += [Dense(units, bias, weights), ACTIVATIONS[activation](), Dropout(dropout[1])]
+    return Sequential(*layers, Dense(classes, bias, weights), input_shape=input_shape, seed=seed, dtype=dtype)

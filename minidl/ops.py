@@ -1,0 +1,366 @@
+"""The operations, by family: elementwise, linear, general.  *Read after core.py.*
+
+Each primitive is one paragraph: its function and its two rules on one screen.  Most need a line, because
+their family knows the rest.  Broadcasting is undone in one place only: `broadcast_to` is a linear primitive
+whose transpose sums, and `broadcasting` puts it in front of operations whose arguments differ in shape.
+All operations take arrays, numbers and boxes, and return arrays, or boxes if they were given one.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+from .backend import kernels, namespace
+from .core import Array, Box, Primitive, elementwise, linear, unbox
+from .errors import DTypeError, ShapeError
+
+Axes = int | Sequence[int] | None
+
+
+# --- linear: changes of shape ----------------------------------------------------------------------------
+# The functions act on the last `ndim` axes and leave those in front alone, so each pushes itself forward.
+
+_reshape: Primitive = linear(
+    "reshape",
+    lambda x, shape, ndim: x.reshape(x.shape[: x.ndim - ndim] + shape),
+    transpose=lambda g, x, shape, ndim: _reshape(g, shape=x.shape, ndim=len(shape)),
+)
+
+
+def reshape(x: Array, shape: int | Sequence[int]) -> Array:
+    """The elements of x, in row-major order, in another shape; one length may be -1, for "what is left"."""
+    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    known = prod(n for n in wanted if n != -1)
+    shape = tuple(x.size // known if n == -1 and known else n for n in wanted)
+    if prod(shape) != x.size or wanted.count(-1) > 1 or min(shape, default=0) < 0:
+        raise ShapeError("reshape", f"a shape of {x.size} elements, for x {x.shape}", f"{wanted}")
+    return _reshape(x, shape=shape, ndim=x.ndim)
+
+
+_transpose: Primitive = linear(
+    "transpose",
+    lambda x, axes: x.transpose(*range(x.ndim - len(axes)), *(x.ndim - len(axes) + a for a in axes)),
+    transpose=lambda g, x, axes: _transpose(g, axes=tuple(axes.index(a) for a in range(len(axes)))),
+)
+
+
+def transpose(x: Array, axes: Sequence[int] | None = None) -> Array:
+    """x with its axes in the given order, reversed if none is given."""
+    axes = range(x.ndim)[::-1] if axes is None else [a + x.ndim if a < 0 else a for a in axes]
+    if sorted(axes) != list(range(x.ndim)):
+        raise ShapeError("transpose", f"each of {x.ndim} axes once", f"{tuple(axes)}")
+    return _transpose(x, axes=tuple(axes))
+
+
+def _swap_last(x: Array) -> Array:
+    """Xᵀ for a stack of matrices."""
+    return _transpose(x, axes=(1, 0))
+
+
+def _broadcast_forward(x: Array, shape: tuple[int, ...], ndim: int) -> Array:
+    lead, own = x.shape[: x.ndim - ndim], x.shape[x.ndim - ndim :]
+    aligned = x.reshape(lead + (1,) * (len(shape) - ndim) + own)
+    return namespace(x).broadcast_to(aligned, lead + shape)
+
+
+def _broadcast_transpose(g: Array, x: Array, shape: tuple[int, ...], ndim: int) -> Array:
+    aligned = (1,) * (len(shape) - ndim) + x.shape
+    stretched = tuple(i - len(shape) for i, (n, m) in enumerate(zip(aligned, shape)) if n != m)
+    total = sum(g, axis=stretched, keepdims=True) if stretched else g
+    return _reshape(total, shape=x.shape, ndim=len(shape))
+
+
+_broadcast_to = linear("broadcast_to", _broadcast_forward, _broadcast_transpose)
+
+
+def broadcast_to(x: Array, shape: Sequence[int]) -> Array:
+    """x repeated along new axes in front and axes of length 1, to the given shape."""
+    shape, own = tuple(shape), x.shape
+    if len(own) > len(shape) or any(n not in (1, m) for n, m in zip(own[::-1], shape[::-1])):
+        raise ShapeError("broadcast_to", f"a shape that {own} can be repeated to", f"{shape}")
+    return x if own == shape else _broadcast_to(x, shape=shape, ndim=len(own))
+
+
+def broadcasting(operation: Callable[..., Array], axes: int = 0) -> Callable[..., Array]:
+    """The operation, with its boxed arguments first repeated to their common shape (but for the last `axes`)."""
+
+    def repeated(*arguments: Array) -> Array:
+        shapes = [getattr(a, "shape", ()) for a in arguments]
+        if not any(isinstance(a, Box) for a in arguments) or len(set(shapes)) == 1:
+            return operation(*arguments)
+        outer = [shape[: len(shape) - axes] for shape in shapes]
+        common = _common_shape(getattr(operation, "name", "minidl"), outer)
+        return operation(*(broadcast_to(a, common + a.shape[a.ndim - axes :]) if isinstance(a, Box) else a
+                           for a in arguments))  # fmt: skip
+
+    return repeated
+
+
+def _common_shape(name: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    rank = builtins.max(len(shape) for shape in shapes)
+    common = []
+    for lengths in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes)):
+        longer = {n for n in lengths if n != 1}
+        if len(longer) > 1:
+            raise ShapeError(name, "shapes that broadcast together", " and ".join(map(str, shapes)))
+        common.append(longer.pop() if longer else 1)
+    return tuple(common)
+
+
+def _sum_transpose(g: Array, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+    kept = tuple(1 if i - x.ndim in axis else n for i, n in enumerate(x.shape))
+    ndim = x.ndim if keepdims else x.ndim - len(axis)
+    return _broadcast_to(_reshape(g, shape=kept, ndim=ndim), shape=x.shape, ndim=x.ndim)
+
+
+_sum = linear("sum", lambda x, axis, keepdims: x.sum(axis=axis, keepdims=keepdims), _sum_transpose)
+
+
+def _from_the_end(name: str, x: Array, axis: Axes) -> tuple[int, ...]:
+    """The axes counted from the end (-1 is the last), all of them for None."""
+    given = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    if any(not -x.ndim <= a < x.ndim for a in given) or len({a % x.ndim for a in given}) < len(given):
+        raise ShapeError(name, f"different axes of {x.ndim}", f"axis={axis}")
+    return tuple(a - x.ndim if a >= 0 else a for a in given)
+
+
+def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Σx over the given axes, over all if None."""
+    return _sum(x, axis=_from_the_end("sum", x, axis), keepdims=keepdims)
+
+
+def mean(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Σx/n over the given axes, over all if None.  Raises `ShapeError` where there is nothing to average."""
+    count = prod(x.shape[a] for a in _from_the_end("mean", x, axis))
+    if count == 0:
+        raise ShapeError("mean", "at least one element along the axes", f"x of shape {x.shape}, axis={axis}")
+    return sum(x, axis, keepdims) / count
+
+
+# --- linear: picking and joining -------------------------------------------------------------------------
+
+
+def _place(g: Array, shape: tuple[int, ...], flat: Array, ndim: int) -> Array:
+    """The transpose of `index`: add each g to the position it was read from, positions read twice included."""
+    lead, xp = g.shape[: g.ndim - ndim], namespace(g)
+    out = xp.zeros((prod(lead), prod(shape)), dtype=g.dtype)
+    xp.add.at(out, (slice(None), flat.reshape(-1)), g.reshape(out.shape[0], flat.size))
+    return out.reshape(lead + shape)
+
+
+_index: Primitive = linear(
+    "index",
+    lambda x, shape, flat, ndim: x.reshape(*x.shape[: x.ndim - len(shape)], prod(shape))[..., flat],
+    transpose=lambda g, x, shape, flat, ndim: _scatter(g, shape=shape, flat=flat, ndim=ndim),
+)
+_scatter: Primitive = linear(
+    "scatter", _place, lambda g, x, shape, flat, ndim: _index(g, shape=shape, flat=flat, ndim=ndim)
+)
+
+
+def index(x: Array, where: Any) -> Array:
+    """x[where]: numbers, slices, None, ..., integer arrays and boolean masks, as NumPy has them.
+
+    However it is written, indexing reads some positions of x; those are found once, by indexing the numbers
+    0, 1, 2, … in place of x.  Then J picks positions, and Jᵀ adds to them.
+    """
+    if not isinstance(x, Box):
+        return x[where]
+    positions = namespace(unbox(x)).arange(x.size).reshape(x.shape)
+    flat = positions[where]
+    return _index(x, shape=x.shape, flat=flat, ndim=flat.ndim)
+
+
+class _EachArgument:
+    """Rules for a primitive of any number of arguments: ``rule(i, …)`` serves as the rule of the i-th."""
+
+    def __init__(self, rule: Callable[..., Array]) -> None:
+        self.rule = rule
+
+    def __getitem__(self, i: int) -> Callable[..., Array]:
+        return lambda *arguments, **options: self.rule(i, *arguments, **options)
+
+
+def _concatenate_push(i: int, t: Array, y: Array, *parts: Array, axis: int) -> Array:
+    lead, xp = t.shape[: t.ndim - y.ndim], namespace(unbox(t))
+    rest = [xp.zeros(lead + p.shape, dtype=y.dtype) for p in parts]
+    return _concatenate(*rest[:i], t, *rest[i + 1 :], axis=axis)
+
+
+def _concatenate_pull(i: int, g: Array, y: Array, *parts: Array, axis: int) -> Array:
+    start = builtins.sum(part.shape[axis] for part in parts[:i])
+    return index(g, (..., slice(start, start + parts[i].shape[axis])) + (slice(None),) * (-1 - axis))
+
+
+_concatenate = Primitive(
+    "concatenate",
+    lambda *parts, axis: namespace(*parts).concatenate(parts, axis=axis),
+    push=_EachArgument(_concatenate_push),
+    pull=_EachArgument(_concatenate_pull),
+)
+
+
+def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
+    """The arrays joined along an axis they have; they agree in all other lengths."""
+    if len(parts) == 0 or len({part.ndim for part in parts}) > 1 or parts[0].ndim == 0:
+        got = f"{[getattr(part, 'shape', part) for part in parts]}"
+        raise ShapeError("concatenate", "one or more arrays of the same rank, at least 1", got, "see stack")
+    (axis,) = _from_the_end("concatenate", parts[0], axis)
+    return _concatenate(*parts, axis=axis)
+
+
+def stack(parts: Sequence[Array], axis: int = 0) -> Array:
+    """Arrays of one shape, joined along a new axis."""
+    if len(parts) == 0 or len({part.shape for part in parts}) > 1:
+        raise ShapeError("stack", "one or more arrays of one shape", f"{[part.shape for part in parts]}")
+    place = axis % (parts[0].ndim + 1)
+    shape = (*parts[0].shape[:place], 1, *parts[0].shape[place:])
+    return concatenate([reshape(part, shape) for part in parts], axis=place)
+
+
+# --- elementwise: the function, then ∂y/∂x for each argument ---------------------------------------------
+
+
+def _of_library(name: str) -> Callable[..., Array]:
+    """The library's own function of that name, for whichever library the arguments come from."""
+    return lambda *arguments: getattr(namespace(*arguments), name)(*arguments)
+
+
+def _of_kernels(name: str) -> Callable[..., Array]:
+    return lambda *arguments: getattr(kernels(*arguments), name)(*arguments)
+
+
+exp = elementwise("exp", _of_library("exp"), lambda y, x: y)
+log = elementwise("log", _of_library("log"), lambda y, x: 1 / x)
+sqrt = elementwise("sqrt", _of_library("sqrt"), lambda y, x: 0.5 / y)
+tanh = elementwise("tanh", _of_library("tanh"), lambda y, x: 1 - y * y)
+sigmoid = elementwise("sigmoid", _of_kernels("sigmoid"), lambda y, x: y * (1 - y))
+softplus = elementwise("softplus", _of_kernels("softplus"), lambda y, x: sigmoid(x))
+relu = elementwise("relu", lambda x: namespace(x).maximum(x, 0), lambda y, x: y > 0)  # 0 at 0
+sign = elementwise("sign", _of_library("sign"), 0)
+absolute = elementwise("absolute", _of_library("abs"), lambda y, x: sign(x))  # 0 at 0
+negative = elementwise("negative", operator.neg, -1)
+
+add = broadcasting(elementwise("add", operator.add, 1, 1))
+subtract = broadcasting(elementwise("subtract", operator.sub, 1, -1))
+multiply = broadcasting(elementwise("multiply", operator.mul, lambda y, a, b: b, lambda y, a, b: a))
+divide = broadcasting(elementwise("divide", operator.truediv, lambda y, a, b: 1 / b, lambda y, a, b: -y / b))
+# Where both are equal the first argument is the maximum, and the minimum.
+maximum = broadcasting(elementwise("maximum", _of_library("maximum"), lambda y, a, b: a >= b, lambda y, a, b: a < b))
+minimum = broadcasting(elementwise("minimum", _of_library("minimum"), lambda y, a, b: a <= b, lambda y, a, b: a > b))
+# ∂aᵇ/∂a is 0 for b = 0, at a = 0 too; ∂aᵇ/∂b is given as 0 for a ≤ 0, where aᵇ is real for some b only.
+power = broadcasting(
+    elementwise(
+        "power",
+        operator.pow,
+        lambda y, a, b: b * a ** _one_less(b),
+        lambda y, a, b: y * _log_if_positive(a),
+    )
+)
+
+
+def _one_less(b: Array) -> Array:
+    """b - 1, but 1 for b = 0, where the factor b in front makes the derivative 0 whatever the base."""
+    if isinstance(b, (int, float)):  # stays a number, which takes on the dtype of the base
+        return b - 1 if b else 1
+    return where(b == 0, 1, b - 1)
+
+
+def _log_if_positive(a: Array) -> Array:
+    if isinstance(a, (int, float)):
+        return math.log(a) if a > 0 else 0.0
+    return log(where(a > 0, a, 1))
+
+
+_where = broadcasting(
+    Primitive(
+        "where",
+        lambda condition, a, b: namespace(condition, a, b).where(condition, a, b),
+        push=(None, lambda t, y, c, a, b: where(c, t, 0), lambda t, y, c, a, b: where(c, 0, t)),
+        pull=(None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g)),
+    )
+)
+
+
+def where(condition: Array, a: Array, b: Array) -> Array:
+    """a where the (boolean) condition holds, b elsewhere.  What is not chosen has no influence, not even NaN."""
+    return _where(unbox(condition), a, b)
+
+
+# --- general: give both rules ----------------------------------------------------------------------------
+
+_matmul = Primitive(
+    "matmul",
+    operator.matmul,
+    push=(lambda t, y, a, b: t @ b, lambda t, y, a, b: a @ t),
+    pull=(lambda g, y, a, b: g @ _swap_last(b), lambda g, y, a, b: _swap_last(a) @ g),
+)
+_matmul_of_stacks = broadcasting(_matmul, axes=2)
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """The matrix product a @ b over the last two axes, vectors allowed, stacks broadcast: as NumPy's."""
+    shapes: list[tuple[int, ...]] = [getattr(x, "shape", ()) for x in (a, b)]
+    if () in shapes or shapes[0][-1] != shapes[1][-2:][0]:
+        fix = "the last axis of the first must be as long as the last but one of the second"
+        raise ShapeError("matmul", "matrices that fit", f"{shapes[0]} @ {shapes[1]}", fix)
+    if not isinstance(a, Box) and not isinstance(b, Box):
+        return a @ b
+    row, column = a.ndim == 1, b.ndim == 1
+    a = reshape(a, (1, *a.shape)) if row else a
+    b = reshape(b, (*b.shape, 1)) if column else b
+    y = _matmul_of_stacks(a, b)
+    kept = y.shape[:-2] + (() if row else y.shape[-2:-1]) + (() if column else y.shape[-1:])
+    return reshape(y, kept) if row or column else y
+
+
+def max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """The greatest element along the axes; of equal ones the first in row-major order, which alone has a slope."""
+    reduced = _from_the_end("max", x, axis)
+    kept = [a for a in range(-x.ndim, 0) if a not in reduced]
+    rows = tuple(x.shape[a] for a in kept)
+    if prod(x.shape[a] for a in reduced) == 0:
+        raise ShapeError("max", "at least one element along the axes", f"x of shape {x.shape}, axis={axis}")
+    if not isinstance(x, Box):
+        return x.max(axis=reduced, keepdims=keepdims)
+    flat = reshape(transpose(x, [*kept, *sorted(reduced)]), (prod(rows), -1)) if x.size else reshape(x, (0, 1))
+    first = unbox(flat).argmax(axis=-1)
+    picked = index(flat, (namespace(first).arange(prod(rows)), first))
+    shape = tuple(1 if a in reduced else x.shape[a] for a in range(-x.ndim, 0)) if keepdims else rows
+    return reshape(picked, shape)
+
+
+# --- operators on boxes ----------------------------------------------------------------------------------
+
+
+def _flipped(operation: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda a, b: operation(b, a)
+
+
+def _compared(comparison: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda a, b: comparison(unbox(a), unbox(b))
+
+
+def _each(x: Array) -> Any:
+    if x.ndim == 0:
+        raise DTypeError("iteration", "an array with an axis", "a Box of rank 0")
+    return (x[i] for i in range(len(x)))
+
+
+_ARITHMETIC = {"add": add, "sub": subtract, "mul": multiply, "truediv": divide, "pow": power, "matmul": matmul}
+_METHODS = {"__neg__": negative, "__abs__": absolute, "__getitem__": index, "__iter__": _each,
+            "sum": sum, "mean": mean, "max": max, "T": property(transpose)}  # fmt: skip
+for _name, _operation in _ARITHMETIC.items():
+    setattr(Box, f"__{_name}__", lambda a, b, _operation=_operation: _operation(a, b))
+    setattr(Box, f"__r{_name}__", _flipped(_operation))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(Box, f"__{_name}__", _compared(getattr(operator, _name)))
+for _name, _method in _METHODS.items():
+    setattr(Box, _name, _method)
+setattr(Box, "reshape", lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape))
+setattr(Box, "transpose", lambda x, *axes: transpose(x, axes[0] if len(axes) == 1 else axes or None))

@@ -1,0 +1,101 @@
+"""Optimisers: given gradients, change the parameters a little, in place.
+
+An optimiser is a frozen description, like a layer; what it remembers from step to step (velocities, mean
+squares) is a separate flat dict that `init` makes and `update` maintains, so that a checkpoint can hold it.
+η is the learning rate `lr`.  The arithmetic is in the kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .backend import kernels, namespace
+from .core import Array
+from .errors import RangeError
+
+Params = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """The base of all optimisers.  `slots` names what is remembered for each parameter; it starts at zero."""
+
+    lr: float = 0.01
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if not self.lr > 0:
+            raise RangeError(name, "a learning rate above 0", f"lr={self.lr}")
+        for factor in ("momentum", "rho", "beta1", "beta2"):
+            if not 0 <= getattr(self, factor, 0) < 1:
+                raise RangeError(name, f"{factor} in [0, 1)", f"{getattr(self, factor)}")
+        if not getattr(self, "epsilon", 1) > 0:
+            raise RangeError(name, "an epsilon above 0", f"{self.epsilon}")  # type: ignore[attr-defined]
+
+    def init(self, params: Params) -> Params:
+        """A fresh state: zeros in the shape of each parameter, under "slot/name", and the number of steps taken."""
+        state = {f"{slot}/{name}": namespace(w).zeros_like(w) for slot in self.slots for name, w in params.items()}
+        return {"step": np.zeros((), np.int64), **state}
+
+    def update(self, params: Params, grads: Params, state: Params) -> None:
+        """One step, in place: params and state are changed, grads are not."""
+        state["step"] += 1
+        for name, w in params.items():
+            self._step(w, grads[name], *(state[f"{slot}/{name}"] for slot in self.slots), int(state["step"]))
+
+    def _step(self, w: Array, g: Array, *slots_and_step: Any) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent with momentum μ:  v ← μv - ηg;  w ← w + v.  With nesterov:  w ← w + μv - ηg.
+
+    The Nesterov form is that of Sutskever et al. 2013, with w standing for the point looked ahead to.
+    """
+
+    lr: float = 0.1
+    momentum: float = 0.0
+    nesterov: bool = False
+    slots: ClassVar[tuple[str, ...]] = ("velocity",)
+
+    def _step(self, w: Array, g: Array, velocity: Array, step: int) -> None:
+        kernels(w).sgd(w, g, velocity, self.lr, self.momentum, self.nesterov)
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """s ← ρs + (1-ρ)g²;  w ← w - η g/√(s + ε)   (Tieleman and Hinton 2012; the defaults are Lacok's).
+
+    His code has ε inside the root, his text outside: ``epsilon_inside=False`` gives w ← w - η g/(√s + ε).
+    """
+
+    lr: float = 1e-3
+    rho: float = 0.9
+    epsilon: float = 1e-6
+    epsilon_inside: bool = True
+    slots: ClassVar[tuple[str, ...]] = ("mean_square",)
+
+    def _step(self, w: Array, g: Array, mean_square: Array, step: int) -> None:
+        kernels(w).rmsprop(w, g, mean_square, self.lr, self.rho, self.epsilon, self.epsilon_inside)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m ← β₁m + (1-β₁)g;  s ← β₂s + (1-β₂)g²;  w ← w - η m̂/(√ŝ + ε)   (Kingma and Ba 2015, Algorithm 1).
+
+    m̂ = m/(1-β₁ᵗ) and ŝ = s/(1-β₂ᵗ) correct for the start at zero; t counts steps from 1.
+    """
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    slots: ClassVar[tuple[str, ...]] = ("mean", "mean_square")
+
+    def _step(self, w: Array, g: Array, mean: Array, mean_square: Array, step: int) -> None:
+        kernels(w).adam(w, g, mean, mean_square, step, self.lr, self.beta1, self.beta2, self.epsilon)

@@ -1,0 +1,213 @@
+"""Training: `fit` walks through a data set, batch by batch, and lets an optimiser follow the gradient.
+
+Everything random is keyed by (seed, epoch, step), never carried along.  So a run that was interrupted and
+resumed makes the same draws as one that was not, and ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import losses
+from .backend import namespace, to_numpy
+from .core import Array, linearize
+from .data.dataset import Dataset
+from .derivatives import value_and_grad
+from .errors import DataError, DTypeError, RangeError, ShapeError
+from .evaluation import Evaluation, evaluate
+from .io import read_archive, shapes_and_dtypes, write_archive
+from .models import Sequential
+from .optim import Optimizer, RMSProp
+from .progress import bar
+
+__all__ = ["Evaluation", "History", "evaluate", "fit"]
+
+Arrays = dict[str, Array]
+
+
+@dataclass
+class History:
+    """What `fit` saw, one entry per completed epoch.
+
+    loss and accuracy are means over the training batches as they came (dropout on, weights still moving);
+    loss includes the penalty.  validation_error is the error on the validation set after the epoch, and is
+    empty without one.  interrupted: whether Ctrl-C ended the run before its last epoch.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    validation_error: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    interrupted: bool = False
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __str__(self) -> str:
+        lines = [f"{'epoch':>5}  {'loss':>8}  {'accuracy':>8}  {'validation error':>16}  {'seconds':>7}"]
+        for i in range(len(self)):
+            error = f"{self.validation_error[i]:.4f}" if self.validation_error else "-"
+            lines.append(
+                f"{i + 1:>5}  {self.loss[i]:>8.4f}  {self.accuracy[i]:>8.4f}  {error:>16}  {self.seconds[i]:>7.1f}"
+            )
+        return "\n".join(lines)
+
+
+def fit(
+    net: Sequential,
+    dataset: Dataset,
+    *,
+    epochs: int,
+    optimizer: Optimizer | None = None,
+    batch_size: int = 128,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    penalty: Callable[[Arrays], Array] | None = None,
+    validation: Dataset | None = None,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> History:
+    """Train ``net.params`` in place on the mean cross-entropy of each batch, plus the penalty if there is one.
+
+    optimizer: `RMSProp()` if None.  shuffle: a new order each epoch, drawn from the seed; otherwise file order.
+    drop_last: leave out a last, smaller batch.  penalty: a scalar function of the parameters, such as
+    `losses.Penalty(l1, l2)`.  validation: a data set to measure the error on after each epoch.
+    checkpoint: a file written after each epoch.  If it exists, the run continues from it, and ends with the same
+    bits as one that was never interrupted; a checkpoint of another network or of other settings is refused.
+
+    Ctrl-C puts the parameters back to the end of the last completed epoch and returns, with
+    ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite (the parameters are put back too),
+    `ShapeError`, `DTypeError`, `RangeError` or `DataError` for arguments that do not fit, before any work.
+    """
+    optimizer = optimizer if optimizer is not None else RMSProp()
+    _check(net, dataset, optimizer, epochs, batch_size, drop_last)
+    settings = {
+        "network": repr(net),
+        "optimizer": repr(optimizer),
+        "batch_size": batch_size,
+        "shuffle": shuffle,
+        "drop_last": drop_last,
+        "penalty": repr(penalty) if penalty is not None else None,
+        "validation": len(validation) if validation is not None else 0,
+        "examples": len(dataset),
+        "labels": zlib.crc32(to_numpy(dataset.y).tobytes()),
+        "seed": seed,
+    }
+    state, history = optimizer.init(net.params), History()
+    if checkpoint is not None and Path(checkpoint).exists():
+        history = _resume(checkpoint, settings, net.params, state)
+    for epoch in range(len(history), epochs):
+        before = _copy(net.params)
+        try:
+            start = time.perf_counter()
+            batches = dataset.batches(batch_size, np.random.default_rng((seed, epoch)) if shuffle else None, drop_last)
+            shown = bar(batches, f"epoch {epoch + 1}/{epochs}", progress, unit="batch")
+            loss, accuracy = _epoch(net, optimizer, state, penalty, (seed, epoch), shown)
+            if not math.isfinite(loss):
+                raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", "a smaller learning rate")
+            error = [evaluate(net, validation).error] if validation is not None else []
+        except (KeyboardInterrupt, RangeError) as stop:
+            _put_back(net.params, before)
+            if not isinstance(stop, KeyboardInterrupt):
+                raise
+            history.interrupted = True
+            break
+        history.loss.append(loss)
+        history.accuracy.append(accuracy)
+        history.validation_error += error
+        history.seconds.append(time.perf_counter() - start)
+        if checkpoint is not None:
+            arrays = {f"params/{name}": w for name, w in net.params.items()} | {
+                f"state/{name}": s for name, s in state.items()
+            }
+            write_archive(checkpoint, "checkpoint", {"settings": settings, "history": asdict(history)}, arrays)
+    return history
+
+
+def _epoch(
+    net: Sequential, optimizer: Optimizer, state: Arrays, penalty: Any, key: tuple[int, int], batches: Any
+) -> tuple[float, float]:
+    """One pass over the batches; the mean loss and accuracy along the way."""
+    total_loss: Any = 0.0
+    correct: Any = 0
+    seen = 0
+    for step, (x, y) in enumerate(batches):
+        loss, logits, grads = gradient(net, x, y, np.random.default_rng((*key, step)), penalty)
+        optimizer.update(net.params, grads, state)
+        total_loss, seen = total_loss + loss * len(y), seen + len(y)
+        correct = correct + (logits.argmax(axis=-1) == y).sum()
+        if step % 50 == 49:  # rarely: reading a number waits for the device
+            batches.set_postfix(loss=f"{float(total_loss) / seen:.4f}", accuracy=f"{float(correct) / seen:.4f}")
+    return float(total_loss) / seen, float(correct) / seen
+
+
+def gradient(
+    net: Sequential, x: Array, y: Array, rng: Any = None, penalty: Callable[[Arrays], Array] | None = None
+) -> tuple[Array, Array, Arrays]:
+    """Backpropagation: the loss of one batch, its logits, and ∂loss/∂params.
+
+    The loss is a function of the logits, and the logits a function of the parameters.  So the gradient at the
+    logits, p - onehot, is the cotangent to pull back through the network.
+    """
+    lin = linearize(lambda params: net.apply(params, x, rng), net.params)
+    loss, cotangent = value_and_grad(lambda logits: losses.cross_entropy(logits, y), lin.value)
+    grads = lin.vjp(cotangent)
+    if penalty is not None:
+        extra, slopes = value_and_grad(penalty, net.params)
+        loss, grads = loss + extra, {name: g + slopes[name] for name, g in grads.items()}
+    return loss, lin.value, grads
+
+
+def _check(net: Sequential, dataset: Dataset, optimizer: Any, epochs: Any, batch_size: Any, drop_last: bool) -> None:
+    if not isinstance(net, Sequential) or not isinstance(dataset, Dataset) or not isinstance(optimizer, Optimizer):
+        got = f"{type(net).__name__}, {type(dataset).__name__} and {type(optimizer).__name__}"
+        raise DTypeError("fit", "a network, a Dataset and an optimizer", got)
+    if net.gives_probabilities:
+        raise DTypeError("fit", "a network that gives logits", "one that ends with Softmax", "leave the Softmax out")
+    if not isinstance(epochs, int) or epochs < 0:
+        raise RangeError("fit", "a whole number of epochs, at least 0", repr(epochs))
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise RangeError("fit", "a whole batch_size, at least 1", repr(batch_size))
+    if len(dataset) < (batch_size if drop_last else 1):
+        raise ShapeError("fit", "enough examples for one batch", f"{len(dataset)}, batch_size={batch_size}")
+    if len(net.output_shape) != 1 or not 0 <= dataset.y.min() <= dataset.y.max() < net.output_shape[0]:
+        got = f"labels from {dataset.y.min()} to {dataset.y.max()}, outputs of shape {net.output_shape}"
+        raise RangeError("fit", "a logit for every label", got, "give the network as many classes")
+
+
+def _copy(arrays: Arrays) -> Arrays:
+    return {name: a.copy() for name, a in arrays.items()}
+
+
+def _put_back(arrays: Arrays, kept: Arrays) -> None:
+    for name, a in arrays.items():
+        a[...] = kept[name]
+
+
+def _checkpointed(params: Arrays, state: Arrays) -> Arrays:
+    """The arrays a checkpoint holds, under the names it holds them."""
+    return {f"params/{name}": w for name, w in params.items()} | {f"state/{name}": s for name, s in state.items()}
+
+
+def _resume(path: str | Path, settings: dict[str, Any], params: Arrays, state: Arrays) -> History:
+    """Fill params and state from a checkpoint, if it is one of the same network and settings."""
+    header, arrays = read_archive(path, "checkpoint")
+    differing = sorted(name for name in settings if header.get("settings", {}).get(name) != settings[name])
+    if differing:
+        fix = "delete the file, or give this run another"
+        raise DataError("fit", f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
+    places = _checkpointed(params, state)
+    if shapes_and_dtypes(arrays) != shapes_and_dtypes(places):
+        raise DataError("fit", f"{path} to hold the arrays of this run", "others")
+    for name, place in places.items():
+        place[...] = namespace(place).asarray(arrays[name])
+    return History(**{**header["history"], "interrupted": False})
