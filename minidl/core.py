@@ -198,6 +198,7 @@ class Linearization:
     def __init__(self, x: Arrays, record: Record, output: Array) -> None:
         depends = isinstance(output, Box) and output.record is record
         self.value: Array = output.value if depends else output
+        self.depends: bool = depends  # on x at all; if not, J is zero
         self._x, self._nodes, self._index = x, record.nodes, output.index if depends else None
         self._inputs: list[Array] = list(x.values()) if isinstance(x, dict) else [x]
 

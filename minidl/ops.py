@@ -353,7 +353,7 @@ def _each(x: Array) -> Any:
 
 
 _ARITHMETIC = {"add": add, "sub": subtract, "mul": multiply, "truediv": divide, "pow": power, "matmul": matmul}
-_METHODS = {"__neg__": negative, "__abs__": absolute, "__getitem__": index, "__iter__": _each,
+_METHODS = {"__neg__": lambda x: negative(x), "__abs__": lambda x: absolute(x), "__getitem__": index, "__iter__": _each,
             "sum": sum, "mean": mean, "max": max, "T": property(transpose)}  # fmt: skip
 for _name, _operation in _ARITHMETIC.items():
     setattr(Box, f"__{_name}__", lambda a, b, _operation=_operation: _operation(a, b))

@@ -1,0 +1,87 @@
+"""One step along the gradient: `fgsm` (Goodfellow, Shlens and Szegedy 2014), and its random control `sign_noise`.
+
+Why one step is enough: for a linear model w·x, moving every pixel by ±ε in the direction of sign(w) shifts
+the output by ε‖w‖₁, which grows with the number of pixels while no pixel moves by more than ε.  Networks of
+ReLUs are linear enough for the same to work on them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from minidl.backend import kernels
+from minidl.core import Array
+from minidl.errors import RangeError
+
+from .norms import norm_named
+from .result import AttackResult, Run, begin
+
+
+def fgsm(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    epsilon: float | Sequence[float] = 0.25,
+    norm: str = "linf",
+    clip: bool = True,
+    seed: int = 0,
+    progress: bool = False,
+) -> Any:
+    """The fast gradient sign method:  x' = x + ε·sign(∇ₓJ(θ, x, y))   (Goodfellow et al. 2014, §4).
+
+    victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.  goal: labels (N,),
+    `Untargeted(y)` or `Targeted(t)`; towards a target the step is x - ε·sign(∇ₓJ(θ, x, t)).
+    epsilon: how far, at least 0; for a list of them the gradient is computed once and a list of results comes
+    back.  norm: "linf" as in the paper, or "l2" or "l1", for which the step of length ε that a linear model
+    yields to most replaces the sign: g/‖g‖₂, or the one steepest pixel.  clip: keep the images within the
+    bounds; the paper does not say that it does, so ``clip=False`` is its letter.
+    seed and progress are accepted, as by every attack, but nothing here is random or long.
+
+    A pixel whose gradient is exactly 0 is not moved.  Raises as `result.begin` does, and `RangeError` for a
+    negative ε or an unknown norm, all before any work.
+    """
+    ladder, steepest = _ladder("fgsm", epsilon), norm_named("fgsm", norm).steepest
+    run = begin("fgsm", victim, x, goal, seed)
+    direction = steepest(run.victim.gradient(x, run.goal))
+    return _climb(run, direction, ladder, epsilon, clip, norm=norm)
+
+
+def sign_noise(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    epsilon: float | Sequence[float] = 0.25,
+    clip: bool = True,
+    seed: int = 0,
+    progress: bool = False,
+) -> Any:
+    """Every pixel moved by +ε or -ε at random: as large as an FGSM step, and as a rule harmless.  Its control.
+
+    The signs are a function of (seed, index of the example in x, pixel) alone.  Parameters, list of ε, result
+    and errors are those of `fgsm`.
+    """
+    ladder = _ladder("sign_noise", epsilon)
+    run = begin("sign_noise", victim, x, goal, seed)
+    return _climb(run, kernels(x).random_signs(seed, x), ladder, epsilon, clip)
+
+
+def _climb(run: Run, direction: Array, ladder: list[float], epsilon: Any, clip: bool, **params: Any) -> Any:
+    """The results of stepping along one direction by each ε: a list of them if a list was asked for."""
+    results: list[AttackResult] = []
+    for length in ladder:
+        x_adv = kernels(run.x).step_and_clip(run.x, direction, length, run.victim.bounds if clip else None)
+        results.append(run.end(x_adv, epsilon=length, clip=clip, **params))
+    return results[0] if isinstance(epsilon, (int, float)) else results
+
+
+def _ladder(attack: str, epsilon: Any) -> list[float]:
+    """One ε or several, checked."""
+    ladder = [epsilon] if isinstance(epsilon, (int, float)) else list(epsilon)
+    for value in ladder:
+        if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            raise RangeError(attack, "epsilon of at least 0, a number or a list of them", repr(value))
+    return [float(value) for value in ladder]

@@ -1,0 +1,148 @@
+"""How every attack begins and ends: `begin` checks and predicts, `AttackResult` is what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from minidl.backend import asarray, namespace
+from minidl.core import Array
+from minidl.errors import DataError, MinidlError, RangeError, ShapeError
+from minidl.io import read_archive, write_archive
+from minidl.losses import check_labels
+
+from . import norms
+from .goal import Goal, Targeted, Untargeted, as_goal
+from .victim import Victim, as_victim
+
+
+@dataclass(frozen=True, eq=False)
+class AttackResult:
+    """What an attack ended with, example by example; failures too.
+
+    x, x_adv (N, ...): before and after.  success (N,) bool: recomputed from x_adv as it stands here, by
+    ``goal.achieved(adv_pred)``.  clean_pred, adv_pred (N,): the classes predicted for x and x_adv.
+    iterations (N,): steps taken.  forwards, backwards: examples run through the network and pulled back
+    through it, the predictions before and after included.  params: the attack's name and its parameters.
+    """
+
+    x: Array
+    x_adv: Array
+    success: Array
+    goal: Goal
+    clean_pred: Array
+    adv_pred: Array
+    iterations: Array
+    forwards: int
+    backwards: int
+    seed: int
+    params: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @cached_property
+    def l0(self) -> Array:
+        """How many entries of each example were changed: (N,)."""
+        return norms.l0_length(self.x_adv - self.x)
+
+    @cached_property
+    def l1(self) -> Array:
+        """Σ|x_adv - x| of each example: (N,)."""
+        return norms.l1_length(self.x_adv - self.x)
+
+    @cached_property
+    def l2(self) -> Array:
+        """√Σ(x_adv - x)² of each example: (N,)."""
+        return norms.l2_length(self.x_adv - self.x)
+
+    @cached_property
+    def linf(self) -> Array:
+        """max |x_adv - x| of each example: (N,)."""
+        return norms.linf_length(self.x_adv - self.x)
+
+    def summary(self) -> str:
+        """A few lines for the terminal: what was done, how often it worked, how far it went, what it cost."""
+        name = self.params.get("attack", "attack")
+        given = ", ".join(f"{key}={value}" for key, value in self.params.items() if key != "attack")
+        lines = [f"{name}({given}) on {len(self)} examples, {type(self.goal).__name__.lower()}"]
+        if len(self):
+            changed = float((self.clean_pred != self.adv_pred).mean())
+            lines.append(f"  success {float(self.success.mean()):.4f}, prediction changed {changed:.4f}")
+            lengths = [f"{key} {float(getattr(self, key).mean()):.4g}" for key in ("l0", "l1", "l2", "linf")]
+            lines.append(f"  mean distance: {', '.join(lengths)}")
+        lines.append(f"  {self.forwards} forward, {self.backwards} backward")
+        return "\n".join(lines)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to an .npz file, atomically; `AttackResult.load` reads it back."""
+        names = ("x", "x_adv", "success", "clean_pred", "adv_pred", "iterations")
+        arrays = {name: getattr(self, name) for name in names} | {"labels": self.goal.labels}
+        header = {"goal": type(self.goal).__name__, "forwards": self.forwards, "backwards": self.backwards,
+                  "seed": self.seed, "params": self.params}  # fmt: skip
+        write_archive(path, "attack", header, arrays)
+
+    @staticmethod
+    def load(path: str | Path) -> AttackResult:
+        """The result in a file written by `save`.  Raises `DataError` for any other file."""
+        header, arrays = read_archive(path, "attack")
+        try:
+            goal = {"Untargeted": Untargeted, "Targeted": Targeted}[header.pop("goal")](arrays.pop("labels"))
+            known = {name: header[name] for name in ("forwards", "backwards", "seed", "params")}
+            fields: dict[str, Any] = {name: asarray(value) for name, value in arrays.items()} | known
+            return AttackResult(goal=goal, **fields)
+        except (KeyError, TypeError, MinidlError) as error:
+            raise DataError("load", f"{path} to hold an attack's result", repr(error)) from error
+
+
+class Run:
+    """An attack under way: its victim, images and goal, checked; `end` turns what it found into a result."""
+
+    def __init__(self, attack: str, victim: Victim, x: Array, goal: Goal, seed: int) -> None:
+        self.attack, self.victim, self.x, self.goal, self.seed = attack, victim, x, goal, seed
+        self._start = victim.forwards, victim.backwards
+        self._checking = 0  # forwards that were spent on the predictions of earlier results
+        logits = victim.logits(x)
+        self.clean_pred: Array = logits.argmax(axis=-1)
+        check_labels(attack, goal.labels, logits)
+        if isinstance(goal, Targeted) and (goal.labels == self.clean_pred).any():
+            which = namespace(x).nonzero(goal.labels == self.clean_pred)[0]
+            got = f"its present answer for {len(which)} examples, the first at index {int(which[0])}"
+            raise RangeError(attack, "targets other than what the network answers now", got, "leave those out")
+
+    def end(self, x_adv: Array, iterations: int = 1, **params: Any) -> AttackResult:
+        """The result, with success recomputed from x_adv.
+
+        An attack may end several times, once for each ε; each result counts the shared work, and its own.
+        """
+        forwards, backwards = self.victim.forwards, self.victim.backwards
+        adv_pred = self.victim.predict(x_adv)
+        shared = forwards - self._start[0] - self._checking
+        self._checking += self.victim.forwards - forwards
+        return AttackResult(
+            self.x, x_adv, self.goal.achieved(adv_pred), self.goal, self.clean_pred, adv_pred,
+            namespace(x_adv).full(len(x_adv), iterations), shared + self.victim.forwards - forwards,
+            backwards - self._start[1], self.seed, {"attack": self.attack, **params},
+        )  # fmt: skip
+
+
+def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
+    """Check everything that can be wrong with an attack's arguments, then predict the images as they are.
+
+    Raises `DTypeError`, `ShapeError` or `RangeError`: for images that are not a floating-point batch within
+    the victim's bounds, labels that are not one integer class per image, targets that the network answers
+    already, outputs that are not logits, or a seed that is not a whole number of at least 0.
+    """
+    victim, goal = as_victim(victim), as_goal(goal)
+    victim.check_images(attack, x)
+    if goal.labels.shape != (len(x),):
+        raise ShapeError(attack, f"one label per image ({len(x)},)", f"{goal.labels.shape}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise RangeError(attack, "a seed that is a whole number, at least 0", repr(seed))
+    classes = getattr(victim.net, "output_shape", (2**63,))[-1]
+    if len(x) and not 0 <= goal.labels.min() <= goal.labels.max() < classes:  # known before the network is run
+        got = f"labels from {goal.labels.min()} to {goal.labels.max()}"
+        raise RangeError(attack, f"labels in 0 ... {classes - 1}", got)
+    return Run(attack, victim, x, goal, seed)

@@ -1,0 +1,101 @@
+"""The network under attack, seen as an attacker sees it: bounded inputs in, logits out, everything counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from minidl.backend import namespace
+from minidl.core import Array, linearize
+from minidl.derivatives import grad
+from minidl.errors import DTypeError, RangeError, ShapeError
+
+from .goal import Goal
+
+
+class Victim:
+    """A network, or any function built of minidl operations from inputs (N, ...) to logits (N, K).
+
+    bounds: the least and greatest value of a pixel.  The network is always evaluated without dropout and
+    differentiated in its input only.  Work is done `batch_size` examples at a time, which bounds memory and
+    changes nothing else.  Counted, in examples: `forwards` (runs of the network), `backwards` (pull-backs
+    through it), and `queries` (the forward runs that a black-box attacker could have asked for).
+    Raises `DTypeError` for something that is not callable, `RangeError` for bounds that are not low < high.
+    """
+
+    def __init__(self, net: Callable[[Array], Array], bounds: tuple[float, float] = (0, 1), batch_size: int = 1000):
+        if not callable(net):
+            raise DTypeError("Victim", "a network or a function", type(net).__name__)
+        if len(bounds) != 2 or not bounds[0] < bounds[1]:
+            raise RangeError("Victim", "bounds (low, high) with low < high", f"{bounds}")
+        if getattr(net, "gives_probabilities", False):
+            raise DTypeError("Victim", "a network that gives logits", "one that ends with Softmax",
+                             "leave the Softmax out: its gradient vanishes where the network is sure")  # fmt: skip
+        if batch_size < 1:
+            raise RangeError("Victim", "a batch_size of at least 1", f"{batch_size}")
+        self.net, self.bounds, self.batch_size = net, (float(bounds[0]), float(bounds[1])), batch_size
+        self.forwards = self.backwards = self.queries = 0
+
+    def logits(self, x: Array) -> Array:
+        """The logits (N, K) for x (N, ...).  Raises as `check_logits` does."""
+        found = [self._checked(self.net(x[part]), x[part]) for part in self._parts(x)]
+        self.forwards += len(x)
+        self.queries += len(x)
+        return namespace(x).concatenate(found)
+
+    def predict(self, x: Array) -> Array:
+        """The predicted classes (N,): the first of the greatest logits."""
+        return self.logits(x).argmax(axis=-1)
+
+    def gradient(self, x: Array, goal: Goal) -> Array:
+        """∂(goal's objective)/∂x, shaped like x: where to move each example to get closer to the goal.
+
+        Raises `DTypeError` if the network is not made of minidl operations.
+        """
+        found = []
+        for part in self._parts(x):
+            lin = linearize(self.net, x[part])
+            if not lin.depends:
+                raise DTypeError("gradient", "a network made of minidl operations", "outputs cut off from the input",
+                                 "use minidl.ops in it instead of NumPy")  # fmt: skip
+            found.append(lin.vjp(grad(goal.take(part).objective, lin.value)))
+        self.forwards += len(x)
+        self.backwards += len(x)
+        return namespace(x).concatenate(found)
+
+    def check_images(self, attack: str, x: Any) -> None:
+        """Refuse inputs that are no batch of floating-point examples within the bounds, with the matching error."""
+        if getattr(getattr(x, "dtype", None), "kind", "?") != "f":
+            got = str(getattr(x, "dtype", type(x).__name__))
+            raise DTypeError(attack, "floating-point images", got, "x.astype(np.float32) / 255 for bytes")
+        shape = getattr(self.net, "input_shape", x.shape[1:])
+        flat = len(shape) != 1 and x.ndim == 2  # flat rows, which networks that flatten for themselves accept
+        if x.ndim < 2 or (x.shape[1:] != tuple(shape) and not flat):
+            expected = f"a batch (N, {', '.join(map(str, shape)) or '...'})"
+            raise ShapeError(attack, expected, f"{x.shape}", "one example alone is x[None]")
+        low, high = self.bounds
+        if x.size and not (x.min() >= low and x.max() <= high):  # also false for NaN
+            got = f"values from {x.min()} to {x.max()}"
+            fix = "scale them, or say Victim(net, bounds=...)"
+            raise RangeError(attack, f"pixels in [{low:g}, {high:g}], none NaN", got, fix)
+
+    def _parts(self, x: Array) -> Iterator[slice]:
+        """At least one part, so that an empty batch gets outputs of the right rank too."""
+        return (slice(i, i + self.batch_size) for i in range(0, max(len(x), 1), self.batch_size))
+
+    def _checked(self, logits: Array, x: Array) -> Array:
+        if getattr(logits, "ndim", 0) != 2 or len(logits) != len(x) or logits.shape[1] < 2:
+            got = str(getattr(logits, "shape", type(logits).__name__))
+            raise ShapeError("Victim", f"logits ({len(x)}, classes), at least 2 classes", got)
+        if not namespace(logits).isfinite(logits).all():
+            raise RangeError("Victim", "finite logits", "infinite or NaN ones", "has the training diverged?")
+        sums = logits.sum(axis=-1)
+        if len(x) and (logits >= 0).all() and (abs(sums - 1) < 1e-3).all():
+            fix = "attack what comes before the softmax"
+            raise RangeError("Victim", "logits", "rows that sum to 1, as probabilities do", fix)
+        return logits
+
+
+def as_victim(victim: Any) -> Victim:
+    """A victim as it is; a network or function as a `Victim` with pixels in [0, 1]."""
+    return victim if isinstance(victim, Victim) else Victim(victim)

@@ -1,0 +1,69 @@
+"""What the demos share: their command line, their tables, and where their figures go."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl import __version__, backend
+from minidl.io import atomically
+
+HERE = Path(__file__).resolve().parent
+
+
+def command_line(description: str, full: str = "") -> argparse.ArgumentParser:
+    """A parser with the options of every demo: --seed, --out and, where there is a full-size run, --full."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    default = "demos/out" + (", demos/results with --full" if full else "")
+    parser.add_argument("--out", type=Path, help=f"folder for figures and tables (default: {default})")
+    if full:
+        parser.add_argument("--full", action="store_true", help=full)
+    return parser
+
+
+def out_folder(arguments: argparse.Namespace) -> Path:
+    """The folder asked for, or the default one."""
+    return arguments.out or HERE / ("results" if getattr(arguments, "full", False) else "out")
+
+
+def table(title: str, heads: list[str], rows: list[list[Any]]) -> str:
+    """A table for the terminal: text to the left, numbers, to four decimals, to the right."""
+    cells = [heads] + [[f"{c:.4f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    lines = ["  ".join(f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths)))
+             for row in cells]  # fmt: skip
+    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:], ""])
+
+
+def mean_and_deviation(values: list[float]) -> str:
+    """The mean of several runs ± their standard deviation (n - 1); the number alone for a single run."""
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+
+
+def provenance(arguments: argparse.Namespace) -> str:
+    """Which run this was: date, command, seed, versions."""
+    command = " ".join(["python", "demos/" + Path(sys.argv[0]).name, *sys.argv[1:]])
+    return (f"{date.today().isoformat()}   {command}   (seed {arguments.seed})\n"
+            f"minidl {__version__}, {backend.describe()}, Python {platform.python_version()}\n")  # fmt: skip
+
+
+def write_text(path: Path, text: str) -> None:
+    """Text to a file, whole or not at all."""
+    with atomically(path) as file:
+        file.write(text.encode())
+
+
+def write_figure(figure: Any, path: Path) -> None:
+    """A figure as PNG, whole or not at all; says where."""
+    with atomically(path) as file:
+        figure.savefig(file, format="png")
+    print(f"wrote {path}")
