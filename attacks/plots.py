@@ -95,8 +95,9 @@ def curves(
     """Lines over a shared axis with a legend; marks are single points, such as a paper's figures."""
     figure = new_figure(6.0, 3.8, title)
     axes = figure.subplots()
-    for colour, (name, values) in zip(COLOURS * 3, lines.items()):
-        axes.plot(x, values, label=name, color=colour, linewidth=1.6)
+    styles = [(colour, dashes) for dashes in ("-", "--", ":") for colour in COLOURS]
+    for (colour, dashes), (name, values) in zip(styles, lines.items()):
+        axes.plot(x, values, dashes, label=name, color=colour, linewidth=1.6)
     for colour, (name, point) in zip(COLOURS * 3, (marks or {}).items()):
         axes.plot(*point, "o", color=colour, markeredgecolor="white", markersize=7, label=name)
     axes.set(xlabel=x_label, ylabel=y_label)

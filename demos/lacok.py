@@ -80,8 +80,9 @@ def compare(title: str, runs: list[dict[str, Evaluation]], paper: dict[str, tupl
 def transfer(own: list[dict[str, Evaluation]], other: list[dict[str, Evaluation]]) -> str:
     """The sentence that Table 2 comes to, with its numbers."""
     plain, moved = (float(np.mean([run["FGSM .10"].error for run in runs])) for runs in (own, other))
-    return (f"At ε .10 the regularised network errs on {plain:.4f} of the images made against itself, and on {moved:.4f}\n"
-            f"of those made against its unregularised twin. His Table 2 prints .1986: it measures transfer.\n")  # fmt: skip
+    return (f"At ε .10 the regularised network errs on {plain:.4f} of the images made against itself,\n"
+            f"and on {moved:.4f} of those made against its unregularised twin.\n"
+            f"His Table 2 prints .1986: it measures transfer, more than robustness.\n")  # fmt: skip
 
 
 def figure_1(net: models.Sequential, sets: dict[str, Dataset]) -> Any:

@@ -98,6 +98,7 @@ def broadcasting(operation: Callable[..., Array], axes: int = 0) -> Callable[...
         return operation(*(broadcast_to(a, common + a.shape[a.ndim - axes :]) if isinstance(a, Box) else a
                            for a in arguments))  # fmt: skip
 
+    repeated.__wrapped__ = operation  # type: ignore[attr-defined]
     return repeated
 
 

@@ -1,0 +1,88 @@
+"""Train a network on real handwritten digits, fool it with one gradient, look at the result.  Under a minute.
+
+    python demos/quickstart.py
+
+A multilayer perceptron learns the bundled digits.  Then each test digit is moved by ε = .10 and ε = .25 in
+the direction of the sign of the loss gradient (FGSM, Goodfellow et al. 2014), and, as a control, by ±.25 at
+random.  The gradient breaks the network; noise of the same size does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from common import command_line, out_folder, provenance, table, write_figure, write_text
+
+from attacks import AttackResult, fgsm, plots, sign_noise
+from minidl import models
+from minidl.backend import to_numpy
+from minidl.data import Dataset, load_digits
+from minidl.train import evaluate, fit
+
+LADDER = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.10, 0.12, 0.15, 0.20, 0.25, 0.30]
+
+
+def report(net: Any, test: Dataset, images: dict[str, Any]) -> str:
+    """Error and confidence of the network on each set of images."""
+    rows = []
+    for name, x in images.items():
+        answer = evaluate(net, test.replace(x=x))
+        rows.append([name, answer.error, answer.confidence, answer.confidence_on_errors])
+    heads = ["test digits", "error", "mean confidence", "confidence on errors"]
+    return table(f"{len(test)} test digits the network has not seen", heads, rows)
+
+
+def opinions(net: Any, attack: AttackResult, control: AttackResult, labels: np.ndarray) -> Any:
+    """One digit of each class: as it is, the change, and what the network says before and after."""
+    correct = to_numpy(attack.clean_pred) == labels
+    chosen = np.array([np.flatnonzero((labels == digit) & correct)[0] for digit in range(10)])
+    rows, captions, wrong = {}, {}, {}
+    sets = {"digit": attack.x, "FGSM, ε .25": attack.x_adv, "noise, ε .25": control.x_adv}
+    for name, x in sets.items():
+        answer = evaluate(net, Dataset(x[chosen], attack.goal.labels[chosen], tuple("0123456789")))
+        rows[name] = list(to_numpy(x)[chosen])
+        captions[name] = [f"{p} ({100 * c:.0f} %)" for p, c in zip(answer.predictions, answer.confidences)]
+        wrong[name] = list(answer.wrong)
+    change = "perturbation\n(red: lighter,\nblue: darker)"
+    rows = {"digit": rows.pop("digit"), change: list(to_numpy(attack.x_adv - attack.x)[chosen]), **rows}
+    title = "What the network says (and how sure it is); mistakes framed"
+    return plots.image_rows(rows, captions, wrong=wrong, scales={change: (-0.25, 0.25)}, title=title)
+
+
+def main() -> None:
+    """Train, attack, print, draw."""
+    parser = command_line(__doc__ or "")
+    parser.add_argument("--epochs", type=int, default=20, help="of training (default: 20)")
+    arguments = parser.parse_args()
+    train_set, test = load_digits()
+    net = models.mlp(seed=arguments.seed)
+    print(f"{train_set}\n\n{net.summary()}\n")
+    history = fit(net, train_set, epochs=arguments.epochs, seed=arguments.seed)
+    if history.interrupted or not len(history):
+        raise SystemExit("interrupted before the end of training")
+    print(f"trained for {len(history)} epochs in {sum(history.seconds):.1f} s, last loss {history.loss[-1]:.4f}\n")
+
+    attacked = fgsm(net, test.x, test.y, epsilon=LADDER)  # one gradient serves the whole ladder
+    noisy = sign_noise(net, test.x, test.y, epsilon=LADDER, seed=arguments.seed)
+    at = {epsilon: i for i, epsilon in enumerate(LADDER)}
+    text = report(net, test, {
+        "clean": test.x,
+        "FGSM, ε .10": attacked[at[0.10]].x_adv,
+        "FGSM, ε .25": attacked[at[0.25]].x_adv,
+        "noise, ε .25": noisy[at[0.25]].x_adv,
+    })  # fmt: skip
+    print(text)
+    accuracy = {name: [1 - float(result.success.mean()) for result in results]
+                for name, results in {"FGSM": attacked, "random signs": noisy}.items()}  # fmt: skip
+    folder = out_folder(arguments)
+    write_text(folder / "quickstart.txt", provenance(arguments) + "\n" + text)
+    labels = to_numpy(test.y)
+    write_figure(opinions(net, attacked[at[0.25]], noisy[at[0.25]], labels), folder / "quickstart_digits.png")
+    write_figure(plots.curves(LADDER, accuracy, title="The gradient's direction, not its size, is what breaks it",
+                              x_label="ε: how far each pixel may move (pixels lie in [0, 1])",
+                              y_label="accuracy on the test digits"), folder / "quickstart_accuracy.png")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
