@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels
@@ -75,13 +76,13 @@ def _climb(run: Run, direction: Array, ladder: list[float], epsilon: Any, clip: 
     for length in ladder:
         x_adv = kernels(run.x).step_and_clip(run.x, direction, length, run.victim.bounds if clip else None)
         results.append(run.end(x_adv, epsilon=length, clip=clip, **params))
-    return results[0] if isinstance(epsilon, (int, float)) else results
+    return results[0] if isinstance(epsilon, Real) else results
 
 
 def _ladder(attack: str, epsilon: Any) -> list[float]:
     """One ε or several, checked."""
-    ladder = [epsilon] if isinstance(epsilon, (int, float)) else list(epsilon)
+    ladder = [epsilon] if isinstance(epsilon, Real) else list(epsilon)
     for value in ladder:
-        if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        if not isinstance(value, Real) or not 0 <= value < math.inf:
             raise RangeError(attack, "epsilon of at least 0, a number or a list of them", repr(value))
     return [float(value) for value in ladder]

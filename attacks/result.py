@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
     victim.check_images(attack, x)
     if goal.labels.shape != (len(x),):
         raise ShapeError(attack, f"one label per image ({len(x)},)", f"{goal.labels.shape}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise RangeError(attack, "a seed that is a whole number, at least 0", repr(seed))
     classes = getattr(victim.net, "output_shape", (2**63,))[-1]
     if len(x) and not 0 <= goal.labels.min() <= goal.labels.max() < classes:  # known before the network is run

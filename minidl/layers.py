@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from math import prod, sqrt
+from numbers import Integral
 from typing import Any, ClassVar
 
 from . import losses, ops
@@ -124,8 +125,9 @@ class Dense(Layer):
     init_weights: Initialiser = field(default_factory=He)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.units, int) or self.units < 1:
+        if not isinstance(self.units, Integral) or self.units < 1:
             raise RangeError("Dense", "a whole number of units, at least 1", repr(self.units))
+        object.__setattr__(self, "units", int(self.units))  # NumPy's integers have no place in a file's header
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 1:

@@ -8,11 +8,10 @@ stable for logits of any size, instead of a chain of exponentials and logarithms
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from . import ops
-from .backend import kernels, namespace
-from .core import Array, Primitive, unbox
+from .backend import kernels
+from .core import Array, Primitive
 from .errors import DTypeError, RangeError, ShapeError
 
 
@@ -93,7 +92,7 @@ class Penalty:
     """λ₁ Σ|w| + λ₂ Σw² over the weights: every parameter named "….W" in a flat dict; biases go free.
 
     l1 and l2 are the two λ, at least 0.  At w = 0 the slope of |w| is taken as 0.  ``Penalty(1e-4, 1e-4)(params)``
-    is a scalar, to be added to a mean loss; `train.fit` takes one as `penalty`.
+    is a scalar, to be added to a mean loss; `train.fit` takes one as `penalty`.  Raises `RangeError` for λ < 0.
     """
 
     l1: float = 0.0
@@ -105,16 +104,10 @@ class Penalty:
 
     def __call__(self, params: dict[str, Array]) -> Array:
         weights = [w for name, w in params.items() if name.endswith(".W")]
-        total: Any = 0.0
-        for w in weights:
-            if self.l1:
-                total = total + self.l1 * l1(w)
-            if self.l2:
-                total = total + self.l2 * l2(w)
-        if isinstance(total, float):  # nothing to penalise: still a scalar of the parameters' library and dtype
-            like = next(iter(params.values()))
-            return namespace(unbox(like)).zeros((), dtype=like.dtype)
-        return total
+        terms = [self.l1 * l1(w) for w in weights if self.l1] + [self.l2 * l2(w) for w in weights if self.l2]
+        if not terms:  # still a scalar of the parameters' library and dtype
+            return 0 * l2(next(iter(params.values())))
+        return sum(terms[1:], start=terms[0])
 
 
 def l1(w: Array) -> Array:

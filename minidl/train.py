@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -173,9 +174,9 @@ def _check(net: Sequential, dataset: Dataset, optimizer: Any, epochs: Any, batch
         raise DTypeError("fit", "a network, a Dataset and an optimizer", got)
     if net.gives_probabilities:
         raise DTypeError("fit", "a network that gives logits", "one that ends with Softmax", "leave the Softmax out")
-    if not isinstance(epochs, int) or epochs < 0:
+    if not isinstance(epochs, Integral) or epochs < 0:
         raise RangeError("fit", "a whole number of epochs, at least 0", repr(epochs))
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if not isinstance(batch_size, Integral) or batch_size < 1:
         raise RangeError("fit", "a whole batch_size, at least 1", repr(batch_size))
     if len(dataset) < (batch_size if drop_last else 1):
         raise ShapeError("fit", "enough examples for one batch", f"{len(dataset)}, batch_size={batch_size}")

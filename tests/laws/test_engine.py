@@ -1,0 +1,269 @@
+"""Laws of the engine itself: nesting, records, dicts, stacks of directions, chunks."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minidl
+from minidl import Box, batch_jacobian, grad, hvp, jacobian, linearize, losses, models, ops, testing, value_and_grad
+from minidl.layers import Glorot
+from tests.strategies import arrays, shapes
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def smooth(x):
+    return ops.sum(ops.tanh(x * x) + ops.exp(x * 0.5))
+
+
+def test_derivatives_of_a_power_by_hand() -> None:
+    x = np.array(2.0)
+    f = lambda x: x**4
+    first = lambda x: grad(f, x)
+    second = lambda x: grad(first, x)
+    third = lambda x: grad(second, x)
+    assert [float(f(x)), float(first(x)), float(second(x)), float(third(x)), float(grad(third, x))] == [
+        16,
+        32,
+        48,
+        48,
+        24,
+    ]
+
+
+def test_perturbation_confusion() -> None:
+    """d/dx [x · d/dy (x + y)] = 1: the inner derivative must not see the outer x (Siskind and Pearlmutter 2005)."""
+    one = np.array(1.0)
+    assert float(grad(lambda x: x * grad(lambda y: x + y, one), one)) == 1.0
+    assert float(grad(lambda x: x * linearize(lambda y: x + y, one).jvp(np.array(1.0)), one)) == 1.0
+    assert float(grad(lambda x: x * grad(lambda y: x * y, x), np.array(3.0))) == 6.0
+    # y · d/dz(z·y·x) = y²x; d/dy at y = x: 2x·x = 2x²; d/dx: 4x
+    deep = grad(lambda x: grad(lambda y: y * grad(lambda z: z * y * x, y), x), np.array(2.0))
+    assert float(deep) == 8.0
+
+
+@given(data=st.data(), seed=seeds)
+def test_hvp_is_the_hessian_times_v(data, seed) -> None:
+    x = data.draw(arrays(data.draw(shapes(0, 2))))
+    v = np.random.default_rng(seed).normal(size=x.shape)
+    hessian = jacobian(lambda x: grad(smooth, x), x)
+    np.testing.assert_allclose(hvp(smooth, x, v), np.tensordot(hessian, v, x.ndim), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(hessian.reshape(x.size, -1), hessian.reshape(x.size, -1).T, atol=1e-12)
+
+
+@given(data=st.data(), seed=seeds)
+def test_nested_forward_in_forward_and_reverse_in_forward(data, seed) -> None:
+    x = data.draw(arrays(data.draw(shapes(1, 2))))
+    s, t = np.random.default_rng(seed).normal(size=(2, *x.shape))
+    forward = linearize(lambda x: linearize(smooth, x).jvp(s), x).jvp(t)
+    reverse = (linearize(lambda x: grad(smooth, x), x).jvp(t) * s).sum()
+    np.testing.assert_allclose(forward, reverse, rtol=1e-10)
+    step = 1e-5
+    difference = (linearize(smooth, x + step * t).jvp(s) - linearize(smooth, x - step * t).jvp(s)) / (2 * step)
+    np.testing.assert_allclose(forward, difference, rtol=1e-5, atol=1e-5)
+
+
+@given(data=st.data(), seed=seeds)
+def test_jacobian_of_a_jacobian(data, seed) -> None:
+    """A Jacobian taken inside a function can be differentiated, in either mode."""
+    x, w = data.draw(arrays((2,))), np.random.default_rng(seed).normal(size=(2, 3))
+    for mode in ("forward", "reverse"):
+        testing.check_differences(lambda x, mode=mode: jacobian(lambda z: ops.tanh(z @ w), x, mode), x, seed)
+        rows = np.stack([x, 2 * x])
+        testing.check_differences(lambda x, mode=mode: batch_jacobian(lambda z: ops.tanh(z @ w), x, mode), rows, seed)
+
+
+def parameters(seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {"dense1.W": rng.normal(size=(3, 2)), "dense1.b": rng.normal(size=2), "unused": rng.normal(size=4)}
+
+
+def of_parameters(p):
+    return ops.tanh(np.array([[0.5, -1.0, 2.0], [1.0, 0.0, 0.25]]) @ p["dense1.W"] + p["dense1.b"])
+
+
+@given(seed=seeds)
+def test_functions_of_a_dict(seed) -> None:
+    p, rng = parameters(seed), np.random.default_rng(seed + 1)
+    lin = linearize(of_parameters, p)
+    t, g = {name: rng.normal(size=w.shape) for name, w in p.items()}, rng.normal(size=(2, 2))
+    pulled = lin.vjp(g)
+    assert list(pulled) == list(p)
+    assert not pulled["unused"].any()
+    np.testing.assert_allclose((lin.jvp(t) * g).sum(), sum((t[n] * pulled[n]).sum() for n in p), rtol=1e-10)
+    forward, reverse = jacobian(of_parameters, p, "forward", chunk=2), jacobian(of_parameters, p, "reverse", chunk=3)
+    for name, w in p.items():
+        assert forward[name].shape == (2, 2, *w.shape)
+        np.testing.assert_allclose(forward[name], reverse[name], atol=1e-12)
+    f = lambda p: ops.sum(of_parameters(p) ** 2)
+    step = 1e-6
+    up, down = ({n: w + sign * step * t[n] for n, w in p.items()} for sign in (1, -1))
+    product = hvp(f, p, t)
+    for name in p:
+        np.testing.assert_allclose(product[name], (grad(f, up)[name] - grad(f, down)[name]) / (2 * step), atol=1e-6)
+
+
+@given(data=st.data(), seed=seeds)
+def test_extra_axes_are_independent_directions(data, seed) -> None:
+    x = data.draw(arrays(data.draw(shapes(1, 3))))
+    lead = data.draw(shapes(0, 2))
+    lin = linearize(lambda x: ops.tanh(x) * ops.sum(x), x)
+    t = np.random.default_rng(seed).normal(size=(*lead, *x.shape))
+    for walk in (lin.jvp, lin.vjp):
+        stacked = walk(t)
+        assert stacked.shape == t.shape
+        for i in np.ndindex(*lead):
+            np.testing.assert_allclose(stacked[i], walk(t[i]), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 2, 100])
+@pytest.mark.parametrize("mode", ["forward", "reverse", "auto"])
+def test_batch_jacobian_is_each_rows_jacobian(mode, chunk) -> None:
+    net = models.mlp((2, 3), 4, (5,), activation="tanh", bias=True, init_weights=Glorot(), dtype="float64")
+    x = np.random.default_rng(0).normal(size=(3, 2, 3))
+    found = batch_jacobian(net, x, mode, chunk)
+    assert found.shape == (3, 4, 2, 3)
+    for i in range(3):
+        np.testing.assert_allclose(found[i], jacobian(lambda z: net(z[None])[0], x[i], mode, chunk), atol=1e-12)
+
+
+def test_jacobians_of_the_mlp_agree_in_both_modes() -> None:
+    """The digits' network, float64, 784 inputs: forward = reverse to 1e-10, rows in a batch = rows alone."""
+    net = models.mlp(init_weights=Glorot(), dtype="float64")
+    x = minidl.data.load_digits()[1].take(3).x.astype(np.float64)
+    forward, reverse = (batch_jacobian(net, x, mode, chunk=100) for mode in ("forward", "reverse"))
+    assert forward.shape == (3, 10, 1, 28, 28)
+    assert abs(forward).max() > 0.01
+    np.testing.assert_allclose(forward, reverse, atol=1e-10, rtol=0)
+    testing.check_rows(net, x[:2])
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+def test_nothing_in_nothing_out(shape) -> None:
+    x = np.zeros(shape)
+    lin = linearize(lambda x: ops.tanh(x) * 2, x)
+    assert lin.jvp(x).shape == lin.vjp(x).shape == shape
+    for mode in ("forward", "reverse"):
+        assert jacobian(ops.tanh, x, mode).shape == shape + shape
+    assert batch_jacobian(ops.tanh, np.zeros((0, 3))).shape == (0, 3, 3)
+
+
+def test_what_does_not_depend_on_x_has_derivative_zero() -> None:
+    x = np.ones(3)
+    lin = linearize(lambda x: np.arange(2.0), x)
+    assert not lin.depends
+    assert (lin.jvp(np.ones((5, 3))) == np.zeros((5, 2))).all()
+    assert (lin.vjp(np.ones((5, 2))) == np.zeros((5, 3))).all()
+    assert lin.jacobian().shape == (2, 3)
+    assert linearize(lambda x: x, x).vjp(x) is x  # and the identity has the identity
+    assert value_and_grad(lambda p: np.array(1.0), {})[1] == {}
+
+
+def test_the_value_computed_once_serves_many_walks() -> None:
+    runs = []
+    lin = linearize(lambda x: runs.append(1) or ops.exp(x), np.ones(4))
+    lin.jvp(np.ones(4)), lin.vjp(np.ones((7, 4))), lin.jacobian()
+    assert len(runs) == 1
+
+
+def test_control_flow_follows_values() -> None:
+    f = lambda x: x * 2 if x > 1 else x * x
+    assert float(grad(f, np.array(3.0))) == 2
+    assert float(grad(f, np.array(0.5))) == 1
+
+
+def test_boxes_behave_as_arrays() -> None:
+    def f(x):
+        assert (x.shape, x.ndim, x.size, len(x), x.dtype) == ((2, 3), 2, 6, 2, np.float64)
+        assert (x >= 0).all()
+        assert not (x == -1).any()
+        first, second = x  # iteration
+        return (
+            ops.stack([first * np.ones(3), second]).sum(axis=0).mean()
+            + x.max()
+            + x.T.reshape(6)[0]
+            + x.transpose(1, 0)[0, 1]
+        )
+
+    testing.check_all(f, np.arange(6.0).reshape(2, 3) + 1)
+    assert linearize(lambda x: isinstance(x, Box) and "Box(" in repr(x) and x, np.ones(2)).depends
+
+
+def test_numpy_scalars_and_arrays_on_the_left() -> None:
+    for left in (np.float64(2), np.array([2.0, 3.0]), 2, 2.0):
+        testing.check_all(lambda x, left=left: left * x + left - x + left / x + left**x, np.array([1.5, 2.5]))
+
+
+@given(data=st.data())
+def test_ties_go_to_the_first(data) -> None:
+    """Of equal maxima, only the first in row-major order has a slope, in both walks."""
+    shape = data.draw(shapes(1, 3))
+    lin = linearize(lambda x: ops.max(x), np.full(shape, 0.5))
+    expected = np.zeros(shape)
+    expected.flat[0] = 1
+    np.testing.assert_array_equal(lin.vjp(np.array(1.0)), expected)
+    np.testing.assert_array_equal(lin.jacobian("forward"), expected)
+    for op in (ops.maximum, ops.minimum):
+        np.testing.assert_array_equal(
+            grad(lambda x, op=op: ops.sum(op(x, np.full(shape, 0.5))), np.full(shape, 0.5)), 1
+        )
+        np.testing.assert_array_equal(
+            grad(lambda x, op=op: ops.sum(op(np.full(shape, 0.5), x)), np.full(shape, 0.5)), 0
+        )
+
+
+def test_kinks_as_documented() -> None:
+    zero = np.array(0.0)
+    assert float(grad(ops.relu, zero)) == 0
+    assert float(grad(ops.absolute, zero)) == 0
+    assert float(grad(lambda x: x**0, zero)) == 0
+    assert float(grad(lambda b: np.array(-2.0) ** (b * 1.0), np.array(2.0))) == 0
+    nan_elsewhere = grad(lambda x: ops.sum(ops.where(np.array([True, False]), x, np.nan)), np.array([1.0, np.inf]))
+    np.testing.assert_array_equal(nan_elsewhere, [1, 0])
+
+
+def test_threads_do_not_share_records() -> None:
+    found = {}
+
+    def work(i: int) -> None:
+        x = np.linspace(0, 1, 50) + i
+        found[i] = all(np.array_equal(grad(smooth, x), grad(smooth, x)) for _ in range(30)) and grad(smooth, x)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    for i in range(4):
+        np.testing.assert_array_equal(found[i], grad(smooth, np.linspace(0, 1, 50) + i))
+
+
+def test_records_leave_no_cycles() -> None:
+    """A finished record is freed at once, not at the next garbage collection: training would hoard memory."""
+    import gc
+    import weakref
+
+    watched = []
+
+    def f(x):
+        made = ops.exp(x)
+        watched.append(weakref.ref(made.value))
+        return ops.tanh(made @ made)
+
+    gc.disable()
+    try:
+        linearize(f, np.ones((3, 3))).vjp(np.ones((3, 3)))
+        assert watched[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_cross_entropy_of_the_network_in_the_parameters() -> None:
+    """Backpropagation through a whole network against differences, in every parameter."""
+    net = models.mlp((1, 3, 3), 4, (5, 5), bias=True, activation="tanh", init_weights=Glorot(), dtype="float64", seed=1)
+    x, y = np.random.default_rng(0).random((6, 1, 3, 3)), np.array([0, 1, 2, 3, 3, 0])
+    for name in net.params:
+        loss = lambda w, name=name: losses.cross_entropy(net.apply({**net.params, name: w}, x), y)
+        testing.check_all(loss, net.params[name])

@@ -1,0 +1,315 @@
+"""One drawn case per operation: a function of one array, a point, and what NumPy says the value should be.
+
+`CASES[name]` is a strategy of `Case`.  The laws are run over all of them, and so are the planted mutants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from minidl import layers, losses, ops
+from minidl.layers import Glorot, He, Normal
+
+from .strategies import arrays, axes_of, broadcastable, shapes
+
+
+@dataclass
+class Case:
+    """f(x), the point x (float64), and the same function in NumPy alone."""
+
+    f: Callable[[Any], Any]
+    x: np.ndarray
+    numpy: Callable[[np.ndarray], Any]
+    text: str = ""
+
+    def __repr__(self) -> str:
+        return f"Case({self.text} at {self.x!r})"
+
+
+CASES: dict[str, st.SearchStrategy[Case]] = {}
+
+
+def case(strategy: Callable[..., Any]) -> None:
+    """Add a drawn case under the name of its function."""
+    CASES[strategy.__name__] = st.composite(strategy)()
+
+
+# --- elementwise, one argument ---------------------------------------------------------------------------
+
+
+def unary(name: str, f: Callable, oracle: Callable, low: int = -16) -> None:
+    @st.composite
+    def drawn(draw) -> Case:
+        return Case(f, draw(arrays(draw(shapes(0, 4)), low=low)), oracle, name)
+
+    CASES[name] = drawn()
+
+
+unary("exp", ops.exp, np.exp)
+unary("log", ops.log, np.log, low=2)
+unary("sqrt", ops.sqrt, np.sqrt, low=2)
+unary("tanh", ops.tanh, np.tanh)
+unary("sigmoid", ops.sigmoid, lambda x: 1 / (1 + np.exp(-x)))
+unary("softplus", ops.softplus, lambda x: np.log(1 + np.exp(x)))
+unary("relu", ops.relu, lambda x: np.where(x > 0, x, 0))
+unary("sign", ops.sign, np.sign)
+unary("absolute", ops.absolute, np.abs)
+unary("negative", ops.negative, np.negative)
+unary("cube_of_operators", lambda x: -(x * x - 1.0) * x + abs(2.0 - x) / 4, lambda x: -(x * x - 1) * x + abs(2 - x) / 4)
+unary("numbers", lambda x: 3.0 - 2 * x + x / 4, lambda x: 3 - 2 * x + x / 4)
+unary("one_over", lambda x: 1 / x, lambda x: 1 / x, low=2)
+unary("square", lambda x: x**2, lambda x: x**2)
+unary("fourth_root", lambda x: x**0.25, lambda x: x**0.25, low=2)
+unary("to_the_nought", lambda x: x**0 * x, lambda x: x)
+unary("two_to_the", lambda x: 2**x, lambda x: 2.0**x)
+unary("clipped", lambda x: ops.minimum(ops.maximum(x, -1.0), 1.0), lambda x: np.clip(x, -1, 1))
+
+
+# --- elementwise, two arguments: each side alone, and both at once ---------------------------------------
+
+
+def binary(name: str, f: Callable, oracle: Callable, low: int = -16) -> None:
+    @st.composite
+    def drawn(draw) -> Case:
+        first, second = draw(broadcastable())
+        a, b = draw(arrays(first, low=low)), draw(arrays(second, low=low)) + 1 / 32  # never equal to a
+        which = draw(st.sampled_from(["first", "second", "both"]))
+        if which == "first":
+            return Case(lambda x: f(x, b), a, lambda x: oracle(x, b), f"{name}, {first} with {second}, first")
+        if which == "second":
+            return Case(lambda x: f(a, x), b, lambda x: oracle(a, x), f"{name}, {first} with {second}, second")
+        return Case(lambda x: f(x, x * x + 3), a, lambda x: oracle(x, x * x + 3), f"{name} of x and x² + 3")
+
+    CASES[name] = drawn()
+
+
+binary("add", ops.add, np.add)
+binary("subtract", ops.subtract, np.subtract)
+binary("multiply", ops.multiply, np.multiply)
+binary("divide", ops.divide, np.divide, low=2)
+binary("power", ops.power, np.power, low=2)
+binary("maximum", ops.maximum, np.maximum)
+binary("minimum", ops.minimum, np.minimum)
+
+
+@case
+def where(draw) -> Case:
+    first, second = draw(broadcastable())
+    shape = np.broadcast_shapes(first, second)
+    condition = np.array(draw(st.lists(st.booleans(), min_size=(n := int(np.prod(shape))), max_size=n))).reshape(shape)
+    a, b = draw(arrays(first)), draw(arrays(second))
+    if draw(st.booleans()):
+        return Case(lambda x: ops.where(condition, x, b), a, lambda x: np.where(condition, x, b), "where, first")
+    return Case(lambda x: ops.where(condition, a, x), b, lambda x: np.where(condition, a, x), "where, second")
+
+
+# --- linear ----------------------------------------------------------------------------------------------
+
+
+@case
+def reshape(draw) -> Case:
+    shape = draw(shapes(0, 4))
+    new = tuple(draw(st.permutations(shape)))
+    if draw(st.booleans()):
+        new = (*new, 1)
+    if new and draw(st.booleans()):
+        new = (-1, *new[1:])
+    return Case(lambda x: ops.reshape(x, new), draw(arrays(shape)), lambda x: x.reshape(new), f"reshape to {new}")
+
+
+@case
+def transpose(draw) -> Case:
+    shape = draw(shapes(0, 4))
+    order = draw(st.one_of(st.none(), st.permutations(range(len(shape)))))
+    return Case(lambda x: ops.transpose(x, order), draw(arrays(shape)), lambda x: x.transpose(order), f"{order}")
+
+
+@case
+def broadcast_to(draw) -> Case:
+    full = draw(shapes(0, 4))
+    own = tuple(draw(st.sampled_from([n, 1])) for n in full[draw(st.integers(0, len(full))) :])
+    return Case(
+        lambda x: ops.broadcast_to(x, full), draw(arrays(own)), lambda x: np.broadcast_to(x, full), f"to {full}"
+    )
+
+
+def reduction(name: str, f: Callable, oracle: Callable, distinct: bool = False) -> None:
+    @st.composite
+    def drawn(draw) -> Case:
+        shape, keepdims = draw(shapes(0, 4)), draw(st.booleans())
+        axis = draw(axes_of(len(shape)))
+        text = f"{name} over {axis}, keepdims={keepdims}"
+        return Case(lambda x: f(x, axis, keepdims), draw(arrays(shape, distinct=distinct)),
+                    lambda x: oracle(x, axis=axis, keepdims=keepdims), text)  # fmt: skip
+
+    CASES[name] = drawn()
+
+
+reduction("sum", ops.sum, np.sum)
+reduction("mean", ops.mean, np.mean)
+reduction("max", ops.max, np.max, distinct=True)
+
+
+@case
+def index(draw) -> Case:
+    shape = draw(shapes(1, 4))
+    kind = draw(st.sampled_from(["basic", "arrays", "mixed", "mask"]))
+
+    def one(n: int, basic: bool):
+        if not basic:
+            return np.array(draw(st.lists(st.integers(-n, n - 1), min_size=2, max_size=2)))
+        start, step = draw(st.integers(0, n - 1)), draw(st.sampled_from([1, -1, 2]))
+        return draw(st.sampled_from([draw(st.integers(-n, n - 1)), slice(start, None, step), slice(None)]))
+
+    if kind == "mask":
+        bits = draw(st.lists(st.booleans(), min_size=(n := int(np.prod(shape))), max_size=n))
+        key: Any = np.array(bits).reshape(shape)
+    else:
+        picks = [one(n, kind == "basic" or (kind == "mixed" and draw(st.booleans()))) for n in shape]
+        cut = draw(st.integers(0, len(picks)))
+        extra = [Ellipsis] if draw(st.booleans()) else []
+        new = [None] if kind == "basic" and draw(st.booleans()) else []
+        key = tuple(picks[:cut] + extra + new) if not extra else tuple(extra + picks[cut:] + new)
+    return Case(lambda x: x[key] * 1.0, draw(arrays(shape)), lambda x: x[key] * 1.0, f"x[{key}]")
+
+
+@case
+def repeated_index(draw) -> Case:
+    n = draw(st.integers(1, 4))
+    rows = np.array(draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=6)))
+    return Case(lambda x: x[rows], draw(arrays((n, 2))), lambda x: x[rows], f"rows {rows}")
+
+
+@case
+def concatenate(draw) -> Case:
+    shape = draw(shapes(1, 3))
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
+    before, after = draw(arrays(shape)), draw(arrays(shape))
+    return Case(lambda x: ops.concatenate([before, x * x, after, x], axis), draw(arrays(shape)),
+                lambda x: np.concatenate([before, x * x, after, x], axis), f"axis {axis}")  # fmt: skip
+
+
+@case
+def stack(draw) -> Case:
+    shape = draw(shapes(0, 3))
+    axis = draw(st.integers(-len(shape) - 1, len(shape)))
+    other = draw(arrays(shape))
+    return Case(lambda x: ops.stack([x, other, x * x], axis), draw(arrays(shape)),
+                lambda x: np.stack([x, other, x * x], axis), f"axis {axis}")  # fmt: skip
+
+
+@case
+def matmul(draw) -> Case:
+    n, m, k = draw(st.tuples(*[st.integers(1, 3)] * 3))
+    stacks = draw(broadcastable(2))
+    first = draw(st.sampled_from([(m,), (n, m), (*stacks[0], n, m)]))
+    second = draw(st.sampled_from([(m,), (m, k), (*stacks[1], m, k)]))
+    a, b = draw(arrays(first)), draw(arrays(second))
+    if draw(st.booleans()):
+        return Case(lambda x: x @ b, a, lambda x: x @ b, f"{first} @ {second}, first")
+    return Case(lambda x: a @ x, b, lambda x: a @ x, f"{first} @ {second}, second")
+
+
+@case
+def gram(draw) -> Case:
+    shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    return Case(lambda x: ops.matmul(x, x.T), draw(arrays(shape)), lambda x: x @ x.T, "x·xᵀ")
+
+
+# --- losses ----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def logits_and_labels(draw, min_rank: int = 0):
+    shape = draw(shapes(min_rank, 2))
+    classes, size = draw(st.integers(1, 4)), int(np.prod(shape))
+    labels = np.array(draw(st.lists(st.integers(0, classes - 1), min_size=size, max_size=size)), dtype=np.int64)
+    return draw(arrays((*shape, classes))), labels.reshape(shape)
+
+
+def naive_softmax(z: np.ndarray) -> np.ndarray:
+    return np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
+
+
+@case
+def softmax(draw) -> Case:
+    return Case(losses.softmax, draw(logits_and_labels())[0], naive_softmax, "softmax")
+
+
+@case
+def log_softmax(draw) -> Case:
+    return Case(losses.log_softmax, draw(logits_and_labels())[0], lambda z: np.log(naive_softmax(z)), "log_softmax")
+
+
+@case
+def cross_entropy(draw) -> Case:
+    z, y = draw(logits_and_labels())
+    reduction = draw(st.sampled_from(["mean", "sum", "none"]))
+
+    def oracle(z: np.ndarray) -> Any:
+        each = -np.log(np.take_along_axis(naive_softmax(z), y[..., None], -1)[..., 0])
+        return each if reduction == "none" else each.mean() if reduction == "mean" else each.sum()
+
+    return Case(lambda z: losses.cross_entropy(z, y, reduction), z, oracle, f"labels {y}, {reduction}")
+
+
+@case
+def squared_error(draw) -> Case:
+    shape = draw(shapes(0, 3))
+    target = draw(arrays(shape))
+    return Case(
+        lambda x: losses.squared_error(x, target), draw(arrays(shape)), lambda x: ((x - target) ** 2).mean(), ""
+    )
+
+
+@case
+def penalty(draw) -> Case:
+    l1, l2 = draw(st.sampled_from([(0.5, 0.0), (0.0, 0.25), (0.5, 0.25)]))
+    f = losses.Penalty(l1, l2)
+    return Case(lambda x: f({"dense1.W": x, "dense1.b": x}), draw(arrays(draw(shapes(0, 2)))),
+                lambda x: l1 * np.abs(x).sum() + l2 * (x * x).sum(), f"{f}")  # fmt: skip
+
+
+# --- layers ----------------------------------------------------------------------------------------------
+
+
+def layer(name: str, make: st.SearchStrategy[layers.Layer], rank: int, oracle: Callable) -> None:
+    """A layer as a function of its input; dense layers as a function of their weights too."""
+
+    @st.composite
+    def drawn(draw) -> Case:
+        it, shape = draw(make), draw(shapes(rank, rank))
+        x = draw(arrays((draw(st.integers(1, 3)), *shape)))
+        params = it.init(shape, np.random.default_rng(draw(st.integers(0, 99))))
+        if params and draw(st.booleans()):
+            key = draw(st.sampled_from(sorted(params)))
+            return Case(
+                lambda w: it.apply({**params, key: w}, x), params[key], lambda w: oracle(x, {**params, key: w}), key
+            )
+        return Case(lambda x: it.apply(params, x), x, lambda x: oracle(x, params), f"{it}")
+
+    CASES[name] = drawn()
+
+
+_initialisers = st.sampled_from([Normal(0.5), Glorot(), He()])
+layer("dense_layer", st.builds(layers.Dense, st.integers(1, 3), st.booleans(), _initialisers), 1,
+      lambda x, p: x @ p["W"] + p.get("b", 0))  # fmt: skip
+layer("relu_layer", st.just(layers.ReLU()), 2, lambda x, p: np.maximum(x, 0))
+layer("tanh_layer", st.just(layers.Tanh()), 2, lambda x, p: np.tanh(x))
+layer("sigmoid_layer", st.just(layers.Sigmoid()), 2, lambda x, p: 1 / (1 + np.exp(-x)))
+layer("softmax_layer", st.just(layers.Softmax()), 1, lambda x, p: naive_softmax(x))
+layer("flatten_layer", st.just(layers.Flatten()), 3, lambda x, p: x.reshape(len(x), -1))
+layer("dropout_asleep", st.just(layers.Dropout(0.5)), 2, lambda x, p: x)
+
+
+@case
+def dropout_awake(draw) -> Case:
+    it, seed = layers.Dropout(draw(st.sampled_from([0.2, 0.5, 0.8]))), draw(st.integers(0, 99))
+    x = draw(arrays((3, 4)))
+    mask = it.apply({}, np.ones((3, 4)), np.random.default_rng(seed))
+    return Case(lambda x: it.apply({}, x, np.random.default_rng(seed)), x, lambda x: x * mask, f"{it}, seed {seed}")
