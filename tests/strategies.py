@@ -10,7 +10,8 @@ sides = st.integers(1, 3)
 
 @st.composite
 def shapes(draw, min_rank: int = 0, max_rank: int = 4, min_side: int = 1) -> tuple[int, ...]:
-    return tuple(draw(st.lists(st.integers(min_side, 3), min_size=min_rank, max_size=max_rank)))
+    rank = draw(st.integers(min_rank, max_rank))  # drawn first, so that high ranks are as likely as low ones
+    return tuple(draw(st.lists(st.integers(min_side, 3), min_size=rank, max_size=rank)))
 
 
 @st.composite

@@ -285,7 +285,8 @@ def layer(name: str, make: st.SearchStrategy[layers.Layer], rank: int, oracle: C
     def drawn(draw) -> Case:
         it, shape = draw(make), draw(shapes(rank, rank))
         x = draw(arrays((draw(st.integers(1, 3)), *shape)))
-        params = it.init(shape, np.random.default_rng(draw(st.integers(0, 99))))
+        rng = np.random.default_rng(draw(st.integers(0, 99)))
+        params = {key: w + rng.normal(size=w.shape) for key, w in it.init(shape, rng).items()}  # biases start at 0
         if params and draw(st.booleans()):
             key = draw(st.sampled_from(sorted(params)))
             return Case(

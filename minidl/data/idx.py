@@ -16,6 +16,8 @@ import numpy as np
 
 from ..errors import DataError
 
+LARGEST = 2**31  # values in a file; MNIST has 47 million
+
 
 def read_idx(path: str | Path, rank: int) -> np.ndarray:
     """The uint8 array of the given rank in an IDX file, gzipped or not.
@@ -30,7 +32,7 @@ def read_idx(path: str | Path, rank: int) -> np.ndarray:
                 return _read(content, path, rank)  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise DataError("read_idx", f"a file {path}", "no such file") from error
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, MemoryError, zlib.error) as error:
         raise DataError("read_idx", f"{path} to be a sound IDX file", repr(error), "fetch it again") from error
 
 
@@ -42,6 +44,8 @@ def _read(content: BinaryIO, path: str | Path, rank: int) -> np.ndarray:
     if len(lengths) < 4 * rank:
         raise DataError("read_idx", f"{rank} lengths in {path}", "a file that ends before them", "fetch it again")
     shape = struct.unpack(f">{rank}I", lengths)
+    if prod(shape) > LARGEST:  # a damaged length must not make us ask for terabytes
+        raise DataError("read_idx", f"at most {LARGEST} values in {path}", f"lengths {shape}", "fetch it again")
     values = content.read(prod(shape) + 1)  # one more than there should be, and no more, whatever follows
     if len(values) != prod(shape):
         got = "more" if len(values) > prod(shape) else f"{len(values)}"

@@ -1,0 +1,188 @@
+"""Wrong rules, planted on purpose: each must be caught by the law that stands beside it.
+
+A law that never failed proves nothing.  Three ways to plant one: another derivative for an elementwise
+primitive, another rule for any primitive, or another line in the text of a function.
+"""
+
+from __future__ import annotations
+import __future__
+
+import inspect
+import itertools
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+import attacks.gradient_sign
+import attacks.norms
+import attacks.result
+import attacks.victim
+from attacks import Targeted, Victim
+from attacks.norms import NORMS
+from minidl import core, derivatives, evaluation, io, layers, losses, ops, train
+from minidl.core import Primitive, elementwise
+from minidl.data import dataset, idx
+from minidl.kernels import reference
+from minidl.optim import RMSProp
+from tests.laws import test_attacks, test_engine, test_kernels, test_layers, test_losses, test_optim
+from tests.laws.test_primitives import LAWS
+from tests.unit import test_data, test_evaluation, test_io, test_train
+from tests.zoo import CASES
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong rule by name, how to plant it (with pytest's monkeypatch), and the law that must fail under it."""
+
+    name: str
+    plant: Callable[[Any], None]
+    law: Callable[..., None]
+
+
+def over_the_zoo(law: str, case: str) -> Callable[[], None]:
+    """One of the laws of `test_primitives` over one case of the zoo."""
+
+    @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+    def run(data: st.DataObject, seed: int) -> None:
+        LAWS[law](data.draw(CASES[case]), seed)
+
+    run.__name__ = f"{law}[{case}]"
+    return run
+
+
+def slope(operation: Any, *derivatives: Any) -> Callable[[Any], None]:
+    """Other derivatives for an elementwise operation."""
+    primitive = getattr(operation, "__wrapped__", operation)
+    wrong = elementwise(primitive.name, primitive.forward, *derivatives)
+    return lambda patch: (patch.setattr(primitive, "push", wrong.push), patch.setattr(primitive, "pull", wrong.pull))
+
+
+def rule(operation: Any, direction: str, *rules: Any) -> Callable[[Any], None]:
+    """Other rules for a primitive, in one direction, or another forward function."""
+    primitive: Primitive = getattr(operation, "__wrapped__", operation)
+    return lambda patch: patch.setattr(primitive, direction, rules[0] if direction == "forward" else list(rules))
+
+
+def line(owner: Any, name: str, old: str, new: str) -> Callable[[Any], None]:
+    """Another text in the function `name` of a module or class, wherever it is already referred to."""
+
+    def plant(patch: Any) -> None:
+        found = inspect.getattr_static(owner, name)
+        function = getattr(found, "func", None) or getattr(found, "fget", None) or found  # of properties too
+        text = textwrap.dedent(inspect.getsource(function))
+        assert old in text, f"{old!r} is no longer in {name}"
+        text, scope = text[text.index("def ") :].replace(old, new), {}
+        flags = __future__.annotations.compiler_flag
+        exec(compile(text, f"<mutant of {name}>", "exec", flags=flags), function.__globals__, scope)
+        patch.setattr(function, "__code__", scope[name].__code__)
+
+    return plant
+
+
+def targets_are_reached_downhill() -> None:
+    x = np.random.default_rng(0).random((5, 1, 4, 4))
+    net = test_attacks.network(dtype="float64")
+    t = test_attacks.other_targets(net, x, np.random.default_rng(1))
+    moved = attacks.gradient_sign.fgsm(Victim(net), x, Targeted(t), epsilon=1e-4, clip=False).x_adv
+    assert (losses.cross_entropy(net(moved), t, "none") < losses.cross_entropy(net(x), t, "none")).all()
+
+
+zoo = over_the_zoo
+# fmt: off
+MUTANTS = [
+    # --- elementwise derivatives
+    Mutant("exp: constant derivative", slope(ops.exp, 1), zoo("differences", "exp")),
+    Mutant("exp: pull-back forgets the slope", rule(ops.exp, "pull", lambda g, y, x: g), zoo("adjoint", "exp")),
+    Mutant("exp: cotangent dropped", rule(ops.exp, "pull", lambda g, y, x: y), zoo("linear", "exp")),
+    Mutant("log: x for 1/x", slope(ops.log, lambda y, x: x), zoo("differences", "log")),
+    Mutant("sqrt: missing ½", slope(ops.sqrt, lambda y, x: 1 / y), zoo("differences", "sqrt")),
+    Mutant("tanh: 1 + y²", slope(ops.tanh, lambda y, x: 1 + y * y), zoo("differences", "tanh")),
+    Mutant("tanh: slope frozen for nesting", slope(ops.tanh, lambda y, x: 1 - core.unbox(y) ** 2), zoo("nested", "tanh")),
+    Mutant("sigmoid: missing 1 - y", slope(ops.sigmoid, lambda y, x: y), zoo("differences", "sigmoid")),
+    Mutant("softplus: σ(-x)", slope(ops.softplus, lambda y, x: ops.sigmoid(-x)), zoo("differences", "softplus")),
+    Mutant("relu: slope 1 everywhere", slope(ops.relu, 1), zoo("differences", "relu")),
+    Mutant("relu: slope 1 at 0", slope(ops.relu, lambda y, x: y >= 0), test_engine.test_kinks_as_documented),
+    Mutant("relu: leaks below 0", rule(ops.relu, "forward", lambda x: np.where(x > 0, x, x / 9)), zoo("value", "relu")),
+    Mutant("absolute: slope 1", slope(ops.absolute, 1), zoo("differences", "absolute")),
+    Mutant("negative: sign lost", slope(ops.negative, 1), zoo("differences", "negative")),
+    Mutant("subtract: both plus", slope(ops.subtract, 1, 1), zoo("differences", "subtract")),
+    Mutant("multiply: factors swapped", slope(ops.multiply, lambda y, a, b: a, lambda y, a, b: b), zoo("differences", "multiply")),
+    Mutant("divide: sign of the divisor", slope(ops.divide, lambda y, a, b: 1 / b, lambda y, a, b: y / b), zoo("differences", "divide")),
+    Mutant("power: exponent not lowered", slope(ops.power, lambda y, a, b: b * y, lambda y, a, b: y * ops.log(a)), zoo("differences", "power")),
+    Mutant("power: no logarithm", slope(ops.power, lambda y, a, b: b * y / a, lambda y, a, b: y), zoo("differences", "power")),
+    Mutant("maximum: ties to both", slope(ops.maximum, lambda y, a, b: a >= b, lambda y, a, b: a <= b), test_engine.test_ties_go_to_the_first),
+    Mutant("minimum: the other one", slope(ops.minimum, lambda y, a, b: a > b, lambda y, a, b: a <= b), zoo("differences", "minimum")),
+    Mutant("where: pulls back to both", rule(ops._where, "pull", None, lambda g, y, c, a, b: g, lambda g, y, c, a, b: g), zoo("adjoint", "where")),
+    # --- linear maps and products
+    Mutant("reshape: pulled back in column order", rule(ops._reshape, "pull", lambda g, y, x, shape, ndim: (
+        g if g.ndim < 2 else ops._reshape(ops._swap_last(g), shape=x.shape, ndim=len(shape)))), zoo("adjoint", "reshape")),
+    Mutant("transpose: not inverted", rule(ops._transpose, "pull", lambda g, y, x, axes: ops._transpose(g, axes=axes)), zoo("adjoint", "transpose")),
+    Mutant("broadcast: averages for sums", line(ops, "_broadcast_transpose", "sum(g,", "mean(g,"), zoo("adjoint", "add")),
+    Mutant("mean: not divided", line(ops, "mean", "/ count", "/ 1"), zoo("value", "mean")),
+    Mutant("index: repeated reads overwrite", line(ops, "_place", "xp.add.at(out, (slice(None), flat.reshape(-1)),", "out.__setitem__((slice(None), flat.reshape(-1)),"), zoo("adjoint", "repeated_index")),
+    Mutant("concatenate: off by one", line(ops, "_concatenate_pull", "for part in parts[:i]", "for part in parts[: i - 1]"), zoo("adjoint", "concatenate")),
+    Mutant("concatenate: pushed into the wrong place", line(ops, "_concatenate_push", "*rest[:i], t, *rest[i + 1 :]", "t, *rest[1:]"), zoo("differences", "concatenate")),
+    Mutant("max: pulls from the last of equals", line(ops, "max", "unbox(flat).argmax(axis=-1)", "flat.shape[-1] - 1 - unbox(flat)[..., ::-1].argmax(axis=-1)"), test_engine.test_ties_go_to_the_first),
+    Mutant("matmul: missing transpose", rule(ops._matmul, "pull", lambda g, y, a, b: g @ ops._swap_last(b), lambda g, y, a, b: a @ g), zoo("adjoint", "matmul")),
+    Mutant("matmul: product in the wrong order", rule(ops._matmul, "push", lambda t, y, a, b: b @ t, lambda t, y, a, b: a @ t), zoo("differences", "matmul")),
+    # --- losses
+    Mutant("softmax: no rescaling", line(reference, "softmax", "z - z.max(axis=-1, keepdims=True)", "z"), test_losses.test_finite_at_enormous_logits),
+    Mutant("softmax: sum forgotten", rule(losses.softmax, "pull", lambda g, p, z: p * g), zoo("adjoint", "softmax")),
+    Mutant("log_softmax: sum forgotten", rule(losses.log_softmax, "push", lambda t, y, z: t), zoo("differences", "log_softmax")),
+    Mutant("cross-entropy: cotangent of ones", rule(losses._cross_entropy, "pull", lambda g, y, z, labels: losses._slope(z, labels) * ops.reshape(g * 0 + 1, (*g.shape, 1))), zoo("adjoint", "cross_entropy")),
+    Mutant("cross-entropy: p_label - 1 by subtraction", line(reference, "cross_entropy_slope", "-others.sum(axis=-1, keepdims=True)", "softmax(z) - 1"), test_losses.test_slope_is_exact_where_the_network_is_certain),
+    Mutant("cross-entropy: not nestable", rule(losses._slope, "push", lambda t, y, z, labels: t * 0), zoo("nested", "cross_entropy")),
+    Mutant("penalty: biases too", line(losses.Penalty, "__call__", 'if name.endswith(".W")', "if name"), test_losses.test_penalty_spares_biases_and_may_be_nothing),
+    Mutant("penalty: L2 with a half", line(losses, "l2", "w * w", "w * w / 2"), zoo("value", "penalty")),
+    # --- the engine
+    Mutant("forward walk: only the first argument", lambda patch: patch.setattr(core.functools, "reduce", lambda f, parts: parts[0]), zoo("differences", "gram")),
+    Mutant("backward walk: overwrites", line(core.Linearization, "vjp", "cotangents[parent] + pulled if parent in cotangents else pulled", "pulled"), zoo("adjoint", "gram")),
+    Mutant("all records on one level", lambda patch: patch.setattr(core, "_levels", itertools.repeat(1)), test_engine.test_perturbation_confusion),
+    Mutant("gradient of twice the function", line(derivatives, "value_and_grad", ".ones((), dtype=lin.value.dtype)", ".ones((), dtype=lin.value.dtype) * 2"), test_engine.test_derivatives_of_a_power_by_hand),
+    Mutant("hvp: v forgotten", line(derivatives, "hvp", ".jvp(v)", ".jvp(v * 0 + 1)"), test_engine.test_hvp_is_the_hessian_times_v),
+    Mutant("batch Jacobian: axes not moved", line(derivatives, "batch_jacobian", "[*range(1, columns.ndim), 0]", "range(columns.ndim)"), test_engine.test_jacobians_of_the_mlp_agree_in_both_modes),
+    Mutant("chunks: the last one lost", line(derivatives, "_basis", "range(0, max(size, 1), step)", "range(0, max(size - step, 1), step)"), zoo("modes", "tanh")),
+    # --- layers and random draws
+    Mutant("dense: bias forgotten", line(layers.Dense, "apply", 'y + params["b"] if self.bias else y', "y"), zoo("value", "dense_layer")),
+    Mutant("flatten: H, W, C order", line(layers.Flatten, "apply", "ops.reshape(x, ", "ops.reshape(ops.transpose(x, [0, *range(2, x.ndim), 1]), "), zoo("value", "flatten_layer")),
+    Mutant("dropout: not inverted", line(reference, "dropout_mask", "* (1.0 / (1.0 - rate))", ""), lambda: test_kernels.test_dropout_mask_keeps_the_mean(0.2)),
+    Mutant("dropout: keeps what it should drop", line(reference, "dropout_mask", ">=", "<"), lambda: test_kernels.test_dropout_mask_keeps_the_mean(0.2)),
+    Mutant("dropout: never sleeps", line(layers.Dropout, "apply", "if rng is None or self.rate == 0:\n        return x", "import numpy as np\n    rng = rng or np.random.default_rng()"), test_layers.test_dropout_is_active_exactly_when_an_rng_is_given),
+    Mutant("dropout: one mask for all layers", line(layers.Dropout, "apply", "int(rng.integers(2**63))", "1"), test_layers.test_dropout_layers_draw_different_masks),
+    Mutant("random bits: every block starts alike", line(reference, "random_bits", "first + 1, first + 1 + like.size", "1, 1 + like.size"), test_kernels.test_draws_do_not_depend_on_how_they_are_cut),
+    Mutant("He: fan-out", line(layers.He, "__call__", "fan_in)", "fan_out)"), lambda: test_layers.test_initialisers_have_the_stated_spread(layers.He(), np.sqrt(2 / 300))),
+    Mutant("Glorot: √3", line(layers.Glorot, "__call__", "6 /", "3 /"), lambda: test_layers.test_initialisers_have_the_stated_spread(layers.Glorot(), np.sqrt(2 / 700))),
+    # --- optimisers
+    Mutant("SGD: uphill", line(reference, "sgd", "velocity -= lr * g", "velocity += lr * g"), lambda: test_optim.test_equation("sgd")),
+    Mutant("Nesterov: plain momentum", line(reference, "sgd", "momentum * velocity - lr * g if nesterov else velocity", "velocity"), lambda: test_optim.test_equation("nesterov")),
+    Mutant("RMSProp: ε always outside", line(reference, "rmsprop", "(mean_square + epsilon) ** 0.5 if inside else ", ""), lambda: test_optim.test_equation("rmsprop")),
+    Mutant("RMSProp: ρ and 1 - ρ swapped", line(reference, "rmsprop", "mean_square *= rho\n    mean_square += (1 - rho)", "mean_square *= 1 - rho\n    mean_square += rho"), lambda: test_optim.test_equation("rmsprop")),
+    Mutant("Adam: no bias correction", line(reference, "adam", "(lr / (1 - beta1**step))", "lr"), lambda: test_optim.test_equation("adam")),
+    Mutant("Adam: ε inside the root", line(reference, "adam", ") ** 0.5 + epsilon)", " + epsilon) ** 0.5)"), lambda: test_optim.test_equation("adam")),
+    # --- attacks
+    Mutant("FGSM: downhill", line(attacks.gradient_sign, "fgsm", "direction = steepest(", "direction = -steepest("), test_attacks.test_the_step_is_the_papers),
+    Mutant("FGSM: targets as if untargeted", line(Targeted, "objective", "-losses", "losses"), targets_are_reached_downhill),
+    Mutant("FGSM: the gradient, not its sign", lambda patch: patch.setitem(NORMS, "linf", replace(NORMS["linf"], steepest=lambda g: g)), test_attacks.test_the_step_is_the_papers),
+    Mutant("FGSM: never clipped", line(reference, "step_and_clip", "bounds is None", "True"), test_attacks.test_bounds_budget_and_honesty),
+    Mutant("FGSM: always clipped", line(attacks.gradient_sign, "_climb", "run.victim.bounds if clip else None", "run.victim.bounds"), test_attacks.test_the_step_is_the_papers),
+    Mutant("result: success judged before the attack", line(attacks.result.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_attacks.test_bounds_budget_and_honesty),
+    Mutant("victim: pull-backs not counted", line(attacks.victim.Victim, "gradient", "self.backwards += len(x)", ""), test_attacks.test_a_ladder_reuses_one_gradient),
+    Mutant("noise: the seed forgotten", line(attacks.gradient_sign, "sign_noise", "random_signs(seed, x)", "random_signs(0, x)"), test_attacks.test_same_seed_same_bits),
+    Mutant("L2: squares vanish", line(attacks.norms, "l2_length", "scale = xp.where(largest > 0, largest, 1)", "scale = xp.ones_like(largest)"), test_attacks.test_tiny_and_zero_gradients),
+    Mutant("L1 projection: grows what is inside", line(attacks.norms, "l1_project", "return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)", "return (xp.sign(rows) * xp.maximum(abs(rows) - theta, 0)).reshape(d.shape)"), lambda: test_attacks.test_projection("l1")),
+    # --- data, files, training, reports
+    Mutant("batches: a shuffled batch twice", line(dataset.Batches, "__iter__", "self.order[i : i + self.size]", "self.order[: self.size]"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
+    Mutant("fit: the same order every epoch", line(train, "fit", "default_rng((seed, epoch)) if", "default_rng(seed) if"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
+    Mutant("resume: the optimiser forgets", line(train, "_checkpointed", ' | {f"state/{name}": s for name, s in state.items()}', ""), lambda tmp_path: test_train.test_resumed_runs_end_with_the_same_bits(tmp_path, RMSProp(0.01))),
+    Mutant("evaluate: confusion transposed", line(evaluation.Evaluation, "confusion", "self.labels * self.classes + self.predictions", "self.predictions * self.classes + self.labels"), test_evaluation.test_confusion_has_labels_in_rows),
+    Mutant("evaluate: confidence on errors over all", line(evaluation.Evaluation, "confidence_on_errors", "self.confidences[self.wrong]", "self.confidences"), test_evaluation.test_error_and_both_confidences),
+    Mutant("IDX: little-endian lengths", line(idx, "_read", '">{rank}I"', '"<{rank}I"'), test_data.test_round_trip),
+    Mutant("IDX: too much is fine", line(idx, "_read", "len(values) != prod(shape)", "len(values) < prod(shape)"), test_data.test_oversized),
+    Mutant("load: whatever the file holds", line(io, "load", "wanted != found", "False"), test_io.test_parameters_must_fit),
+]
+# fmt: on

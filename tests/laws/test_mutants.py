@@ -1,0 +1,50 @@
+"""Every planted mutant is caught by its law, which passes without it.  A survivor fails here, by name."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import sys
+
+import pytest
+
+from tests.laws.mutants import MUTANTS, Mutant
+
+if sys.version_info >= (3, 11):
+    Several = builtins.ExceptionGroup
+else:
+    from exceptiongroup import ExceptionGroup as Several
+
+#: How a wrong rule shows: as a broken law, as shapes, values or files that no longer fit, or as several of these.
+SIGNS = (AssertionError, ValueError, RuntimeWarning, Several, pytest.fail.Exception)
+
+
+def obey(mutant: Mutant, tmp_path) -> None:
+    """Run the law, with the fixtures it asks for."""
+    wanted = inspect.signature(mutant.law).parameters
+    with pytest.MonkeyPatch.context() as patch:
+        fixtures = {"tmp_path": tmp_path, "monkeypatch": patch}
+        mutant.law(**{name: fixtures[name] for name in wanted if name in fixtures})
+
+
+def test_there_are_at_least_forty() -> None:
+    assert len(MUTANTS) >= 40
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_caught(mutant, tmp_path) -> None:
+    (tmp_path / "sound").mkdir()
+    obey(mutant, tmp_path / "sound")
+    with pytest.MonkeyPatch.context() as patch:
+        mutant.plant(patch)
+        (tmp_path / "wrong").mkdir()
+        with pytest.raises(SIGNS):
+            obey(mutant, tmp_path / "wrong")
+
+
+def test_a_mutant_that_changes_nothing_survives(tmp_path) -> None:
+    """The test above can fail: the identity, planted as a mutant, is not caught."""
+    harmless = Mutant("harmless", lambda patch: None, MUTANTS[0].law)
+    with pytest.raises(pytest.fail.Exception):
+        test_caught(harmless, tmp_path)

@@ -1,0 +1,89 @@
+"""What `evaluate` reports, against small examples worked by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minidl import models
+from minidl.data import Dataset
+from minidl.evaluation import Evaluation
+from minidl.train import evaluate
+
+ANSWERS = Evaluation(
+    labels=np.array([0, 0, 1, 1, 2, 2]),
+    predictions=np.array([0, 1, 1, 1, 2, 0]),
+    confidences=np.array([0.95, 0.55, 0.85, 0.65, 0.95, 0.35]),
+    classes=3,
+)
+NOBODY = Evaluation(np.zeros(0, int), np.zeros(0, int), np.zeros(0), 3)
+
+
+def test_error_and_both_confidences() -> None:
+    assert ANSWERS.error == pytest.approx(2 / 6)
+    assert ANSWERS.accuracy == pytest.approx(4 / 6)
+    assert ANSWERS.confidence == pytest.approx(np.mean([0.95, 0.55, 0.85, 0.65, 0.95, 0.35]))
+    assert ANSWERS.confidence_on_errors == pytest.approx((0.55 + 0.35) / 2)
+
+
+def test_confusion_has_labels_in_rows() -> None:
+    np.testing.assert_array_equal(replace(ANSWERS).confusion, [[1, 1, 0], [0, 2, 0], [1, 0, 1]])
+
+
+def test_calibration() -> None:
+    found = ANSWERS.calibration(bins=10)
+    np.testing.assert_array_equal(found.counts, [0, 0, 0, 1, 0, 1, 1, 0, 1, 2])
+    np.testing.assert_allclose(found.confidence[[3, 5, 6, 8, 9]], [0.35, 0.55, 0.65, 0.85, 0.95])
+    np.testing.assert_allclose(found.accuracy[[3, 5, 6, 8, 9]], [0, 0, 1, 1, 1])
+    assert np.isnan(found.accuracy[[0, 1, 2, 4, 7]]).all()
+    assert found.error == pytest.approx((0.35 + 0.55 + 0.35 + 0.15 + 2 * 0.05) / 6)
+
+
+def test_certainty_falls_into_the_last_bin() -> None:
+    sure = Evaluation(np.array([0]), np.array([0]), np.array([1.0]), 2)
+    assert sure.calibration(4).counts.tolist() == [0, 0, 0, 1]
+    assert sure.calibration(1).error == 0
+
+
+def test_coverage_takes_equals_together() -> None:
+    found = ANSWERS.coverage()
+    np.testing.assert_allclose(found.threshold, [0.95, 0.85, 0.65, 0.55, 0.35])
+    np.testing.assert_allclose(found.coverage, [2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+    np.testing.assert_allclose(found.error, [0, 0, 0, 1 / 5, 2 / 6])
+
+
+def test_nobody_answered() -> None:
+    assert np.isnan([NOBODY.error, NOBODY.confidence, NOBODY.confidence_on_errors]).all()
+    assert NOBODY.confusion.shape == (3, 3)
+    assert NOBODY.calibration().error == 0
+    assert NOBODY.coverage().error.shape == (0,)
+
+
+def test_evaluate_by_hand_and_whatever_the_batch_size() -> None:
+    net = models.softmax_regression(4, 3, dtype="float64", seed=3)
+    rng = np.random.default_rng(0)
+    data = Dataset(rng.normal(size=(10, 4)), rng.integers(0, 3, 10), ("a", "b", "c"))
+    z = data.x @ net.params["dense1.W"] + net.params["dense1.b"]
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    for size in (1, 3, 10, 99):
+        found = evaluate(net, data, size)
+        np.testing.assert_array_equal(found.predictions, p.argmax(axis=1))
+        np.testing.assert_allclose(found.confidences, p.max(axis=1))
+        np.testing.assert_array_equal(found.labels, data.y)
+    assert evaluate(net, data.take(0)).error != evaluate(net, data.take(0)).error  # nan: nothing to average
+
+
+def test_a_softmax_at_the_end_is_taken_at_its_word() -> None:
+    from minidl.layers import Dense, Softmax
+
+    net = models.Sequential(Dense(3), Softmax(), input_shape=4)
+    data = Dataset(np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0]), ("a", "b", "c"))
+    np.testing.assert_allclose(evaluate(net, data).confidences, net(data.x).max(axis=1), rtol=1e-6)
+
+
+def test_dropout_sleeps_during_evaluation() -> None:
+    net = models.mlp(4, 3, (8,))
+    data = Dataset(np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0]), ("a", "b", "c"))
+    np.testing.assert_array_equal(evaluate(net, data).confidences, evaluate(net, data).confidences)

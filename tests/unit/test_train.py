@@ -1,0 +1,208 @@
+"""Training: the order of batches, what is reported, interruption, checkpoints that resume to the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl import losses, models, train
+from minidl.data import Dataset
+from minidl.errors import DataError, RangeError
+from minidl.layers import Glorot
+from minidl.optim import SGD, Adam, RMSProp
+from minidl.train import fit
+
+
+def small(n: int = 50, seed: int = 0) -> Dataset:
+    """Three classes of points that a small network can learn."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    x = rng.normal(size=(n, 4)).astype(np.float32) + np.eye(3, 4, dtype=np.float32)[y] * 3
+    return Dataset(x, y, ("a", "b", "c"))
+
+
+def network(seed: int = 0) -> models.Sequential:
+    return models.mlp(4, 3, (16,), bias=True, dropout=(0.1, 0.3), init_weights=Glorot(), seed=seed)
+
+
+def parameters(net: models.Sequential) -> bytes:
+    return b"".join(w.tobytes() for w in net.params.values())
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.9), SGD(0.1, 0.9, True), RMSProp(0.01), Adam(0.01)])
+def test_it_learns(optimizer) -> None:
+    net, data = network(), small(200)
+    history = fit(net, data, epochs=15, optimizer=optimizer, batch_size=32, validation=small(100, 1))
+    assert len(history) == len(history.accuracy) == len(history.validation_error) == len(history.seconds) == 15
+    assert history.loss[-1] < 0.5 * history.loss[0]
+    assert train.evaluate(net, small(100, 1)).error == history.validation_error[-1] < 0.1
+    assert str(history).count("\n") == 15
+
+
+def test_same_seed_same_bits_other_seed_other_bits() -> None:
+    nets = [network() for _ in range(3)]
+    for net, seed in zip(nets, (0, 0, 1)):
+        fit(net, small(), epochs=2, batch_size=16, seed=seed)
+    assert parameters(nets[0]) == parameters(nets[1]) != parameters(nets[2])
+
+
+def test_training_is_in_place() -> None:
+    net = network()
+    kept = dict(net.params)
+    fit(net, small(), epochs=1)
+    assert all(net.params[name] is kept[name] for name in kept)
+
+
+def seen_batches(monkeypatch, **options) -> list[np.ndarray]:
+    """The labels-free record of what `fit` fed to the network: the first column of each batch."""
+    seen = []
+    inner = train.gradient
+
+    def spy(net, x, *rest):
+        seen.append(x[:, 0].copy())
+        return inner(net, x, *rest)
+
+    monkeypatch.setattr(train, "gradient", spy)
+    fit(network(), small(), progress=False, **options)
+    return seen
+
+
+def test_file_order_and_dropping_the_last_batch(monkeypatch) -> None:
+    seen = seen_batches(monkeypatch, epochs=2, batch_size=16, shuffle=False, drop_last=True)
+    assert [len(batch) for batch in seen] == [16] * 6  # the last two examples are never used
+    np.testing.assert_array_equal(np.concatenate(seen[:3]), small().x[:48, 0])
+    np.testing.assert_array_equal(np.concatenate(seen[3:]), small().x[:48, 0])
+
+
+def test_shuffling_shows_every_example_once_in_a_new_order_each_epoch(monkeypatch) -> None:
+    seen = seen_batches(monkeypatch, epochs=2, batch_size=16)
+    assert [len(batch) for batch in seen] == [16, 16, 16, 2] * 2
+    first, second = np.concatenate(seen[:4]), np.concatenate(seen[4:])
+    np.testing.assert_array_equal(np.sort(first), np.sort(small().x[:, 0]))
+    np.testing.assert_array_equal(np.sort(second), np.sort(small().x[:, 0]))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, small().x[:, 0])
+
+
+def test_one_step_by_hand() -> None:
+    """One batch, plain SGD: w - η ∂(mean cross-entropy + penalty)/∂w, with the loss and accuracy of that batch."""
+    data, penalty = small(20), losses.Penalty(0.01, 0.02)
+    net = models.softmax_regression(4, 3, dtype="float64")
+    before = {name: w.copy() for name, w in net.params.items()}
+    history = fit(net, data, epochs=1, optimizer=SGD(0.5), batch_size=20, penalty=penalty, shuffle=False)
+    z = data.x @ before["dense1.W"] + before["dense1.b"]
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    slope = (p - np.eye(3)[data.y]) / 20
+    w = before["dense1.W"]
+    np.testing.assert_allclose(net.params["dense1.b"], before["dense1.b"] - 0.5 * slope.sum(axis=0), rtol=1e-10)
+    expected = w - 0.5 * (data.x.T @ slope + 0.01 * np.sign(w) + 0.04 * w)
+    np.testing.assert_allclose(net.params["dense1.W"], expected, rtol=1e-10)
+    loss = -np.log(p[np.arange(20), data.y]).mean() + 0.01 * abs(w).sum() + 0.02 * (w**2).sum()
+    assert history.loss == [pytest.approx(loss)]
+    assert history.accuracy == [pytest.approx((p.argmax(axis=1) == data.y).mean())]
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.05, 0.9), RMSProp(0.01), Adam(0.01)])
+def test_resumed_runs_end_with_the_same_bits(tmp_path, optimizer) -> None:
+    options = {
+        "optimizer": optimizer,
+        "batch_size": 16,
+        "validation": small(30, 1),
+        "penalty": losses.Penalty(1e-4, 1e-4),
+    }
+    straight, stopped = network(), network()
+    expected = fit(straight, small(), epochs=5, **options)
+    fit(stopped, small(), epochs=2, checkpoint=tmp_path / "run.npz", **options)
+    resumed = network(seed=0)
+    history = fit(resumed, small(), epochs=5, checkpoint=tmp_path / "run.npz", **options)
+    assert parameters(resumed) == parameters(straight)
+    assert (history.loss, history.validation_error) == (expected.loss, expected.validation_error)
+    again = network()
+    assert fit(again, small(), epochs=5, checkpoint=tmp_path / "run.npz", **options).loss == expected.loss
+    assert parameters(again) == parameters(straight)  # nothing left to do
+
+
+class Interrupting(Dataset):
+    """A data set whose owner presses Ctrl-C at the given batch, counted over the whole run."""
+
+    def batches(self, *args, **kwargs):
+        inner = super().batches(*args, **kwargs)
+        owner = self
+
+        class Pressed:
+            def __len__(self):
+                return len(inner)
+
+            def __iter__(self):
+                for batch in inner:
+                    countdown[0] -= 1
+                    if countdown[0] == 0:
+                        raise KeyboardInterrupt
+                    yield batch
+
+        countdown = owner.__dict__.setdefault("countdown", [10])
+        return Pressed()
+
+
+def test_ctrl_c_keeps_the_last_completed_epoch_and_resumes(tmp_path) -> None:
+    plain, data = small(), Interrupting(*(getattr(small(), name) for name in ("x", "y", "class_names")))
+    two, five, net = network(), network(), network()
+    fit(two, plain, epochs=2, batch_size=16)
+    fit(five, plain, epochs=5, batch_size=16)
+    history = fit(net, data, epochs=5, batch_size=16, checkpoint=tmp_path / "run.npz")  # stops in the third epoch
+    assert history.interrupted
+    assert len(history) == 2
+    assert parameters(net) == parameters(two)
+    again = network()
+    assert not fit(again, plain, epochs=5, batch_size=16, checkpoint=tmp_path / "run.npz").interrupted
+    assert parameters(again) == parameters(five)
+
+
+def test_divergence_is_told_and_undone() -> None:
+    net = network()
+    before = parameters(net)
+    with pytest.raises(RangeError, match=r"finite loss in epoch 1.*smaller learning rate"), np.errstate(all="ignore"):
+        fit(net, small(), epochs=3, batch_size=16, optimizer=SGD(1e30))
+    assert parameters(net) == before
+
+
+def test_checkpoints_of_other_runs_are_refused(tmp_path) -> None:
+    path = tmp_path / "run.npz"
+    fit(network(), small(), epochs=1, checkpoint=path)
+    for options, name in (
+        ({"seed": 1}, "seed"), ({"batch_size": 7}, "batch_size"), ({"optimizer": Adam()}, "optimizer"),
+        ({"penalty": losses.Penalty(1, 1)}, "penalty"), ({"shuffle": False}, "shuffle"),
+    ):  # fmt: skip
+        net = network()
+        before = parameters(net)
+        with pytest.raises(DataError, match=f"other settings.*{name}"):
+            fit(net, small(), epochs=2, checkpoint=path, **options)
+        assert parameters(net) == before
+    with pytest.raises(DataError, match="network"):
+        fit(models.mlp(4, 3, (8,)), small(), epochs=2, checkpoint=path)
+    with pytest.raises(DataError, match=r"examples|labels"):
+        fit(network(), small(49), epochs=2, checkpoint=path)
+    minidl.save(network(), path)
+    with pytest.raises(DataError, match="checkpoint"):
+        fit(network(), small(), epochs=2, checkpoint=path)
+
+
+def test_no_epochs_no_change() -> None:
+    net = network()
+    before = parameters(net)
+    assert len(fit(net, small(), epochs=0)) == 0
+    assert parameters(net) == before
+
+
+def test_progress_goes_to_the_terminal_only(capsys) -> None:
+    fit(network(), small(), epochs=1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_digits_are_learnt() -> None:
+    """Real digits, a minute's worth of learning in two seconds: well below the 90 % error of guessing."""
+    data, test = minidl.data.load_digits()
+    net = models.mlp()
+    fit(net, data, epochs=3)
+    assert train.evaluate(net, test).error < 0.15
