@@ -83,6 +83,6 @@ def _ladder(attack: str, epsilon: Any) -> list[float]:
     """One ε or several, checked."""
     ladder = [epsilon] if isinstance(epsilon, Real) else list(epsilon)
     for value in ladder:
-        if not isinstance(value, Real) or not 0 <= value < math.inf:
+        if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
             raise RangeError(attack, "epsilon of at least 0, a number or a list of them", repr(value))
     return [float(value) for value in ladder]

@@ -49,10 +49,11 @@ def mean_and_deviation(values: list[float]) -> str:
     return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
 
 
-def provenance(arguments: argparse.Namespace) -> str:
-    """Which run this was: date, command, seed, versions."""
+def provenance(seed: int, count: int = 1) -> str:
+    """Which run this was: date, command, seeds, versions."""
     command = " ".join(["python", "demos/" + Path(sys.argv[0]).name, *sys.argv[1:]])
-    return (f"{date.today().isoformat()}   {command}   (seed {arguments.seed})\n"
+    seeds = f"seed {seed}" if count == 1 else f"seeds {seed} to {seed + count - 1}"
+    return (f"{date.today().isoformat()}   {command}   ({seeds})\n"
             f"minidl {__version__}, {backend.describe()}, Python {platform.python_version()}\n")  # fmt: skip
 
 

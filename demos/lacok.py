@@ -133,6 +133,7 @@ def main() -> None:
     epochs, count = arguments.epochs or (50 if arguments.full else 30), arguments.seeds or (3 if arguments.full else 1)
     train_set, test = load_mnist() if arguments.full else load_digits()
     data = "whole MNIST" if arguments.full else "the bundled 8,000 + 2,000 digits"
+    seeds = f"mean ± standard deviation over {count} seeds" if count > 1 else "one seed"
     clean, own, moved, clipped = [], [], [], []
     for seed in range(arguments.seed, arguments.seed + count):
         net, penalised = train(train_set, epochs, seed), train(train_set, epochs, seed, PENALTY)
@@ -145,8 +146,8 @@ def main() -> None:
             folder = out_folder(arguments)
             write_figure(figure_1(net, sets), folder / "lacok_figure1.png")
             write_figure(coverage_figure(clean[0]), folder / "lacok_coverage.png")
-    text = provenance(arguments) + "\n" + "\n".join([
-        f"{data}, {epochs} epochs, {count} seed(s); mean ± standard deviation over the seeds\n",
+    text = provenance(arguments.seed, count) + "\n" + "\n".join([
+        f"{data}, {epochs} epochs, {seeds}\n",
         compare("Table 1: no regularisation", clean, PAPER_1),
         compare("Table 2, read straight: L1+L2, examples crafted on the L1+L2 network itself", own, PAPER_2),
         compare("Table 2, as it comes out: L1+L2, examples crafted on the unregularised network", moved, PAPER_2),

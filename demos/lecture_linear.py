@@ -121,21 +121,21 @@ def regression(train_set: Dataset, test: Dataset, epochs: int, seed: int) -> str
 
 def main() -> None:
     """The four parts in turn."""
-    arguments = command_line(
-        __doc__ or "", full="parts 3 and 4 on whole MNIST instead of the bundled digits"
-    ).parse_args()
+    parser = command_line(__doc__ or "", full="parts 3 and 4 on whole MNIST instead of the bundled digits")
+    parser.add_argument("--epochs", type=int, help="of training (default: 12 for part 3, 30 for part 4)")
+    arguments = parser.parse_args()
     folder = out_folder(arguments)
     train_set, test = load_mnist() if arguments.full else load_digits()
     text = toy()
     print(text)
     write_figure(o_and_x(arguments.seed), folder / "lecture_o_and_x.png")
     net = models.mlp(seed=arguments.seed)
-    fit(net, train_set, epochs=12, seed=arguments.seed)
+    fit(net, train_set, epochs=arguments.epochs or 12, seed=arguments.seed)
     figure, straight = straight_lines(net, test)
     write_figure(figure, folder / "lecture_straight_lines.png")
-    softmax = regression(train_set, test, 30, arguments.seed)
+    softmax = regression(train_set, test, arguments.epochs or 30, arguments.seed)
     print(f"\n{straight}\n{softmax}")
-    write_text(folder / "lecture_linear.txt", "\n".join([provenance(arguments), text, straight, softmax]))
+    write_text(folder / "lecture_linear.txt", "\n".join([provenance(arguments.seed), text, straight, softmax]))
 
 
 if __name__ == "__main__":

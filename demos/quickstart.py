@@ -76,7 +76,7 @@ def main() -> None:
     accuracy = {name: [1 - float(result.success.mean()) for result in results]
                 for name, results in {"FGSM": attacked, "random signs": noisy}.items()}  # fmt: skip
     folder = out_folder(arguments)
-    write_text(folder / "quickstart.txt", provenance(arguments) + "\n" + text)
+    write_text(folder / "quickstart.txt", provenance(arguments.seed) + "\n" + text)
     labels = to_numpy(test.y)
     write_figure(opinions(net, attacked[at[0.25]], noisy[at[0.25]], labels), folder / "quickstart_digits.png")
     write_figure(plots.curves(LADDER, accuracy, title="The gradient's direction, not its size, is what breaks it",

@@ -131,6 +131,9 @@ class Primitive:
         records = [a.record for a in arguments if isinstance(a, Box)]
         if not records:
             return self.forward(*arguments, **options)
+        for a in arguments:
+            if not hasattr(a, "dtype") and not isinstance(a, (int, float)):
+                raise DTypeError(self.name, "arrays or numbers", type(a).__name__, "wrap it in numpy.asarray")
         inner = max(records, key=lambda record: record.level)
         ours = [isinstance(a, Box) and a.record is inner for a in arguments]
         values = tuple(a.value if mine else a for a, mine in zip(arguments, ours))

@@ -94,10 +94,13 @@ def broadcasting(operation: Callable[..., Array], axes: int = 0) -> Callable[...
         if not any(isinstance(a, Box) for a in arguments) or len(set(shapes)) == 1:
             return operation(*arguments)
         outer = [shape[: len(shape) - axes] for shape in shapes]
-        common = _common_shape(getattr(operation, "name", "minidl"), outer)
+        common = _common_shape(name, outer)
         return operation(*(broadcast_to(a, common + a.shape[a.ndim - axes :]) if isinstance(a, Box) else a
                            for a in arguments))  # fmt: skip
 
+    name = getattr(operation, "name", "minidl")
+    repeated.__name__ = name
+    repeated.__doc__ = f"The primitive `{name}`, its boxed arguments repeated to one shape first."
     repeated.__wrapped__ = operation  # type: ignore[attr-defined]
     return repeated
 

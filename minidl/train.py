@@ -174,11 +174,11 @@ def _check(net: Sequential, dataset: Dataset, optimizer: Any, epochs: Any, batch
         raise DTypeError("fit", "a network, a Dataset and an optimizer", got)
     if net.gives_probabilities:
         raise DTypeError("fit", "a network that gives logits", "one that ends with Softmax", "leave the Softmax out")
-    if not isinstance(epochs, Integral) or epochs < 0:
+    if not isinstance(epochs, Integral) or int(epochs) < 0:
         raise RangeError("fit", "a whole number of epochs, at least 0", repr(epochs))
-    if not isinstance(batch_size, Integral) or batch_size < 1:
+    if not isinstance(batch_size, Integral) or int(batch_size) < 1:
         raise RangeError("fit", "a whole batch_size, at least 1", repr(batch_size))
-    if len(dataset) < (batch_size if drop_last else 1):
+    if len(dataset) < (int(batch_size) if drop_last else 1):
         raise ShapeError("fit", "enough examples for one batch", f"{len(dataset)}, batch_size={batch_size}")
     if len(net.output_shape) != 1 or not 0 <= dataset.y.min() <= dataset.y.max() < net.output_shape[0]:
         got = f"labels from {dataset.y.min()} to {dataset.y.max()}, outputs of shape {net.output_shape}"

@@ -53,7 +53,7 @@ def test_bundled_digits() -> None:
 def test_bundled_digits_are_small_and_tell_their_origin() -> None:
     folder = Path(sets.__file__).parent / "digits"
     assert sum(path.stat().st_size for path in folder.glob("*.gz")) <= 2_500_000
-    note = (folder / "README.md").read_text()
+    note = (folder / "README.md").read_text(encoding="utf-8")
     assert "npm package" in note
     assert "Creative Commons" in note
 

@@ -1,0 +1,190 @@
+"""The array library is the arrays' own: everything also runs on a stand-in that refuses all that is NumPy."""
+
+from __future__ import annotations
+
+import ast
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minidl
+from attacks import Targeted, fgsm, sign_noise
+from minidl import backend, batch_jacobian, grad, hvp, linearize, losses, models, ops, optim
+from minidl.backend import Backend
+from minidl.data import Dataset
+from minidl.errors import BackendError
+from minidl.kernels import reference
+from minidl.layers import Glorot
+from minidl.train import evaluate, fit
+from tests import strict
+
+
+@pytest.fixture
+def on_strict(monkeypatch):
+    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, reference))
+    with backend.use("strict"):
+        yield
+
+
+def network() -> models.Sequential:
+    return models.mlp((1, 4, 4), 5, (12, 6), bias=True, init_weights=Glorot(), seed=1)
+
+
+def digits(n: int = 40) -> Dataset:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((n, 1, 4, 4)).astype(np.float32), rng.integers(0, 5, n)
+    return Dataset(backend.asarray(x), backend.asarray(y), tuple("abcde"))
+
+
+def test_the_stand_in_is_strict(on_strict) -> None:
+    x = backend.asarray([1.0, 2.0])
+    with pytest.raises(TypeError, match="implicit"):
+        np.asarray(x)
+    with pytest.raises(TypeError, match="unsupported"):
+        x + np.ones(2)
+    with pytest.raises(TypeError):
+        np.ones(2) + x
+    assert isinstance(x.sum(), strict.ndarray)
+    before = strict.synchronisations
+    float(x.sum())
+    assert strict.synchronisations == before + 1
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD(0.1, 0.9, True), optim.RMSProp(), optim.Adam()])
+def test_training_on_another_library(on_strict, optimizer, tmp_path) -> None:
+    """Same seed, same numbers, whichever library: draws are made alike, arithmetic is NumPy's underneath."""
+    penalty = losses.Penalty(1e-3, 1e-3)
+    options = {"epochs": 2, "batch_size": 16, "optimizer": optimizer, "penalty": penalty}
+    theirs, data = network(), digits()
+    history = fit(theirs, data, validation=data, checkpoint=tmp_path / "run.npz", **options)
+    resumed = network()
+    fit(resumed, data, validation=data, checkpoint=tmp_path / "run.npz", **options)
+    minidl.save(theirs, tmp_path / "net.npz")
+    assert isinstance(minidl.load(tmp_path / "net.npz").params["dense1.W"], strict.ndarray)
+    with backend.use("numpy"):
+        ours = network()
+        assert fit(ours, digits(), **options).loss == history.loss
+        for name, w in ours.params.items():
+            assert isinstance(w, np.ndarray)
+            assert isinstance(theirs.params[name], strict.ndarray)
+            np.testing.assert_array_equal(w, theirs.params[name].get())
+            np.testing.assert_array_equal(w, resumed.params[name].get())
+
+
+def test_a_step_does_not_wait_for_the_device(on_strict) -> None:
+    """No number is read back inside a training step, once labels are checked."""
+    net, data = network(), digits()
+    optimizer = optim.RMSProp()
+    state = optimizer.init(net.params)
+    counted = []
+    for _ in range(3):
+        before = strict.synchronisations
+        lin = linearize(lambda p: net.apply(p, data.x, np.random.default_rng(0)), net.params)
+        grads = lin.vjp(lin.value)
+        optimizer.update(net.params, grads, state)
+        counted.append(strict.synchronisations - before)
+    assert counted == [0, 0, 0]
+
+
+def test_attacks_and_reports_on_another_library(on_strict, tmp_path) -> None:
+    net, data = network(), digits()
+    answers = evaluate(net, data)
+    assert isinstance(answers.confidences, np.ndarray)
+    targets = backend.asarray((net(data.x).argmax(axis=-1).get() + 1) % 5)
+    with backend.use("numpy"):
+        ours, same = network(), digits()
+        np.testing.assert_array_equal(evaluate(ours, same).predictions, answers.predictions)
+        expected = [fgsm(ours, same.x, same.y, norm=norm) for norm in ("linf", "l2", "l1")]
+        expected += [sign_noise(ours, same.x, same.y, seed=3), fgsm(ours, same.x, Targeted(targets.get()))]
+    found = [fgsm(net, data.x, data.y, norm=norm) for norm in ("linf", "l2", "l1")]
+    found += [sign_noise(net, data.x, data.y, seed=3), fgsm(net, data.x, Targeted(targets))]
+    for theirs, numpys in zip(found, expected):
+        assert isinstance(theirs.x_adv, strict.ndarray)
+        np.testing.assert_array_equal(theirs.x_adv.get(), numpys.x_adv)
+        np.testing.assert_array_equal(theirs.success.get(), numpys.success)
+        assert theirs.summary() == numpys.summary()
+    found[0].save(tmp_path / "result.npz")
+
+
+def test_derivatives_on_another_library(on_strict) -> None:
+    rng = np.random.default_rng(0)
+    a, w = rng.normal(size=(3, 4)), rng.normal(size=(4, 4))
+
+    def f(x, w):
+        h = ops.tanh(x @ w) + ops.softplus(x) * ops.sigmoid(x) - ops.maximum(x, 0.1) / 2
+        h = ops.concatenate([h, ops.stack([x[0], x[-1]])]) ** 2 + ops.where(x[:1] > 0, x[:1], 2.0)
+        return (
+            losses.log_softmax(h)[:, [0, 2]].sum(axis=1) + ops.max(abs(h), axis=1) + ops.exp(-ops.relu(h)).mean(axis=1)
+        )
+
+    strictly, wired = backend.asarray(a), backend.asarray(w)
+    for derivative in (
+        lambda x, w: grad(lambda x: ops.sum(f(x, w)), x),
+        lambda x, w: linearize(lambda x: f(x, w), x).jacobian("forward"),
+        lambda x, w: batch_jacobian(lambda x: losses.softmax(x @ w), x, "reverse", chunk=2),
+        lambda x, w: hvp(lambda x: ops.sum(f(x, w)), x, x),
+    ):
+        np.testing.assert_allclose(derivative(strictly, wired).get(), derivative(a, w), rtol=1e-12, atol=1e-12)
+
+
+def test_use_as_call_and_as_context(monkeypatch) -> None:
+    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, reference))
+    assert backend.describe().startswith("numpy")
+    with backend.use("strict") as inside:
+        assert inside.name == "strict"
+        assert backend.describe() == f"strict {strict.__version__}, reference kernels"
+        with backend.use("numpy"):
+            assert isinstance(backend.asarray([1.0]), np.ndarray)
+        assert isinstance(backend.asarray([1.0]), strict.ndarray)
+        assert isinstance(backend.to_numpy(backend.asarray([1.0])), np.ndarray)
+    assert backend.current().name == "numpy"
+    before = backend.use("strict")
+    assert backend.current().name == "strict"
+    before.__exit__()
+    seen = []
+    with backend.use("strict"):
+        thread = threading.Thread(target=lambda: seen.append(backend.current().name))
+        thread.start(), thread.join()
+    assert seen == ["numpy"]  # another thread makes its own choice
+
+
+def test_cupy_without_a_gpu_says_what_to_install() -> None:
+    try:
+        import cupy
+
+        if cupy.cuda.runtime.getDeviceCount():
+            pytest.skip("there is a GPU")
+    except Exception:  # no CuPy, no driver, no device: what this test is about
+        pass
+    with pytest.raises(BackendError, match=r"minidl\[cuda12\]"):
+        backend.use("cupy")
+    assert backend.current().name == "numpy"
+
+
+ENGINE = ["core", "ops", "losses", "derivatives", "layers", "kernels/reference"]
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_the_engine_does_not_know_numpy(name) -> None:
+    tree = ast.parse((Path(minidl.__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
+    imported = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+    imported += [str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    assert not any(module.split(".")[0] in ("numpy", "cupy") for module in imported)
+
+
+@pytest.mark.gpu
+def test_training_and_attacking_on_a_gpu() -> None:
+    pytest.importorskip("cupy")
+    try:
+        chosen = backend.use("cupy")
+    except BackendError as error:
+        pytest.skip(str(error))
+    with chosen:
+        net, data = network(), digits()
+        history = fit(net, data, epochs=3, batch_size=16)
+        attacked = fgsm(net, data.x, data.y)
+    ours = network()
+    np.testing.assert_allclose(fit(ours, digits(), epochs=3, batch_size=16).loss, history.loss, rtol=1e-4)
+    assert (backend.to_numpy(attacked.x_adv) <= 1).all()

@@ -1,0 +1,205 @@
+"""What is refused, and with which words: the operation, what it expected, what it got, the likely fix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minidl
+from attacks import Targeted, Untargeted, Victim, fgsm, sign_noise
+from minidl import (
+    backend,
+    batch_jacobian,
+    evaluation,
+    grad,
+    jacobian,
+    layers,
+    linearize,
+    losses,
+    models,
+    ops,
+    optim,
+    train,
+)
+from minidl.data import Dataset
+from minidl.errors import BackendError, DTypeError, MinidlError, RangeError, ShapeError
+
+NET = models.mlp((1, 4, 4), 5, (12,))
+X = np.random.default_rng(0).random((3, 1, 4, 4)).astype(np.float32)
+Y = np.array([0, 1, 2])
+NOW = NET(X).argmax(axis=-1)
+A, B = np.ones((2, 3)), np.ones((4, 5))
+DATA = Dataset(X, Y, tuple("abcde"))
+
+
+def poisoned(value: float) -> np.ndarray:
+    x = X.copy()
+    x[1, 0, 2, 2] = value
+    return x
+
+
+def softmaxed() -> models.Sequential:
+    return models.Sequential(layers.Flatten(), layers.Dense(5), layers.Softmax(), input_shape=(1, 4, 4))
+
+
+def box(x: np.ndarray) -> minidl.Box:
+    kept = []
+    linearize(lambda x: kept.append(x) or x, x)
+    return kept[0]
+
+
+ATTACKS = {
+    "x above the bounds": (lambda a: a(NET, poisoned(1.5), Y), RangeError, r"pixels in \[0, 1\].*to 1.5"),
+    "x below the bounds": (lambda a: a(NET, poisoned(-0.5), Y), RangeError, r"pixels in \[0, 1\].*-0.5"),
+    "x of bytes' range": (lambda a: a(NET, X * 255, Y), RangeError, "scale them"),
+    "x with NaN": (lambda a: a(NET, poisoned(np.nan), Y), RangeError, "none NaN.*nan"),
+    "x with infinity": (lambda a: a(NET, poisoned(np.inf), Y), RangeError, "inf"),
+    "x of another shape": (lambda a: a(NET, X[:, :, :3], Y), ShapeError, r"\(N, 1, 4, 4\).*\(3, 1, 3, 4\)"),
+    "one image without its batch axis": (lambda a: a(NET, X[0], Y[:1]), ShapeError, r"x\[None\]"),
+    "x of rank 1": (lambda a: a(lambda x: x, X[0, 0, 0], Y), ShapeError, "batch"),
+    "x of bytes": (lambda a: a(NET, (X * 255).astype(np.uint8), Y), DTypeError, "floating-point.*uint8"),
+    "x a list": (lambda a: a(NET, X.tolist(), Y), DTypeError, "floating-point.*list"),
+    "labels of floats": (lambda a: a(NET, X, Y.astype(float)), DTypeError, r"integer.*float64.*astype\(np.int64\)"),
+    "labels a list": (lambda a: a(NET, X, [0, 1, 2]), DTypeError, "integer.*list"),
+    "no goal": (lambda a: a(NET, X, None), DTypeError, "integer.*NoneType"),
+    "label too large": (lambda a: a(NET, X, np.array([0, 1, 5])), RangeError, r"0 \.\.\. 4.*0 to 5"),
+    "label negative": (lambda a: a(NET, X, np.array([0, -1, 2])), RangeError, r"0 \.\.\. 4.*-1 to 2"),
+    "too few labels": (lambda a: a(NET, X, Y[:2]), ShapeError, r"one label per image \(3,\).*\(2,\)"),
+    "labels of rank 2": (lambda a: a(NET, X, Y[:, None]), ShapeError, r"\(3, 1\)"),
+    "label too large for a function": (lambda a: a(lambda x: NET(x), X, Y + 4), RangeError, r"0 \.\.\. 4.*4 to 6"),
+    "target already given": (lambda a: a(NET, X, Targeted(NOW)), RangeError, "present answer for 3 examples.*index 0"),
+    "target out of range": (lambda a: a(NET, X, Targeted(Y + 9)), RangeError, "labels in 0"),
+    "epsilon negative": (lambda a: a(NET, X, Y, epsilon=-0.1), RangeError, "epsilon of at least 0.*-0.1"),
+    "epsilon NaN": (lambda a: a(NET, X, Y, epsilon=[0.1, np.nan]), RangeError, "epsilon.*nan"),
+    "epsilon infinite": (lambda a: a(NET, X, Y, epsilon=np.inf), RangeError, "epsilon.*inf"),
+    "epsilon no number": (lambda a: a(NET, X, Y, epsilon="big"), RangeError, "epsilon"),
+    "seed negative": (lambda a: a(NET, X, Y, seed=-1), RangeError, "seed.*-1"),
+    "seed a float": (lambda a: a(NET, X, Y, seed=0.5), RangeError, "seed.*0.5"),
+    "victim no function": (lambda a: a("net", X, Y), DTypeError, "network or a function.*str"),
+    "victim ends with softmax": (lambda a: a(softmaxed(), X, Y), DTypeError, "logits.*Softmax"),
+    "victim gives probabilities": (
+        lambda a: a(lambda x: losses.softmax(NET(x)), X, Y),
+        RangeError,
+        "before the softmax",
+    ),
+    "victim gives one number each": (lambda a: a(lambda x: NET(x)[:, 0], X, Y), ShapeError, r"logits \(3, classes\)"),
+    "victim gives one class": (lambda a: a(lambda x: NET(x)[:, :1], X, Y * 0), ShapeError, "at least 2 classes"),
+    "victim has diverged": (
+        lambda a: a(lambda x: NET(x) * np.float32(np.nan), X, Y),
+        RangeError,
+        "finite logits.*diverged",
+    ),
+    "bounds upside down": (lambda a: a(Victim(NET, bounds=(1, 0)), X, Y), RangeError, "low < high"),
+    "bounds too narrow": (lambda a: a(Victim(NET, bounds=(0, 0.5)), X, Y), RangeError, r"\[0, 0.5\]"),
+    "no batch": (lambda a: a(Victim(NET, batch_size=0), X, Y), RangeError, "batch_size"),
+}
+
+
+@pytest.mark.parametrize("attack", [fgsm, sign_noise])
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attacks_refuse(name, attack) -> None:
+    call, error, message = ATTACKS[name]
+    with pytest.raises(error, match=message) as caught:
+        call(attack)
+    assert isinstance(caught.value, MinidlError)
+
+
+@pytest.mark.parametrize("name", sorted(set(ATTACKS) - {
+    "label too large for a function", "target already given", "victim gives probabilities", "victim has diverged",
+    "victim gives one number each", "victim gives one class", "victim no function", "victim ends with softmax",
+    "bounds upside down", "bounds too narrow", "no batch", "x of rank 1"}))  # fmt: skip
+def test_before_any_work(name) -> None:
+    """What can be known without running the network is refused without running it."""
+    victim, (call, error, _) = Victim(NET), ATTACKS[name]
+    with pytest.raises(error):
+        call(lambda net, *arguments, **options: fgsm(victim, *arguments, **options))
+    assert (victim.forwards, victim.backwards, victim.queries) == (0, 0, 0)
+
+
+OTHERS = {
+    "fgsm: unknown norm": (lambda: fgsm(NET, X, Y, norm="l3"), RangeError, "norm of.*l3"),
+    "fgsm: victim not of our operations": (
+        lambda: fgsm(lambda x: NET(minidl.core.unbox(x)), X, Untargeted(Y)), DTypeError, "minidl.ops in it instead of NumPy"),
+    "linearize: integers": (lambda: linearize(ops.exp, np.arange(3)), DTypeError, "floating-point.*int64"),
+    "linearize: a list": (lambda: linearize(ops.exp, [1.0]), DTypeError, "floating-point.*list"),
+    "linearize: a number": (lambda: linearize(ops.exp, 1.0), DTypeError, "floating-point.*float"),
+    "linearize: two results": (lambda: linearize(lambda x: (x, x), A), DTypeError, "one array.*tuple"),
+    "linearize: no result": (lambda: linearize(lambda x: None, A), DTypeError, "one array.*NoneType"),
+    "jvp: shape": (lambda: linearize(ops.exp, A).jvp(B), ShapeError, r"jvp.*\(\.\.\., 2, 3\).*\(4, 5\)"),
+    "vjp: shape": (lambda: linearize(ops.exp, A).vjp(np.ones(3)), ShapeError, r"vjp.*\(\.\.\., 2, 3\).*\(3,\)"),
+    "jvp: names": (lambda: linearize(lambda p: p["a"], {"a": A}).jvp({"b": A}), ShapeError, r"\['a'\].*\['b'\]"),
+    "jvp: no dict": (lambda: linearize(lambda p: p["a"], {"a": A}).jvp(A), ShapeError, "dict.*ndarray"),
+    "grad: no scalar": (lambda: grad(ops.exp, A), ShapeError, r"scalar.*\(2, 3\).*jacobian"),
+    "jacobian: mode": (lambda: jacobian(ops.exp, A, "sideways"), RangeError, "mode.*sideways"),
+    "jacobian: chunk": (lambda: jacobian(ops.exp, A, chunk=0), RangeError, "chunk"),
+    "batch_jacobian: rows": (lambda: batch_jacobian(ops.sum, A), ShapeError, "same N"),
+    "a box in NumPy": (lambda: np.asarray(box(A)), DTypeError, "minidl.ops"),
+    "a box and a list": (lambda: ops.add(box(A), [1, 2, 3]), DTypeError, "add.*list"),
+    "add: shapes": (lambda: ops.add(box(A), B), ShapeError, r"add.*\(2, 3\) and \(4, 5\)"),
+    "matmul: shapes": (lambda: box(A) @ B, ShapeError, r"matmul.*\(2, 3\) @ \(4, 5\)"),
+    "matmul: a number": (lambda: box(A) @ 2.0, ShapeError, r"\(2, 3\) @ \(\)"),
+    "reshape": (lambda: ops.reshape(A, (4, 2)), ShapeError, r"6 elements.*\(4, 2\)"),
+    "reshape: two unknowns": (lambda: ops.reshape(A, (-1, -1)), ShapeError, "reshape"),
+    "transpose": (lambda: ops.transpose(A, (0, 0)), ShapeError, r"\(0, 0\)"),
+    "broadcast_to": (lambda: ops.broadcast_to(A, (4, 2)), ShapeError, r"\(2, 3\).*\(4, 2\)"),
+    "sum: axis": (lambda: ops.sum(A, axis=2), ShapeError, "axis=2"),
+    "sum: axis twice": (lambda: ops.sum(A, axis=(0, -2)), ShapeError, "different axes"),
+    "mean of nothing": (lambda: ops.mean(A[:0]), ShapeError, "at least one element"),
+    "max of nothing": (lambda: ops.max(A[:0], axis=0), ShapeError, "at least one element"),
+    "concatenate nothing": (lambda: ops.concatenate([]), ShapeError, "one or more"),
+    "concatenate ranks": (lambda: ops.concatenate([A, A[0]]), ShapeError, "same rank"),
+    "stack shapes": (lambda: ops.stack([A, B]), ShapeError, "one shape"),
+    "iterate a scalar": (lambda: list(box(np.array(1.0))), DTypeError, "rank 0"),
+    "cross_entropy: float labels": (lambda: losses.cross_entropy(A, np.ones(2)), DTypeError, "integer"),
+    "cross_entropy: label range": (lambda: losses.cross_entropy(A, np.array([0, 3])), RangeError, r"0 \.\.\. 2.*0 to 3"),
+    "cross_entropy: label count": (lambda: losses.cross_entropy(A, np.array([0])), ShapeError, r"\(1,\) for logits \(2, 3\)"),
+    "cross_entropy: reduction": (lambda: losses.cross_entropy(A, np.array([0, 1]), "max"), RangeError, "reduction"),
+    "cross_entropy of nothing": (lambda: losses.cross_entropy(A[:0], np.zeros(0, int)), ShapeError, "at least one"),
+    "squared_error": (lambda: losses.squared_error(A, A[0]), ShapeError, "one shape"),
+    "penalty": (lambda: losses.Penalty(l1=-1.0), RangeError, "at least 0.*l1=-1"),
+    "dense units": (lambda: layers.Dense(0), RangeError, "units"),
+    "dropout rate": (lambda: layers.Dropout(1.0), RangeError, r"\[0, 1\)"),
+    "dropout rng": (lambda: NET.apply(NET.params, X, rng=3), DTypeError, r"default_rng\(seed\)"),
+    "layers that do not fit": (lambda: models.Sequential(layers.Dense(3), input_shape=(2, 2)), ShapeError, r"Flatten\(\)"),
+    "no layers": (lambda: models.Sequential(input_shape=3), DTypeError, "one or more layers"),
+    "layers in a list": (lambda: models.Sequential([layers.ReLU()], input_shape=3), DTypeError, "one by one"),
+    "activation": (lambda: models.mlp(activation="swish"), RangeError, "swish"),
+    "network: one image": (lambda: NET(X[0]), ShapeError, r"x\[None\]"),
+    "network: other size": (lambda: NET(np.zeros((2, 1, 5, 5))), ShapeError, r"\(N, 1, 4, 4\)"),
+    "lr": (lambda: optim.SGD(lr=0), RangeError, "learning rate"),
+    "momentum": (lambda: optim.SGD(momentum=1.0), RangeError, "momentum"),
+    "beta": (lambda: optim.Adam(beta2=-0.1), RangeError, "beta2"),
+    "epsilon of Adam": (lambda: optim.Adam(epsilon=0), RangeError, "epsilon"),
+    "fit: epochs": (lambda: train.fit(NET, DATA, epochs=-1), RangeError, "epochs"),
+    "fit: batch_size": (lambda: train.fit(NET, DATA, epochs=1, batch_size=0), RangeError, "batch_size"),
+    "fit: no batch": (lambda: train.fit(NET, DATA, epochs=1, drop_last=True), ShapeError, "one batch"),
+    "fit: no examples": (lambda: train.fit(NET, DATA.take(0), epochs=1), ShapeError, "one batch"),
+    "fit: arrays": (lambda: train.fit(NET, X, epochs=1), DTypeError, "Dataset.*ndarray"),
+    "fit: probabilities": (lambda: train.fit(softmaxed(), DATA, epochs=1), DTypeError, "leave the Softmax out"),
+    "fit: classes": (lambda: train.fit(models.mlp((1, 4, 4), 2, (3,)), DATA, epochs=1), RangeError, "as many classes"),
+    "evaluate: outputs": (lambda: evaluation.evaluate(lambda x: x, DATA), ShapeError, r"outputs \(3, classes\)"),
+    "calibration": (lambda: evaluation.evaluate(NET, DATA).calibration(0), RangeError, "bin"),
+    "backend": (lambda: backend.use("abacus"), BackendError, "numpy.*abacus"),
+    "namespace": (lambda: backend.namespace([1.0]), DTypeError, "list.*numpy.asarray"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_engine_refuses(name) -> None:
+    call, error, message = OTHERS[name]
+    with pytest.raises(error, match=message) as caught:
+        call()
+    told = caught.value
+    assert isinstance(told, MinidlError)
+    assert told.operation
+    assert told.expected
+    assert told.got
+    assert "expected" in str(told)
+
+
+def test_parameters_are_untouched_by_a_refusal() -> None:
+    before = {name: w.copy() for name, w in NET.params.items()}
+    for call, error, _ in OTHERS.values():
+        with pytest.raises(error):
+            call()
+    assert all(np.array_equal(NET.params[name], w) for name, w in before.items())

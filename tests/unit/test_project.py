@@ -1,0 +1,120 @@
+"""The project as a whole: quick to import, its demos run, its names are where the documentation says."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import attacks
+import minidl
+
+ROOT = Path(minidl.__file__).resolve().parents[1]
+MODULES = [
+    importlib.import_module(found.name)
+    for package in (minidl, attacks)
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+]
+
+
+def python(*arguments: str, cwd: Path = ROOT) -> str:
+    done = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_is_light() -> None:
+    """numba, matplotlib, pooch and tqdm wait until they are needed."""
+    heavy = ["numba", "matplotlib", "pooch", "tqdm", "requests", "cupy", "scipy"]
+    code = f"import sys, minidl, attacks; print([name for name in {heavy} if name in sys.modules])"
+    assert python("-c", code).strip() == "[]"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_file_and_public_name_says_what_it_is(module) -> None:
+    assert module.__doc__
+    assert len(module.__doc__.strip().splitlines()[0]) > 20
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", "") != module.__name__:
+            continue
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__doc__, f"{module.__name__}.{name}"
+
+
+def test_names_promised_are_there() -> None:
+    for package in (minidl, attacks):
+        for name in package.__all__:
+            assert hasattr(package, name)
+    assert {"softmax_regression", "mlp"} <= set(dir(minidl.models))
+    assert {"SGD", "RMSProp", "Adam"} <= set(dir(minidl.optim))
+    assert {"load_digits", "load_mnist", "load_fashion_mnist"} <= set(dir(minidl.data))
+
+
+def test_the_readme_names_files_that_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "demos" / "README.md").read_text(encoding="utf-8")
+    for path in set(re.findall(r"\((?!http)([\w./-]+\.\w+)\)", text)):
+        assert (ROOT / path).exists() or (ROOT / "demos" / path).exists(), path
+    for name in set(re.findall(r"`(\w+\.py)`", text)):
+        assert list(ROOT.glob(f"*/**/{name}")), name
+
+
+@pytest.mark.parametrize(
+    "demo", sorted(path.name for path in (ROOT / "demos").glob("*.py") if path.name != "common.py")
+)
+def test_demos_explain_themselves(demo) -> None:
+    said = python(f"demos/{demo}", "--help")
+    assert "--seed" in said
+    assert "--out" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written"),
+    [
+        (
+            ["demos/quickstart.py", "--epochs", "1"],
+            ["quickstart.txt", "quickstart_digits.png", "quickstart_accuracy.png"],
+        ),
+        (["demos/lacok.py", "--epochs", "1"], ["lacok.txt", "lacok_figure1.png", "lacok_coverage.png"]),
+        (
+            ["demos/lecture_linear.py", "--epochs", "1"],
+            ["lecture_linear.txt", "lecture_o_and_x.png", "lecture_straight_lines.png"],
+        ),
+    ],
+)
+def test_demos_run_and_write_what_they_say(arguments, written, tmp_path) -> None:
+    said = python(*arguments, "--out", str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(written)
+    for name in written:
+        content = (tmp_path / name).read_bytes()
+        assert len(content) > 200
+        assert not name.endswith(".png") or content.startswith(b"\x89PNG")
+    assert "error" in said
+
+
+def test_the_lectures_numbers(tmp_path) -> None:
+    python("demos/lecture_linear.py", "--epochs", "1", "--out", str(tmp_path))
+    rows = [line.split() for line in (tmp_path / "lecture_linear.txt").read_text(encoding="utf-8").splitlines()]
+    assert ["x", "-2.0000", "0.1192", "0.1192"] in rows
+    assert ["x", "+", "0.1", "sign(w)", "1.4000", "0.8022", "0.8022"] in rows
+
+
+def test_pictures_of_every_kind_of_image() -> None:
+    from attacks.plots import as_picture, image_rows
+    from minidl.errors import ShapeError
+
+    for shape, drawn in (((1, 4, 5), (4, 5)), ((3, 4, 5), (4, 5, 3)), ((4, 5), (4, 5)), ((16,), (4, 4))):
+        assert as_picture(np.zeros(shape)).shape == drawn
+    for shape in ((15,), (2, 4, 5), (1, 1, 4, 5)):
+        with pytest.raises(ShapeError):
+            as_picture(np.zeros(shape))
+    figure = image_rows(
+        {"one": [np.zeros((4, 4))], "two": [np.ones((4, 4))]}, {"two": ["caption"]}, wrong={"two": [True]}
+    )
+    assert len(figure.axes) == 2
