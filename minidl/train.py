@@ -83,7 +83,8 @@ def fit(
     drop_last: leave out a last, smaller batch.  penalty: a scalar function of the parameters, such as
     `losses.Penalty(l1, l2)`.  validation: a data set to measure the error on after each epoch.
     checkpoint: a file written after each epoch.  If it exists, the run continues from it, and ends with the same
-    bits as one that was never interrupted; a checkpoint of another network or of other settings is refused.
+    bits as one that was never interrupted; a checkpoint of another network, of other settings or of more epochs is
+    refused.
 
     Ctrl-C puts the parameters back to the end of the last completed epoch and returns, with
     ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite (the parameters are put back too),
@@ -105,7 +106,7 @@ def fit(
     }
     state, history = optimizer.init(net.params), History()
     if checkpoint is not None and Path(checkpoint).exists():
-        history = _resume(checkpoint, settings, net.params, state)
+        history = _resume(checkpoint, settings, epochs, net.params, state)
     for epoch in range(len(history), epochs):
         before = _copy(net.params)
         try:
@@ -127,10 +128,8 @@ def fit(
         history.validation_error += error
         history.seconds.append(time.perf_counter() - start)
         if checkpoint is not None:
-            arrays = {f"params/{name}": w for name, w in net.params.items()} | {
-                f"state/{name}": s for name, s in state.items()
-            }
-            write_archive(checkpoint, "checkpoint", {"settings": settings, "history": asdict(history)}, arrays)
+            header = {"settings": settings, "history": asdict(history)}
+            write_archive(checkpoint, "checkpoint", header, _checkpointed(net.params, state))
     return history
 
 
@@ -199,8 +198,8 @@ def _checkpointed(params: Arrays, state: Arrays) -> Arrays:
     return {f"params/{name}": w for name, w in params.items()} | {f"state/{name}": s for name, s in state.items()}
 
 
-def _resume(path: str | Path, settings: dict[str, Any], params: Arrays, state: Arrays) -> History:
-    """Fill params and state from a checkpoint, if it is one of the same network and settings."""
+def _resume(path: str | Path, settings: dict[str, Any], epochs: int, params: Arrays, state: Arrays) -> History:
+    """Fill params and state from a checkpoint of this run that is not past its last epoch; refuse any other."""
     header, arrays = read_archive(path, "checkpoint")
     differing = sorted(name for name in settings if header.get("settings", {}).get(name) != settings[name])
     if differing:
@@ -209,6 +208,14 @@ def _resume(path: str | Path, settings: dict[str, Any], params: Arrays, state: A
     places = _checkpointed(params, state)
     if shapes_and_dtypes(arrays) != shapes_and_dtypes(places):
         raise DataError("fit", f"{path} to hold the arrays of this run", "others")
+    try:
+        history = History(**{**header["history"], "interrupted": False})
+        age = len(history)
+    except (KeyError, TypeError) as error:
+        raise DataError("fit", f"{path} to hold the history of a run", repr(error)) from error
+    if age > epochs:
+        fix = "ask for at least as many, or give this run another file"
+        raise DataError("fit", f"{path} to be at most {epochs} epochs old", f"{age} epochs", fix)
     for name, place in places.items():
         place[...] = namespace(place).asarray(arrays[name])
-    return History(**{**header["history"], "interrupted": False})
+    return history

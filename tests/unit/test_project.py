@@ -57,12 +57,42 @@ def test_names_promised_are_there() -> None:
     assert {"load_digits", "load_mnist", "load_fashion_mnist"} <= set(dir(minidl.data))
 
 
-def test_the_readme_names_files_that_exist() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "demos" / "README.md").read_text(encoding="utf-8")
-    for path in set(re.findall(r"\((?!http)([\w./-]+\.\w+)\)", text)):
-        assert (ROOT / path).exists() or (ROOT / "demos" / path).exists(), path
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GALLERY = (ROOT / "demos" / "README.md").read_text(encoding="utf-8")
+COMMANDS = ["pip install -e . && python demos/quickstart.py", 'pip install -e ".[test]" && pytest']
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"), [(README, ROOT), (GALLERY, ROOT / "demos")], ids=["README", "demos/README"]
+)
+def test_the_documents_name_files_that_exist(text, folder) -> None:
+    links = set(re.findall(r"\]\((?!http)([^)]+)\)", text))
+    assert len(links) > 5
+    for path in links:
+        assert (folder / path).exists(), path
     for name in set(re.findall(r"`(\w+\.py)`", text)):
         assert list(ROOT.glob(f"*/**/{name}")), name
+
+
+def test_the_readmes_commands_stand_on_its_first_screen_and_ci_runs_the_second() -> None:
+    first_screen = README.splitlines()[:20]
+    assert [line.strip() for line in first_screen if line.startswith("    ")] == COMMANDS
+    assert COMMANDS[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_readmes_python_runs(tmp_path) -> None:
+    code = "".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+    said = python("-c", code, cwd=tmp_path)
+    assert "success" in said
+
+
+def test_the_readme_quotes_the_measured_tables() -> None:
+    """Lines of the README's table are lines of the committed run."""
+    measured = (ROOT / "demos" / "results" / "lacok.txt").read_text(encoding="utf-8")
+    rows = re.findall(r"^    (?=original|FGSM|noise)(.*)$", README, flags=re.MULTILINE)
+    assert len(rows) == 8
+    for row in rows:
+        assert row in measured
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import minidl
 from minidl import losses, models, train
 from minidl.data import Dataset
 from minidl.errors import DataError, RangeError
+from minidl.io import read_archive, write_archive
 from minidl.layers import Glorot
 from minidl.optim import SGD, Adam, RMSProp
 from minidl.train import fit
@@ -165,6 +166,25 @@ def test_divergence_is_told_and_undone() -> None:
     with pytest.raises(RangeError, match=r"finite loss in epoch 1.*smaller learning rate"), np.errstate(all="ignore"):
         fit(net, small(), epochs=3, batch_size=16, optimizer=SGD(1e30))
     assert parameters(net) == before
+
+
+def test_a_checkpoint_that_is_past_the_epochs_asked_for_is_refused(tmp_path) -> None:
+    path, net = tmp_path / "run.npz", network()
+    fit(network(), small(), epochs=3, checkpoint=path)
+    before = {name: w.copy() for name, w in net.params.items()}
+    with pytest.raises(DataError, match="at most 2 epochs"):
+        fit(net, small(), epochs=2, checkpoint=path)
+    assert all((net.params[name] == w).all() for name, w in before.items())
+
+
+def test_a_checkpoint_without_a_history_is_refused(tmp_path) -> None:
+    path = tmp_path / "run.npz"
+    fit(network(), small(), epochs=1, checkpoint=path)
+    header, arrays = read_archive(path, "checkpoint")
+    for history in ({"losses": [1.0]}, {"loss": 1}, None):
+        write_archive(path, "checkpoint", header | {"history": history}, arrays)
+        with pytest.raises(DataError, match="history"):
+            fit(network(), small(), epochs=2, checkpoint=path)
 
 
 def test_checkpoints_of_other_runs_are_refused(tmp_path) -> None:
