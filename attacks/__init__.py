@@ -1,12 +1,24 @@
 """attacks: the literature of adversarial examples, on minidl.
 
 Reading order: goal, victim, norms, result (what every attack shares), then the attacks, one file per family:
-gradient_sign.  plots draws what they found.
+gradient_sign, jsma.  evaluate measures and plots draws what they found.
 """
 
 from .goal import Goal, Targeted, Untargeted
 from .gradient_sign import fgsm, sign_noise
+from .jsma import forward_derivative, jsma, saliency_map
 from .result import AttackResult
 from .victim import Victim
 
-__all__ = ["AttackResult", "Goal", "Targeted", "Untargeted", "Victim", "fgsm", "sign_noise"]
+__all__ = [
+    "AttackResult",
+    "Goal",
+    "Targeted",
+    "Untargeted",
+    "Victim",
+    "fgsm",
+    "forward_derivative",
+    "jsma",
+    "saliency_map",
+    "sign_noise",
+]

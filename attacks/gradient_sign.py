@@ -81,8 +81,8 @@ def _climb(run: Run, direction: Array, ladder: list[float], epsilon: Any, clip: 
 
 def _ladder(attack: str, epsilon: Any) -> list[float]:
     """One ε or several, checked."""
-    ladder = [epsilon] if isinstance(epsilon, Real) else list(epsilon)
+    ladder = list(epsilon) if getattr(epsilon, "shape", ()) or isinstance(epsilon, Sequence) else [epsilon]
     for value in ladder:
-        if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
             raise RangeError(attack, "epsilon of at least 0, a number or a list of them", repr(value))
     return [float(value) for value in ladder]

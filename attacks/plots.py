@@ -1,4 +1,4 @@
-"""Figures fit for a report: rows of images with captions, curves against ε.  Each function returns a Figure.
+"""Figures fit for a report: rows and grids of images, curves, matrices, surfaces.  Each function returns a Figure.
 
 ``figure.savefig("name.png")`` writes it.  No global plotting state is touched, so scripts need no display.
 """
@@ -105,6 +105,73 @@ def curves(
         axes.set_ylim(*y_limits)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+    return figure
+
+
+def image_grid(
+    images: Sequence[Sequence[Array | None]],
+    *,
+    title: str = "",
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    row_label: str = "",
+    column_label: str = "",
+    framed: Sequence[Sequence[bool]] | None = None,
+) -> Figure:
+    """A contact sheet: images[row][column], None for an empty place; names along the left and the top; some framed."""
+    down, across = len(images), max(len(row) for row in images)
+    figure = new_figure(0.62 * across + 0.9, 0.62 * down + 0.9, title)
+    grid = figure.subplots(down, across, squeeze=False, gridspec_kw={"wspace": 0.03, "hspace": 0.03})
+    for r, row in enumerate(grid):
+        for c, axes in enumerate(row):
+            image = images[r][c] if c < len(images[r]) else None
+            mark = framed is not None and image is not None and bool(framed[r][c])
+            axes.set(xticks=[], yticks=[], frame_on=mark)
+            for spine in axes.spines.values():
+                spine.set(color=COLOURS[1], linewidth=2)
+            if image is not None:
+                axes.imshow(as_picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            if r == 0 and c < len(columns):
+                axes.set_title(columns[c], fontsize=8, pad=3)
+        if r < len(rows):
+            row[0].set_ylabel(rows[r], rotation=0, ha="right", va="center", fontsize=8)
+    figure.supxlabel(column_label, fontsize=9)
+    figure.supylabel(row_label, fontsize=9)
+    return figure
+
+
+def matrix(
+    values: np.ndarray, *, title: str, label: str, form: str = "{:.2f}", row_label: str = "source class",
+    column_label: str = "target class",
+) -> Figure:  # fmt: skip
+    """A (K, K) matrix in shades, the numbers written in; nan stays empty."""
+    classes = len(values)
+    figure = new_figure(0.5 * classes + 1.6, 0.42 * classes + 1.0, title)
+    axes = figure.subplots()
+    shades = axes.imshow(values, cmap="viridis", aspect="auto")
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0.0
+    for (r, c), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if value < middle else "black"
+            axes.text(c, r, form.format(value), ha="center", va="center", fontsize=7, color=colour)
+    axes.set(xticks=range(classes), yticks=range(classes), xlabel=column_label, ylabel=row_label)
+    figure.colorbar(shades, label=label)
+    return figure
+
+
+def surface(
+    x: np.ndarray, y: np.ndarray, z: np.ndarray, *, title: str, labels: tuple[str, str, str], marks: dict[str, Any]
+) -> Figure:
+    """z (len(x), len(y)) as a surface over the plane; marks are points (x, y, z) by name."""
+    figure = new_figure(6.4, 4.8, title)
+    axes = figure.add_subplot(projection="3d")
+    axes.plot_surface(*np.meshgrid(x, y, indexing="ij"), z, cmap="viridis", alpha=0.85, linewidth=0)
+    for colour, (name, point) in zip(COLOURS[1::5], marks.items()):
+        axes.plot(*([v] for v in point), "o", color=colour, markersize=7, label=name, zorder=10)
+    axes.set(xlabel=labels[0], ylabel=labels[1], zlabel=labels[2])
+    axes.view_init(elev=28, azim=-130)
+    if marks:
+        axes.legend(fontsize=8, loc="upper left")
     return figure
 
 

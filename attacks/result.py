@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from minidl.backend import asarray, namespace
 from minidl.core import Array
-from minidl.errors import DataError, MinidlError, RangeError, ShapeError
+from minidl.errors import DataError, DTypeError, MinidlError, RangeError, ShapeError
 from minidl.io import read_archive, write_archive
 from minidl.losses import check_labels
 
 from . import norms
 from .goal import Goal, Targeted, Untargeted, as_goal
 from .victim import Victim, as_victim
+
+#: The goals that a file can name.
+GOALS: dict[str, type[Goal]] = {"Untargeted": Untargeted, "Targeted": Targeted}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,7 @@ class AttackResult:
     ``goal.achieved(adv_pred)``.  clean_pred, adv_pred (N,): the classes predicted for x and x_adv.
     iterations (N,): steps taken.  forwards, backwards: examples run through the network and pulled back
     through it, the predictions before and after included.  params: the attack's name and its parameters.
+    x and the labels are the caller's own arrays, not copies: change them, and the result no longer fits.
     """
 
     x: Array
@@ -48,6 +53,11 @@ class AttackResult:
     def l0(self) -> Array:
         """How many entries of each example were changed: (N,)."""
         return norms.l0_length(self.x_adv - self.x)
+
+    @cached_property
+    def distortion(self) -> Array:
+        """The fraction of its entries that was changed in each example: (N,), from 0 to 1."""
+        return self.l0 / max(prod(self.x.shape[1:]), 1)
 
     @cached_property
     def l1(self) -> Array:
@@ -78,7 +88,12 @@ class AttackResult:
         return "\n".join(lines)
 
     def save(self, path: str | Path) -> None:
-        """Write everything to an .npz file, atomically; `AttackResult.load` reads it back."""
+        """Write everything to an .npz file, atomically; `AttackResult.load` reads it back.
+
+        Raises `DTypeError` for a goal of a class of your own, which `load` could not make again.
+        """
+        if type(self.goal).__name__ not in GOALS:
+            raise DTypeError("save", f"a goal of {sorted(GOALS)}", type(self.goal).__name__)
         names = ("x", "x_adv", "success", "clean_pred", "adv_pred", "iterations")
         arrays = {name: getattr(self, name) for name in names} | {"labels": self.goal.labels}
         header = {"goal": type(self.goal).__name__, "forwards": self.forwards, "backwards": self.backwards,
@@ -90,12 +105,16 @@ class AttackResult:
         """The result in a file written by `save`.  Raises `DataError` for any other file."""
         header, arrays = read_archive(path, "attack")
         try:
-            goal = {"Untargeted": Untargeted, "Targeted": Targeted}[header.pop("goal")](arrays.pop("labels"))
+            goal = GOALS[header.pop("goal")](asarray(arrays.pop("labels")))
             known = {name: header[name] for name in ("forwards", "backwards", "seed", "params")}
             fields: dict[str, Any] = {name: asarray(value) for name, value in arrays.items()} | known
-            return AttackResult(goal=goal, **fields)
+            result = AttackResult(goal=goal, **fields)
         except (KeyError, TypeError, MinidlError) as error:
             raise DataError("load", f"{path} to hold an attack's result", repr(error)) from error
+        per_example = (result.success, goal.labels, result.clean_pred, result.adv_pred, result.iterations)
+        if result.x.shape != result.x_adv.shape or any(a.shape != (len(result),) for a in per_example):
+            raise DataError("load", f"{path} to hold an attack's result", "arrays of different lengths")
+        return result
 
 
 class Run:
@@ -107,14 +126,15 @@ class Run:
         self._checking = 0  # forwards that were spent on the predictions of earlier results
         logits = victim.logits(x)
         self.clean_pred: Array = logits.argmax(axis=-1)
+        self.classes: int = logits.shape[1]
         check_labels(attack, goal.labels, logits)
         if isinstance(goal, Targeted) and (goal.labels == self.clean_pred).any():
             which = namespace(x).nonzero(goal.labels == self.clean_pred)[0]
             got = f"its present answer for {len(which)} examples, the first at index {int(which[0])}"
             raise RangeError(attack, "targets other than what the network answers now", got, "leave those out")
 
-    def end(self, x_adv: Array, iterations: int = 1, **params: Any) -> AttackResult:
-        """The result, with success recomputed from x_adv.
+    def end(self, x_adv: Array, iterations: Any = 1, **params: Any) -> AttackResult:
+        """The result, with success recomputed from x_adv.  iterations: of each example (N,), or of all of them.
 
         An attack may end several times, once for each ε; each result counts the shared work, and its own.
         """
@@ -124,9 +144,13 @@ class Run:
         self._checking += self.victim.forwards - forwards
         return AttackResult(
             self.x, x_adv, self.goal.achieved(adv_pred), self.goal, self.clean_pred, adv_pred,
-            namespace(x_adv).full(len(x_adv), iterations), shared + self.victim.forwards - forwards,
+            _of_each(iterations, x_adv), shared + self.victim.forwards - forwards,
             backwards - self._start[1], self.seed, {"attack": self.attack, **params},
         )  # fmt: skip
+
+
+def _of_each(iterations: Any, x: Array) -> Array:
+    return iterations if hasattr(iterations, "shape") else namespace(x).full(len(x), iterations)
 
 
 def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:

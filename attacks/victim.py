@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
+from numbers import Integral
 from typing import Any
 
 from minidl.backend import namespace
@@ -23,45 +25,64 @@ class Victim:
     Raises `DTypeError` for something that is not callable, `RangeError` for bounds that are not low < high.
     """
 
-    def __init__(self, net: Callable[[Array], Array], bounds: tuple[float, float] = (0, 1), batch_size: int = 1000):
+    def __init__(self, net: Callable[[Array], Array], bounds: Any = (0, 1), batch_size: Any = 1000):
         if not callable(net):
             raise DTypeError("Victim", "a network or a function", type(net).__name__)
-        if len(bounds) != 2 or not bounds[0] < bounds[1]:
+        if not isinstance(bounds, tuple | list) or len(bounds) != 2 or not bounds[0] < bounds[1]:
             raise RangeError("Victim", "bounds (low, high) with low < high", f"{bounds}")
         if getattr(net, "gives_probabilities", False):
             raise DTypeError("Victim", "a network that gives logits", "one that ends with Softmax",
                              "leave the Softmax out: its gradient vanishes where the network is sure")  # fmt: skip
-        if batch_size < 1:
-            raise RangeError("Victim", "a batch_size of at least 1", f"{batch_size}")
-        self.net, self.bounds, self.batch_size = net, (float(bounds[0]), float(bounds[1])), batch_size
+        if not isinstance(batch_size, Integral) or int(batch_size) < 1:
+            raise RangeError("Victim", "a whole batch_size, at least 1", f"{batch_size}")
+        self.net, self.bounds, self.batch_size = net, (float(bounds[0]), float(bounds[1])), int(batch_size)
         self.forwards = self.backwards = self.queries = 0
 
     def logits(self, x: Array) -> Array:
-        """The logits (N, K) for x (N, ...).  Raises as `check_logits` does."""
-        found = [self._checked(self.net(x[part]), x[part]) for part in self._parts(x)]
+        """The logits (N, K) for x (N, ...).
+
+        Raises `ShapeError` or `RangeError` for outputs that are no logits: of another shape, not finite, or rows
+        of probabilities, which are known by all of them being positive and summing to 1.
+        """
+        found = namespace(x).concatenate([self._checked(self.net(x[part]), x[part]) for part in self._parts(x)])
         self.forwards += len(x)
         self.queries += len(x)
-        return namespace(x).concatenate(found)
+        if len(x) and (found >= 0).all() and (abs(found.sum(axis=-1) - 1) < 1e-3).all():
+            fix = "attack what comes before the softmax"
+            raise RangeError("Victim", "logits", "rows that sum to 1, as probabilities do", fix)
+        return found
 
     def predict(self, x: Array) -> Array:
         """The predicted classes (N,): the first of the greatest logits."""
         return self.logits(x).argmax(axis=-1)
 
-    def gradient(self, x: Array, goal: Goal) -> Array:
-        """∂(goal's objective)/∂x, shaped like x: where to move each example to get closer to the goal.
+    def pull_back(self, x: Array, cotangents: Callable[[Array, slice], Array]) -> tuple[Array, Array]:
+        """The logits (N, K) at x, and Jᵀ·g there, (..., *x.shape): one run of the network for both.
 
-        Raises `DTypeError` if the network is not made of minidl operations.
+        cotangents: a function that gives g (..., n, K), once it is told the logits (n, K) of some of the examples
+        and which ones (a slice of x) they belong to.
+        Raises `DTypeError` if the network is not made of minidl operations, and as `logits` does.
         """
-        found = []
+        logits, found = [], []
         for part in self._parts(x):
             lin = linearize(self.net, x[part])
             if not lin.depends:
-                raise DTypeError("gradient", "a network made of minidl operations", "outputs cut off from the input",
+                raise DTypeError("pull_back", "a network made of minidl operations", "outputs cut off from the input",
                                  "use minidl.ops in it instead of NumPy")  # fmt: skip
-            found.append(lin.vjp(grad(goal.take(part).objective, lin.value)))
+            logits.append(self._checked(lin.value, x[part]))
+            g = cotangents(lin.value, part)
+            found.append(lin.vjp(g))
+            self.backwards += prod(g.shape[:-1])
         self.forwards += len(x)
-        self.backwards += len(x)
-        return namespace(x).concatenate(found)
+        xp = namespace(x)
+        return xp.concatenate(logits), xp.concatenate(found, axis=-x.ndim)
+
+    def gradient(self, x: Array, goal: Goal) -> Array:
+        """∂(goal's objective)/∂x, shaped like x: where to move each example to get closer to the goal.
+
+        Raises as `pull_back` does.
+        """
+        return self.pull_back(x, lambda logits, part: grad(goal.take(part).objective, logits))[1]
 
     def check_images(self, attack: str, x: Any) -> None:
         """Refuse inputs that are no batch of floating-point examples within the bounds, with the matching error."""
@@ -72,7 +93,8 @@ class Victim:
         flat = len(shape) != 1 and x.ndim == 2  # flat rows, which networks that flatten for themselves accept
         if x.ndim < 2 or (x.shape[1:] != tuple(shape) and not flat):
             expected = f"a batch (N, {', '.join(map(str, shape)) or '...'})"
-            raise ShapeError(attack, expected, f"{x.shape}", "one example alone is x[None]")
+            fix = "one example alone is x[None]" if x.shape == tuple(shape) else ""
+            raise ShapeError(attack, expected, f"{x.shape}", fix)
         low, high = self.bounds
         if x.size and not (x.min() >= low and x.max() <= high):  # also false for NaN
             got = f"values from {x.min()} to {x.max()}"
@@ -89,10 +111,6 @@ class Victim:
             raise ShapeError("Victim", f"logits ({len(x)}, classes), at least 2 classes", got)
         if not namespace(logits).isfinite(logits).all():
             raise RangeError("Victim", "finite logits", "infinite or NaN ones", "has the training diverged?")
-        sums = logits.sum(axis=-1)
-        if len(x) and (logits >= 0).all() and (abs(sums - 1) < 1e-3).all():
-            fix = "attack what comes before the softmax"
-            raise RangeError("Victim", "logits", "rows that sum to 1, as probabilities do", fix)
         return logits
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from minidl import __version__, backend
+from minidl.data import Dataset
 from minidl.io import atomically
+from minidl.models import Sequential
+from minidl.train import History, fit
 
 HERE = Path(__file__).resolve().parent
 
@@ -26,6 +30,24 @@ def command_line(description: str, full: str = "") -> argparse.ArgumentParser:
     if full:
         parser.add_argument("--full", action="store_true", help=full)
     return parser
+
+
+def at_least_one(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, not {text}")
+    return int(text)
+
+
+def train(net: Sequential, dataset: Dataset, **options: Any) -> History:
+    """`minidl.train.fit` for scripts: Ctrl-C ends the script, which would else report on half a network."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # said below, in the script's own words
+        history = fit(net, dataset, **options)
+    if history.interrupted:
+        kept = "call again to go on" if options.get("checkpoint") else "nothing was kept"
+        raise SystemExit(f"interrupted after {len(history)} epochs; {kept}")
+    return history
 
 
 def out_folder(arguments: argparse.Namespace) -> Path:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from common import command_line, out_folder, provenance, table, write_figure, write_text
+from common import at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 from attacks import Victim, fgsm, plots
 from attacks.norms import linf_steepest
@@ -21,7 +21,7 @@ from minidl import models, ops
 from minidl.backend import to_numpy
 from minidl.data import Dataset, load_digits, load_mnist
 from minidl.optim import SGD
-from minidl.train import evaluate, fit
+from minidl.train import evaluate
 
 WEIGHTS = np.array([-5, 3, -2, 2, -2, -5, -4, 3, 4, -4], dtype=np.float64)
 POINT = np.array([-1, -1, 1, -1, 1, 1, -1, 1, -1, -1], dtype=np.float64)
@@ -51,7 +51,7 @@ def o_and_x(seed: int) -> Any:
     x = np.concatenate([rng.normal((-1, -0.6), 0.5, (60, 2)), rng.normal((1, 0.6), 0.5, (60, 2))])
     y = np.repeat([0, 1], 60)
     net = models.softmax_regression(input_shape=2, classes=2, seed=seed, dtype="float64")
-    fit(net, Dataset(x, y, ("o", "x")), epochs=200, optimizer=SGD(lr=0.5), batch_size=120, progress=False)
+    train(net, Dataset(x, y, ("o", "x")), epochs=200, optimizer=SGD(lr=0.5), batch_size=120, progress=False)
     sides, far = np.linspace(-6, 6, 241), np.array([5.0, 5.0])
     points = np.stack(np.meshgrid(sides, sides), axis=-1).reshape(-1, 2)
     answers = evaluate(net, Dataset(points, np.zeros(len(points), np.int64), ("o", "x")))
@@ -107,7 +107,7 @@ def _unexplained(ladder: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np
 def regression(train_set: Dataset, test: Dataset, epochs: int, seed: int) -> str:
     """Part 4: the linear model of the papers, fooled."""
     net = models.softmax_regression(seed=seed)
-    fit(net, train_set, epochs=epochs, optimizer=SGD(lr=0.1), seed=seed)
+    train(net, train_set, epochs=epochs, optimizer=SGD(lr=0.1), seed=seed)
     rows = []
     for name, clip in (("unclipped", False), ("clipped to [0, 1]", True)):
         result = fgsm(net, test.x, test.y, epsilon=0.25, clip=clip)
@@ -122,7 +122,7 @@ def regression(train_set: Dataset, test: Dataset, epochs: int, seed: int) -> str
 def main() -> None:
     """The four parts in turn."""
     parser = command_line(__doc__ or "", full="parts 3 and 4 on whole MNIST instead of the bundled digits")
-    parser.add_argument("--epochs", type=int, help="of training (default: 12 for part 3, 30 for part 4)")
+    parser.add_argument("--epochs", type=at_least_one, help="of training (default: 12 for part 3, 30 for part 4)")
     arguments = parser.parse_args()
     folder = out_folder(arguments)
     train_set, test = load_mnist() if arguments.full else load_digits()
@@ -130,7 +130,7 @@ def main() -> None:
     print(text)
     write_figure(o_and_x(arguments.seed), folder / "lecture_o_and_x.png")
     net = models.mlp(seed=arguments.seed)
-    fit(net, train_set, epochs=arguments.epochs or 12, seed=arguments.seed)
+    train(net, train_set, epochs=arguments.epochs or 12, seed=arguments.seed)
     figure, straight = straight_lines(net, test)
     write_figure(figure, folder / "lecture_straight_lines.png")
     softmax = regression(train_set, test, arguments.epochs or 30, arguments.seed)

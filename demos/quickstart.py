@@ -12,13 +12,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from common import command_line, out_folder, provenance, table, write_figure, write_text
+from common import at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 from attacks import AttackResult, fgsm, plots, sign_noise
 from minidl import models
 from minidl.backend import to_numpy
 from minidl.data import Dataset, load_digits
-from minidl.train import evaluate, fit
+from minidl.train import evaluate
 
 LADDER = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.10, 0.12, 0.15, 0.20, 0.25, 0.30]
 
@@ -53,14 +53,12 @@ def opinions(net: Any, attack: AttackResult, control: AttackResult, labels: np.n
 def main() -> None:
     """Train, attack, print, draw."""
     parser = command_line(__doc__ or "")
-    parser.add_argument("--epochs", type=int, default=20, help="of training (default: 20)")
+    parser.add_argument("--epochs", type=at_least_one, default=20, help="of training (default: 20)")
     arguments = parser.parse_args()
     train_set, test = load_digits()
     net = models.mlp(seed=arguments.seed)
     print(f"{train_set}\n\n{net.summary()}\n")
-    history = fit(net, train_set, epochs=arguments.epochs, seed=arguments.seed)
-    if history.interrupted or not len(history):
-        raise SystemExit("interrupted before the end of training")
+    history = train(net, train_set, epochs=arguments.epochs, seed=arguments.seed)
     print(f"trained for {len(history)} epochs in {sum(history.seconds):.1f} s, last loss {history.loss[-1]:.4f}\n")
 
     attacked = fgsm(net, test.x, test.y, epsilon=LADDER)  # one gradient serves the whole ladder

@@ -4,7 +4,7 @@ Reading order: core, ops, losses, derivatives (the engine); layers, models, opti
 evaluation, backend, kernels/reference, io, data (everything around them); testing (the laws).
 """
 
-from . import backend, data, layers, losses, models, ops, optim, train
+from . import backend, data, layers, losses, models, ops, optim, testing, train
 from .core import Box, Node, Primitive, linearize
 from .derivatives import batch_jacobian, grad, hvp, jacobian, value_and_grad
 from .errors import BackendError, DataError, DTypeError, MinidlError, RangeError, ShapeError
@@ -15,5 +15,5 @@ __version__ = "0.1.0"
 __all__ = [
     "BackendError", "Box", "DTypeError", "DataError", "MinidlError", "Node", "Primitive", "RangeError", "ShapeError",
     "backend", "batch_jacobian", "data", "grad", "hvp", "jacobian", "layers", "linearize", "load", "losses", "models",
-    "ops", "optim", "save", "train", "value_and_grad",
+    "ops", "optim", "save", "testing", "train", "value_and_grad",
 ]  # fmt: skip

@@ -62,6 +62,10 @@ class Box:
     def __repr__(self) -> str:
         return f"Box({self.value!r})"
 
+    def __array_function__(self, function: Any, *_: Any) -> Any:
+        raise DTypeError(f"numpy.{function.__name__}", "arrays", "a Box, an array inside a recorded function",
+                         "use minidl.ops inside functions to be differentiated, NumPy outside")  # fmt: skip
+
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise DTypeError("numpy.asarray", "an array", "a Box, an array inside a recorded function",
                          "use minidl.ops inside functions to be differentiated, NumPy outside")  # fmt: skip
@@ -184,6 +188,8 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
     Raises `DTypeError` if x holds anything but floating-point arrays, or f returns anything but an array.
     """
     record = Record()
+    if isinstance(x, dict) and not x:
+        raise DTypeError("linearize", "an array, or a dict of at least one", "an empty dict")
     for piece in x.values() if isinstance(x, dict) else [x]:
         if getattr(getattr(piece, "dtype", None), "kind", None) != "f":
             got = f"{type(piece).__name__} of dtype {getattr(piece, 'dtype', 'none')}"
@@ -196,7 +202,11 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
 
 
 class Linearization:
-    """A function at a point: its `value` there, and its Jacobian J as a map that can be applied both ways."""
+    """A function at a point: its `value` there, and its Jacobian J as a map that can be applied both ways.
+
+    It refers to the arrays it was made of, x among them, and does not copy them: change one in place, and the
+    walks give the derivative of nothing in particular.
+    """
 
     def __init__(self, x: Arrays, record: Record, output: Array) -> None:
         depends = isinstance(output, Box) and output.record is record
@@ -217,7 +227,7 @@ class Linearization:
             assert node is not None
             moved = [node.push(position, tangents[parent]) for position, parent in node.parents]
             tangents.append(functools.reduce(operator.add, moved))
-        return tangents[self._index]
+        return _own(tangents[self._index], self.value.dtype, [tangent])
 
     def vjp(self, cotangent: Array) -> Arrays:
         """Jᵀ·g, the backward walk.  g: (..., *y.shape) -> (..., *x.shape), a dict of them if x is a dict.
@@ -225,7 +235,7 @@ class Linearization:
         Raises `ShapeError` unless the last axes of g have the shape of y.
         """
         stacked = _stacked("vjp", cotangent, self.value)
-        cotangents = {self._index: cotangent}
+        cotangents: dict[int | None, Array] = {self._index: cotangent}
         last = -1 if self._index is None else self._index
         for index in range(last, len(self._inputs) - 1, -1):
             node, g = self._nodes[index], cotangents.pop(index, None)
@@ -235,7 +245,10 @@ class Linearization:
                 pulled = node.pull(position, g)
                 cotangents[parent] = cotangents[parent] + pulled if parent in cotangents else pulled
         found = [cotangents.get(i) for i in range(len(self._inputs))]
-        found = [_zeros(stacked + x.shape, x) if g is None else g for g, x in zip(found, self._inputs)]
+        given = [cotangent]
+        for i, (g, x) in enumerate(zip(found, self._inputs)):
+            found[i] = _zeros(stacked + x.shape, x) if g is None else _own(g, x.dtype, given)
+            given.append(found[i])
         return dict(zip(self._x, found)) if isinstance(self._x, dict) else found[0]
 
     def jacobian(self, mode: str = "auto", chunk: int | None = None) -> Arrays:
@@ -257,9 +270,23 @@ class Linearization:
         return pieces
 
 
+def _own(found: Array, dtype: Any, given: list[Array]) -> Array:
+    """A tangent or cotangent as an array of its own, to write to as one likes, and of the dtype it should have.
+
+    Rules may hand on what they were given, a read-only view of it, or the same array for two inputs.
+    """
+    if isinstance(found, Box):
+        return found
+    found = found.astype(dtype, copy=False)
+    return found.copy() if found.base is not None or any(found is other for other in given) else found
+
+
 def _stacked(walk: str, direction: Array, base: Array) -> tuple[int, ...]:
     """The extra leading axes of a tangent or cotangent at `base`."""
-    shape, count = getattr(direction, "shape", ()), len(getattr(direction, "shape", ())) - base.ndim
+    if not hasattr(direction, "dtype"):
+        got, fix = type(direction).__name__, "np.ones_like(lin.value), for the sum of all outputs"
+        raise DTypeError(walk, f"an array whose last axes are {base.shape}", got, fix)
+    shape, count = direction.shape, direction.ndim - base.ndim
     if count < 0 or shape[count:] != base.shape:
         last = ", ".join(["..."] + [str(n) for n in base.shape])
         raise ShapeError(walk, f"shape ({last})", f"{shape}", "extra axes go in front")

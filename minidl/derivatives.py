@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from numbers import Integral
 from typing import Any
 
 from . import ops
 from .backend import namespace
 from .core import Array, Arrays, Linearization, linearize, unbox
-from .errors import RangeError, ShapeError
+from .errors import DTypeError, RangeError, ShapeError
 
 
 def value_and_grad(f: Callable[..., Array], x: Arrays) -> tuple[Array, Arrays]:
@@ -62,6 +63,8 @@ def batch_jacobian(f: Callable[..., Array], x: Array, mode: str = "auto", chunk:
     this costs as many walks as the Jacobian of a single row, and no (N, …, N, …) array is ever made.
     Raises `ShapeError` unless f(x) has a row for each row of x; `RangeError` as `jacobian` does.
     """
+    if isinstance(x, dict):
+        raise DTypeError("batch_jacobian", "an array of rows", "a dict", "jacobian takes dicts")
     lin = linearize(f, x)
     if lin.value.ndim == 0 or x.ndim == 0 or lin.value.shape[0] != x.shape[0]:
         got = f"x {x.shape} -> y {lin.value.shape}"
@@ -103,7 +106,7 @@ def _choose(mode: str, columns: int, rows: int) -> str:
 
 def _basis(like: Array, shape: tuple[int, ...], chunk: int | None) -> list[Array]:
     """The unit vectors of `shape`, `chunk` at a time: arrays (≤ chunk, *shape).  One empty array if there are none."""
-    if chunk is not None and chunk < 1:
+    if chunk is not None and (not isinstance(chunk, Integral) or int(chunk) < 1):
         raise RangeError("jacobian", "a chunk of at least 1 basis vector, or None", f"{chunk}")
     size, xp = prod(shape), namespace(unbox(like))
     step = chunk or max(size, 1)

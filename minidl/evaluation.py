@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import losses
-from .backend import to_numpy
+from .backend import namespace, to_numpy
 from .core import Array
 from .data.dataset import Dataset
 from .errors import RangeError, ShapeError
@@ -97,7 +97,8 @@ class Evaluation:
         with np.errstate(invalid="ignore"):
             confidence = np.bincount(which, self.confidences, minlength=bins) / count
             accuracy = np.bincount(which, ~self.wrong, minlength=bins) / count
-        error = float(np.nansum(count * abs(confidence - accuracy)) / max(len(which), 1))
+        gaps = np.nansum(count * abs(confidence - accuracy))
+        error = float(gaps / len(which)) if len(which) else float("nan")
         return Calibration(edges, count, confidence, accuracy, error)
 
     def coverage(self) -> Coverage:
@@ -113,13 +114,16 @@ def evaluate(net: Callable[[Array], Array], dataset: Dataset, batch_size: int = 
     """Run a network, or any function from inputs to logits, over a data set in evaluation mode (no dropout).
 
     Memory is that of one batch.  A network that ends with Softmax is taken at its word; else confidences are
-    the softmax of the outputs.  Raises `ShapeError` unless the outputs are (N, classes).
+    the softmax of the outputs.  Raises `ShapeError` unless the outputs are (N, classes), `RangeError`
+    if they are not finite.
     """
     predictions, confidences, classes = [], [], len(dataset.class_names)
     for x, _ in dataset.batches(batch_size):
         outputs = net(x)
         if outputs.ndim != 2 or len(outputs) != len(x):
             raise ShapeError("evaluate", f"outputs ({len(x)}, classes)", f"{outputs.shape}")
+        if not namespace(outputs).isfinite(outputs).all():
+            raise RangeError("evaluate", "finite outputs", "infinite or NaN ones", "has the training diverged?")
         p = outputs if getattr(net, "gives_probabilities", False) else losses.softmax(outputs)
         predictions.append(to_numpy(outputs.argmax(axis=-1)).astype(np.int64))
         confidences.append(to_numpy(p.max(axis=-1)).astype(np.float64))

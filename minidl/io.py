@@ -61,9 +61,16 @@ def load(path: str | Path) -> Sequential:
 
 def write_archive(path: str | Path, kind: str, header: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Arrays and a JSON-able header to an .npz file of the given kind, atomically."""
-    text = json.dumps({"kind": kind, "version": 1, **header})
+    text = json.dumps({"kind": kind, "version": 1, **header}, default=_plain)
     with atomically(path) as file:
         np.savez(file, **{HEADER: np.array(text)}, **{name: to_numpy(value) for name, value in arrays.items()})  # type: ignore[arg-type]
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, for the header."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise DataError("save", "a header of numbers, strings, lists and dicts", f"{type(value).__name__} {value!r}")
 
 
 def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

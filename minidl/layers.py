@@ -14,7 +14,7 @@ from math import prod, sqrt
 from numbers import Integral
 from typing import Any, ClassVar
 
-from . import losses, ops
+from . import conv, losses, ops
 from .backend import kernels
 from .core import Array, unbox
 from .errors import DTypeError, RangeError, ShapeError
@@ -141,6 +141,76 @@ class Dense(Layer):
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         y = ops.matmul(x, params["W"])
         return y + params["b"] if self.bias else y
+
+
+@dataclass(frozen=True)
+class Conv2d(Layer):
+    """y = x ⋆ W + b: `channels` filters of a size; W (channels, C, h, w), b (channels) or none (bias=False).
+
+    size: one length or (height, width).  stride and padding as for `conv.conv2d`.
+    """
+
+    channels: int
+    size: Any
+    stride: int = 1
+    padding: int = 0
+    bias: bool = True
+    init_weights: Initialiser = field(default_factory=He)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.channels, Integral) or self.channels < 1:
+            raise RangeError("Conv2d", "a whole number of channels, at least 1", repr(self.channels))
+        object.__setattr__(self, "channels", int(self.channels))
+        object.__setattr__(self, "size", conv.pair("Conv2d", self.size))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        _needs_image("Conv2d", shape)
+        return (self.channels, *conv.windows("Conv2d", shape[1:], self.size, self.stride, self.padding))
+
+    def init(self, shape: Shape, rng: Any) -> Params:
+        _needs_image("Conv2d", shape)
+        window = prod(self.size)
+        weights = self.init_weights(
+            (self.channels, shape[0], *self.size), shape[0] * window, self.channels * window, rng
+        )
+        return {"W": weights} | ({"b": 0 * weights[:, 0, 0, 0]} if self.bias else {})
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        y = conv.conv2d(x, params["W"], self.stride, self.padding)
+        return y + ops.reshape(params["b"], (self.channels, 1, 1)) if self.bias else y
+
+
+@dataclass(frozen=True)
+class MaxPool2d(Layer):
+    """The greatest pixel of each window (`conv.max_pool2d`); windows side by side unless a stride is given."""
+
+    size: Any = 2
+    stride: Any = None
+
+    def __post_init__(self) -> None:
+        size, stride = conv.window(type(self).__name__, self.size, self.stride)
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "stride", stride)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        _needs_image(type(self).__name__, shape)
+        return (shape[0], *conv.windows(type(self).__name__, shape[1:], self.size, self.stride))
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return conv.max_pool2d(x, self.size, self.stride)
+
+
+@dataclass(frozen=True)
+class AvgPool2d(MaxPool2d):
+    """The mean of each window (`conv.avg_pool2d`); windows side by side unless a stride is given."""
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return conv.avg_pool2d(x, self.size, self.stride)
+
+
+def _needs_image(layer: str, shape: Shape) -> None:
+    if len(shape) != 3:
+        raise ShapeError(layer, "images (channels, height, width)", f"{shape}", "before Flatten(), not after")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,23 @@ import numpy as np
 from .backend import asarray
 from .core import Array
 from .errors import DTypeError, RangeError, ShapeError
-from .layers import Dense, Dropout, Flatten, Initialiser, Layer, Normal, ReLU, Shape, Sigmoid, Softmax, Tanh
+from .layers import (
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    Glorot,
+    He,
+    Initialiser,
+    Layer,
+    MaxPool2d,
+    Normal,
+    ReLU,
+    Shape,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)  # fmt: skip
 
 ACTIVATIONS: dict[str, Callable[[], Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
 
@@ -34,8 +50,10 @@ class Sequential:
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             got = f"{[type(layer).__name__ for layer in layers]}"
             raise DTypeError("Sequential", "one or more layers", got, "pass them one by one: Sequential(a, b, ...)")
-        self.input_shape: Shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+        self.input_shape: Shape = tuple(map(int, input_shape if isinstance(input_shape, Sequence) else (input_shape,)))
         self.dtype = str(np.dtype(dtype))
+        if np.dtype(dtype).kind != "f":
+            raise DTypeError("Sequential", "a floating-point dtype", self.dtype, "float32 or float64")
         self.layers: dict[str, Layer] = _named(layers)
         self.shapes: dict[str, Shape] = {}  # what comes out of each layer
         self.params: dict[str, Array] = {}
@@ -63,11 +81,16 @@ class Sequential:
         flat = isinstance(next(iter(self.layers.values())), Flatten) and x.shape[1:] == (prod(self.input_shape),)
         if x.ndim < 1 or (x.shape[1:] != self.input_shape and not flat):
             expected = f"a batch (N, {', '.join(map(str, self.input_shape))})"
-            raise ShapeError("network", expected, f"{x.shape}", "one example alone is x[None]")
+            raise ShapeError("network", expected, f"{x.shape}",
+                             "one example alone is x[None]" if x.shape == self.input_shape else "")  # fmt: skip
         for name, layer in self.layers.items():
-            own = {key[len(name) + 1 :]: value for key, value in params.items() if key.startswith(name + ".")}
-            x = layer.apply(own, x, rng)
+            x = layer.apply(self.params_of(name, params), x, rng)
             yield name, x
+
+    def params_of(self, name: str, params: dict[str, Array] | None = None) -> dict[str, Array]:
+        """The parameters of one layer under its own names for them ("W", "b"): of ``net.params`` if None are given."""
+        params = self.params if params is None else params
+        return {key[len(name) + 1 :]: value for key, value in params.items() if key.startswith(name + ".")}
 
     @property
     def output_shape(self) -> Shape:
@@ -131,10 +154,47 @@ def mlp(
     dropout: the rates on the input and on each hidden layer.  init_weights: an initialiser for every dense
     layer, `Normal(0.01)` if None.  Networks deeper than Lacok's want `He()` (ReLU) or `Glorot()` (tanh).
     """
-    if activation not in ACTIVATIONS:
-        raise RangeError("models.mlp", f"an activation of {sorted(ACTIVATIONS)}", repr(activation))
-    weights = init_weights or Normal(0.01)
+    act, weights = _activation("models.mlp", activation), init_weights or Normal(0.01)
+    if not isinstance(hidden, Sequence) or not isinstance(dropout, Sequence):
+        got = f"hidden={hidden!r}, dropout={dropout!r}"
+        raise DTypeError(
+            "models.mlp", "hidden=(units, …) and dropout=(on the input, on hidden layers)", got, "hidden=(100,)"
+        )
     layers: list[Layer] = [Flatten(), Dropout(dropout[0])]
     for units in hidden:
-        layers += [Dense(units, bias, weights), ACTIVATIONS[activation](), Dropout(dropout[1])]
+        layers += [Dense(units, bias, weights), act(), Dropout(dropout[1])]
     return Sequential(*layers, Dense(classes, bias, weights), input_shape=input_shape, seed=seed, dtype=dtype)
+
+
+def lenet(
+    input_shape: Sequence[int] = (1, 28, 28),
+    classes: int = 10,
+    *,
+    activation: str = "relu",
+    channels: tuple[int, int] = (20, 50),
+    hidden: int = 500,
+    init_weights: Initialiser | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Sequential:
+    """The LeNet of Papernot et al. 2016, §IV: 20@5×5, 2×2 pooling, 50@5×5, 2×2 pooling, 500 units, 10 logits.
+
+    LeCun et al. 1998 in its later form: max-pooling, and the activation ("relu", "tanh" or "sigmoid") behind each
+    convolution and the hidden layer.  init_weights: `He()` for ReLU, `Glorot()` for the others, if None.
+    Its parameters are conv1.W (20, 1, 5, 5), conv1.b, conv2.W (50, 20, 5, 5), conv2.b, dense1.W (800, 500) with
+    rows in C, H, W order, dense1.b, dense2.W (500, 10) and dense2.b.
+    """
+    act = _activation("models.lenet", activation)
+    weights = init_weights or (He() if activation == "relu" else Glorot())
+    return Sequential(
+        Conv2d(channels[0], 5, init_weights=weights), act(), MaxPool2d(2),
+        Conv2d(channels[1], 5, init_weights=weights), act(), MaxPool2d(2),
+        Flatten(), Dense(hidden, init_weights=weights), act(), Dense(classes, init_weights=weights),
+        input_shape=input_shape, seed=seed, dtype=dtype,
+    )  # fmt: skip
+
+
+def _activation(operation: str, name: str) -> Callable[[], Layer]:
+    if name not in ACTIVATIONS:
+        raise RangeError(operation, f"an activation of {sorted(ACTIVATIONS)}", repr(name))
+    return ACTIVATIONS[name]

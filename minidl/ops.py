@@ -13,6 +13,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from math import prod
+from numbers import Integral
 from typing import Any
 
 from .backend import kernels, namespace
@@ -28,13 +29,23 @@ Axes = int | Sequence[int] | None
 _reshape: Primitive = linear(
     "reshape",
     lambda x, shape, ndim: x.reshape(x.shape[: x.ndim - ndim] + shape),
-    transpose=lambda g, x, shape, ndim: _reshape(g, shape=x.shape, ndim=len(shape)),
+    transpose=lambda g, x, shape, ndim: _reshape(g, shape=_last(x, ndim), ndim=len(shape)),
 )
+
+
+def _several(numbers: Any) -> tuple[int, ...]:
+    """One whole number, of any library, or several of them, as a tuple."""
+    return (int(numbers),) if isinstance(numbers, Integral) else tuple(numbers)
+
+
+def _last(x: Array, ndim: int) -> tuple[int, ...]:
+    """The shape that a rule is about: x may be a stack of tangents itself, when a derivative is differentiated."""
+    return x.shape[x.ndim - ndim :]
 
 
 def reshape(x: Array, shape: int | Sequence[int]) -> Array:
     """The elements of x, in row-major order, in another shape; one length may be -1, for "what is left"."""
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    wanted = _several(shape)
     known = prod(n for n in wanted if n != -1)
     shape = tuple(x.size // known if n == -1 and known else n for n in wanted)
     if prod(shape) != x.size or wanted.count(-1) > 1 or min(shape, default=0) < 0:
@@ -69,10 +80,11 @@ def _broadcast_forward(x: Array, shape: tuple[int, ...], ndim: int) -> Array:
 
 
 def _broadcast_transpose(g: Array, x: Array, shape: tuple[int, ...], ndim: int) -> Array:
-    aligned = (1,) * (len(shape) - ndim) + x.shape
+    own = _last(x, ndim)
+    aligned = (1,) * (len(shape) - ndim) + own
     stretched = tuple(i - len(shape) for i, (n, m) in enumerate(zip(aligned, shape)) if n != m)
     total = sum(g, axis=stretched, keepdims=True) if stretched else g
-    return _reshape(total, shape=x.shape, ndim=len(shape))
+    return _reshape(total, shape=own, ndim=len(shape))
 
 
 _broadcast_to = linear("broadcast_to", _broadcast_forward, _broadcast_transpose)
@@ -127,7 +139,7 @@ _sum = linear("sum", lambda x, axis, keepdims: x.sum(axis=axis, keepdims=keepdim
 
 def _from_the_end(name: str, x: Array, axis: Axes) -> tuple[int, ...]:
     """The axes counted from the end (-1 is the last), all of them for None."""
-    given = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    given = tuple(range(x.ndim)) if axis is None else _several(axis)
     if any(not -x.ndim <= a < x.ndim for a in given) or len({a % x.ndim for a in given}) < len(given):
         raise ShapeError(name, f"different axes of {x.ndim}", f"axis={axis}")
     return tuple(a - x.ndim if a >= 0 else a for a in given)
@@ -211,10 +223,13 @@ _concatenate = Primitive(
 
 def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
     """The arrays joined along an axis they have; they agree in all other lengths."""
-    if len(parts) == 0 or len({part.ndim for part in parts}) > 1 or parts[0].ndim == 0:
+    if len(parts) == 0 or len({getattr(part, "ndim", 0) for part in parts}) > 1 or getattr(parts[0], "ndim", 0) == 0:
         got = f"{[getattr(part, 'shape', part) for part in parts]}"
         raise ShapeError("concatenate", "one or more arrays of the same rank, at least 1", got, "see stack")
     (axis,) = _from_the_end("concatenate", parts[0], axis)
+    others = [p.shape[:axis] + p.shape[p.ndim + axis + 1 :] for p in parts]
+    if len(set(others)) > 1:
+        raise ShapeError("concatenate", f"the same lengths but along axis {axis}", f"{[p.shape for p in parts]}")
     return _concatenate(*parts, axis=axis)
 
 
@@ -222,7 +237,7 @@ def stack(parts: Sequence[Array], axis: int = 0) -> Array:
     """Arrays of one shape, joined along a new axis."""
     if len(parts) == 0 or len({part.shape for part in parts}) > 1:
         raise ShapeError("stack", "one or more arrays of one shape", f"{[part.shape for part in parts]}")
-    place = axis % (parts[0].ndim + 1)
+    (place,) = (a + parts[0].ndim + 1 for a in _from_the_end("stack", reshape(parts[0], (1, *parts[0].shape)), axis))
     shape = (*parts[0].shape[:place], 1, *parts[0].shape[place:])
     return concatenate([reshape(part, shape) for part in parts], axis=place)
 
@@ -262,17 +277,17 @@ power = broadcasting(
     elementwise(
         "power",
         operator.pow,
-        lambda y, a, b: b * a ** _one_less(b),
+        lambda y, a, b: b * a ** _one_less(a, b),
         lambda y, a, b: y * _log_if_positive(a),
     )
 )
 
 
-def _one_less(b: Array) -> Array:
-    """b - 1, but 1 for b = 0, where the factor b in front makes the derivative 0 whatever the base."""
+def _one_less(a: Array, b: Array) -> Array:
+    """b - 1; but 1 where a = b = 0, so that the factor b in front makes the derivative 0, and not 0/0."""
     if isinstance(b, (int, float)):  # stays a number, which takes on the dtype of the base
         return b - 1 if b else 1
-    return where(b == 0, 1, b - 1)
+    return where((b == 0) & (a == 0), 1, b - 1)
 
 
 def _log_if_positive(a: Array) -> Array:

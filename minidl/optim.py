@@ -7,6 +7,7 @@ squares) is a separate flat dict that `init` makes and `update` maintains, so th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,8 +29,8 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        if not self.lr > 0:
-            raise RangeError(name, "a learning rate above 0", f"lr={self.lr}")
+        if not 0 < self.lr < math.inf:
+            raise RangeError(name, "a finite learning rate above 0", f"lr={self.lr}")
         for factor in ("momentum", "rho", "beta1", "beta2"):
             if not 0 <= getattr(self, factor, 0) < 1:
                 raise RangeError(name, f"{factor} in [0, 1)", f"{getattr(self, factor)}")

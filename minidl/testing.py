@@ -78,6 +78,23 @@ def check_nested(f: Function, x: np.ndarray, seed: int = 0, step: float = 1e-6) 
     check_adjoint(lambda x: linearize(f, x).vjp(g), x, seed)
 
 
+def check_nested_stacks(f: Function, x: np.ndarray, seed: int = 0, step: float = 1e-6) -> None:
+    """So do the derivatives of whole stacks: two tangents, or two cotangents, walked at once inside a function.
+
+    f is bent a little in front and behind, u ↦ u·(1 + u - u₀), so that the stacks depend on x even where f is linear.
+    """
+    rng, at, value = np.random.default_rng(seed), x, np.asarray(f(x))
+    t, g = rng.normal(size=(2, *x.shape)), rng.normal(size=(2, *value.shape))
+
+    def bent(x: Any) -> Any:
+        y = f(x * (1 + (x - at)))
+        return y * (1 + (y - value))
+
+    for inner in (lambda x: linearize(bent, x).jvp(t), lambda x: linearize(bent, x).vjp(g)):
+        check_differences(inner, x, seed, step)
+        check_adjoint(inner, x, seed, stacked=(2,))
+
+
 def check_plain(f: Function, x: np.ndarray, seed: int = 0) -> None:
     """Recording changes nothing: same value, same dtype; x, tangent and cotangent are left as they were."""
     rng, before, plain = np.random.default_rng(seed), x.copy(), np.asarray(f(x))
@@ -119,6 +136,7 @@ LAWS: dict[str, Callable[..., None]] = {
     "linear": check_linear,
     "modes": check_modes,
     "nested": check_nested,
+    "nested stacks": check_nested_stacks,
     "plain": check_plain,
 }
 

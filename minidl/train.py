@@ -6,8 +6,10 @@ resumed makes the same draws as one that was not, and ends with the same bits.
 
 from __future__ import annotations
 
+import functools
 import math
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -52,6 +54,11 @@ class History:
     def __len__(self) -> int:
         return len(self.loss)
 
+    def and_then(self, loss: float, accuracy: float, validation_error: list[float], seconds: float) -> History:
+        """This history and one more epoch."""
+        return History([*self.loss, loss], [*self.accuracy, accuracy], self.validation_error + validation_error,
+                       [*self.seconds, seconds])  # fmt: skip
+
     def __str__(self) -> str:
         lines = [f"{'epoch':>5}  {'loss':>8}  {'accuracy':>8}  {'validation error':>16}  {'seconds':>7}"]
         for i in range(len(self)):
@@ -83,53 +90,49 @@ def fit(
     drop_last: leave out a last, smaller batch.  penalty: a scalar function of the parameters, such as
     `losses.Penalty(l1, l2)`.  validation: a data set to measure the error on after each epoch.
     checkpoint: a file written after each epoch.  If it exists, the run continues from it, and ends with the same
-    bits as one that was never interrupted; a checkpoint of another network, of other settings or of more epochs is
-    refused.
+    bits as one that was never interrupted.  A checkpoint of another run is refused: of another network, other
+    initial parameters, data or settings (a penalty is known by its name or repr), or of more epochs.
 
-    Ctrl-C puts the parameters back to the end of the last completed epoch and returns, with
-    ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite (the parameters are put back too),
-    `ShapeError`, `DTypeError`, `RangeError` or `DataError` for arguments that do not fit, before any work.
+    Ctrl-C puts the parameters back to the end of the last completed epoch, warns, and returns with
+    ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite; after any error, too, the parameters
+    are those of the last completed epoch.  `ShapeError`, `DTypeError`, `RangeError` or `DataError` for arguments
+    that do not fit come before any work.
     """
     optimizer = optimizer if optimizer is not None else RMSProp()
-    _check(net, dataset, optimizer, epochs, batch_size, drop_last)
-    settings = {
-        "network": repr(net),
-        "optimizer": repr(optimizer),
-        "batch_size": batch_size,
-        "shuffle": shuffle,
-        "drop_last": drop_last,
-        "penalty": repr(penalty) if penalty is not None else None,
-        "validation": len(validation) if validation is not None else 0,
-        "examples": len(dataset),
-        "labels": zlib.crc32(to_numpy(dataset.y).tobytes()),
-        "seed": seed,
-    }
-    state, history = optimizer.init(net.params), History()
-    if checkpoint is not None and Path(checkpoint).exists():
-        history = _resume(checkpoint, settings, epochs, net.params, state)
+    _check(net, dataset, optimizer, epochs, batch_size, drop_last, penalty, validation, seed)
+    state, history, settings = optimizer.init(net.params), History(), {}
+    if checkpoint is not None:
+        settings = {
+            "network": repr(net), "start": _digest(*net.params.values()), "data": _digest(dataset.x, dataset.y),
+            "optimizer": repr(optimizer), "batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last,
+            "penalty": getattr(penalty, "__qualname__", repr(penalty)), "seed": seed,
+            "validation": _digest(validation.x, validation.y) if validation is not None else None,
+        }  # fmt: skip
+        if Path(checkpoint).exists():
+            settings["start"], history = _resume(checkpoint, settings, epochs, net.params, state)
     for epoch in range(len(history), epochs):
-        before = _copy(net.params)
+        before, start = _copy(net.params), time.perf_counter()
         try:
-            start = time.perf_counter()
             batches = dataset.batches(batch_size, np.random.default_rng((seed, epoch)) if shuffle else None, drop_last)
             shown = bar(batches, f"epoch {epoch + 1}/{epochs}", progress, unit="batch")
             loss, accuracy = _epoch(net, optimizer, state, penalty, (seed, epoch), shown)
             if not math.isfinite(loss):
-                raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", "a smaller learning rate")
+                fix = "a smaller learning rate, or look for NaN in the images"
+                raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
             error = [evaluate(net, validation).error] if validation is not None else []
-        except (KeyboardInterrupt, RangeError) as stop:
-            _put_back(net.params, before)
+            history = history.and_then(loss, accuracy, error, time.perf_counter() - start)
+            if checkpoint is not None:
+                header = {"settings": settings, "history": asdict(history)}
+                write_archive(checkpoint, "checkpoint", header, _checkpointed(net.params, state))
+        except BaseException as stop:
+            if len(history) == epoch:
+                _put_back(net.params, before)
             if not isinstance(stop, KeyboardInterrupt):
                 raise
             history.interrupted = True
+            message = f"fit was interrupted: the network is as it was after epoch {len(history)} of {epochs}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
             break
-        history.loss.append(loss)
-        history.accuracy.append(accuracy)
-        history.validation_error += error
-        history.seconds.append(time.perf_counter() - start)
-        if checkpoint is not None:
-            header = {"settings": settings, "history": asdict(history)}
-            write_archive(checkpoint, "checkpoint", header, _checkpointed(net.params, state))
     return history
 
 
@@ -167,7 +170,10 @@ def gradient(
     return loss, lin.value, grads
 
 
-def _check(net: Sequential, dataset: Dataset, optimizer: Any, epochs: Any, batch_size: Any, drop_last: bool) -> None:
+def _check(
+    net: Any, dataset: Any, optimizer: Any, epochs: Any, batch_size: Any, drop_last: bool, penalty: Any,
+    validation: Any, seed: Any,
+) -> None:  # fmt: skip
     if not isinstance(net, Sequential) or not isinstance(dataset, Dataset) or not isinstance(optimizer, Optimizer):
         got = f"{type(net).__name__}, {type(dataset).__name__} and {type(optimizer).__name__}"
         raise DTypeError("fit", "a network, a Dataset and an optimizer", got)
@@ -182,6 +188,16 @@ def _check(net: Sequential, dataset: Dataset, optimizer: Any, epochs: Any, batch
     if len(net.output_shape) != 1 or not 0 <= dataset.y.min() <= dataset.y.max() < net.output_shape[0]:
         got = f"labels from {dataset.y.min()} to {dataset.y.max()}, outputs of shape {net.output_shape}"
         raise RangeError("fit", "a logit for every label", got, "give the network as many classes")
+    if penalty is not None and not callable(penalty):
+        raise DTypeError(
+            "fit", "a penalty that is a function of the parameters", repr(penalty), "losses.Penalty(l1, l2)"
+        )
+    if not isinstance(seed, Integral) or int(seed) < 0:
+        raise RangeError("fit", "a seed that is a whole number, at least 0", repr(seed))
+    for data in [dataset] if validation is None else [dataset, validation]:
+        if not isinstance(data, Dataset):
+            raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
+        net(data.x[:0])  # refuses images of another shape
 
 
 def _copy(arrays: Arrays) -> Arrays:
@@ -198,10 +214,23 @@ def _checkpointed(params: Arrays, state: Arrays) -> Arrays:
     return {f"params/{name}": w for name, w in params.items()} | {f"state/{name}": s for name, s in state.items()}
 
 
-def _resume(path: str | Path, settings: dict[str, Any], epochs: int, params: Arrays, state: Arrays) -> History:
-    """Fill params and state from a checkpoint of this run that is not past its last epoch; refuse any other."""
+def _digest(*arrays: Array) -> int:
+    """A checksum, to tell one run's arrays from another's."""
+    return functools.reduce(lambda crc, a: zlib.crc32(to_numpy(a).tobytes(), crc), arrays, 0)
+
+
+def _resume(
+    path: str | Path, settings: dict[str, Any], epochs: int, params: Arrays, state: Arrays
+) -> tuple[int, History]:
+    """Fill params and state from a checkpoint of this run that is not past its last epoch; refuse any other.
+
+    The run's first parameters come back as a digest.  The network may have them, or be where the checkpoint is.
+    """
     header, arrays = read_archive(path, "checkpoint")
-    differing = sorted(name for name in settings if header.get("settings", {}).get(name) != settings[name])
+    theirs = dict(header.get("settings", {}))
+    if settings["start"] == _digest(*(arrays[f"params/{name}"] for name in params if f"params/{name}" in arrays)):
+        settings = {**settings, "start": theirs.get("start")}
+    differing = sorted(name for name in settings if theirs.get(name) != settings[name])
     if differing:
         fix = "delete the file, or give this run another"
         raise DataError("fit", f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
@@ -218,4 +247,4 @@ def _resume(path: str | Path, settings: dict[str, Any], epochs: int, params: Arr
         raise DataError("fit", f"{path} to be at most {epochs} epochs old", f"{age} epochs", fix)
     for name, place in places.items():
         place[...] = namespace(place).asarray(arrays[name])
-    return history
+    return theirs.get("start", 0), history

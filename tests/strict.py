@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-float32, float64, int64, uint64, inf, nan = np.float32, np.float64, np.int64, np.uint64, np.inf, np.nan
+float32, float64, int16, int64, uint64 = np.float32, np.float64, np.int16, np.int64, np.uint64
+inf, nan = np.inf, np.nan
 __version__ = f"strict, NumPy {np.__version__}"
 synchronisations = 0
 
@@ -59,8 +60,8 @@ class ndarray:
         return format(self._held[()], spec)
 
 
-_ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T"}
-_METHODS = {"reshape", "transpose", "sum", "max", "min", "mean", "all", "any", "argmax", "astype", "copy"}
+_ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T", "base"}
+_METHODS = {"reshape", "transpose", "sum", "max", "min", "mean", "all", "any", "argmax", "argsort", "astype", "copy"}
 
 
 def _synchronise() -> None:
@@ -110,7 +111,7 @@ for _name in ("neg", "abs", "invert", "lt", "le", "gt", "ge", "eq", "ne", "getit
     setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
 for _name in ("float", "int", "bool", "index"):
     setattr(ndarray, f"__{_name}__", _number(f"__{_name}__"))
-for _name in ("iadd", "isub", "imul"):
+for _name in ("iadd", "isub", "imul", "ior", "iand"):
 
     def _in_place(self: ndarray, other: Any, _name: str = _name) -> ndarray:
         getattr(self._held, f"__{_name}__")(_inner(other))
@@ -147,5 +148,5 @@ def _function(name: str) -> Any:
 
 for _name in ("exp", "log", "log1p", "sqrt", "tanh", "sign", "abs", "maximum", "minimum", "where", "zeros", "ones", "eye",
               "arange", "full", "zeros_like", "ones_like", "broadcast_to", "concatenate", "clip", "isfinite", "nonzero",
-              "sort", "cumsum"):  # fmt: skip
+              "sort", "cumsum", "pad", "empty", "full_like", "ascontiguousarray", "stack", "tensordot", "isinf"):  # fmt: skip
     globals()[_name] = _function(_name)

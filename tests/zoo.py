@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minidl import layers, losses, ops
+from minidl import conv, layers, losses, ops
+from minidl.kernels import reference
 from minidl.layers import Glorot, He, Normal
 
 from .strategies import arrays, axes_of, broadcastable, shapes
@@ -221,6 +222,56 @@ def gram(draw) -> Case:
     return Case(lambda x: ops.matmul(x, x.T), draw(arrays(shape)), lambda x: x @ x.T, "x·xᵀ")
 
 
+# --- convolution and pooling -----------------------------------------------------------------------------
+
+
+@st.composite
+def convolutions(draw):
+    """Images, filters, stride and padding that fit together; odd shapes and filters as large as the image included."""
+    height, width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    stride, padding = draw(st.integers(1, 3)), draw(st.integers(0, 2))
+    size = (draw(st.integers(1, min(3, height + 2 * padding))), draw(st.integers(1, min(3, width + 2 * padding))))
+    n, c, o = draw(st.tuples(*[st.integers(1, 2)] * 3))
+    return draw(arrays((n, c, height, width))), draw(arrays((o, c, *size))), stride, padding
+
+
+@case
+def conv2d(draw) -> Case:
+    x, w, stride, padding = draw(convolutions())
+
+    def oracle(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return reference.convolve_by_definition(x, w, stride, padding)
+
+    which, text = draw(st.sampled_from(["images", "filters", "both"])), f"stride {stride}, padding {padding}"
+    if which == "images":
+        return Case(lambda x: conv.conv2d(x, w, stride, padding), x, lambda x: oracle(x, w), f"{text}, images")
+    if which == "filters":
+        return Case(lambda w: conv.conv2d(x, w, stride, padding), w, lambda w: oracle(x, w), f"{text}, filters")
+    return Case(lambda w: conv.conv2d(x * w[0, 0, 0, 0], w, stride, padding), w,
+                lambda w: oracle(x * w[0, 0, 0, 0], w), f"{text}, both")  # fmt: skip
+
+
+def pooling(name: str, f: Callable, oracle: Callable) -> None:
+    @st.composite
+    def drawn(draw) -> Case:
+        shape = (*draw(shapes(0, 2)), draw(st.integers(1, 5)), draw(st.integers(1, 5)))
+        size = (draw(st.integers(1, min(3, shape[-2]))), draw(st.integers(1, min(3, shape[-1]))))
+        stride = draw(st.integers(1, 3))
+
+        def windows(x: np.ndarray) -> np.ndarray:
+            seen = np.lib.stride_tricks.sliding_window_view(x, size, axis=(-2, -1))
+            return oracle(seen[..., ::stride, ::stride, :, :], axis=(-2, -1))
+
+        x = draw(arrays(shape, distinct=True))
+        return Case(lambda x: f(x, size, stride), x, windows, f"{size}, stride {stride}")
+
+    CASES[name] = drawn()
+
+
+pooling("max_pool2d", conv.max_pool2d, np.max)
+pooling("avg_pool2d", conv.avg_pool2d, np.mean)
+
+
 # --- losses ----------------------------------------------------------------------------------------------
 
 
@@ -314,3 +365,18 @@ def dropout_awake(draw) -> Case:
     x = draw(arrays((3, 4)))
     mask = it.apply({}, np.ones((3, 4)), np.random.default_rng(seed))
     return Case(lambda x: it.apply({}, x, np.random.default_rng(seed)), x, lambda x: x * mask, f"{it}, seed {seed}")
+
+
+@case
+def conv_layer(draw) -> Case:
+    x, w, stride, padding = draw(convolutions())
+    it = layers.Conv2d(len(w), w.shape[2:], stride, padding, draw(st.booleans()))
+    params = {key: w + 1 / 16 for key, w in it.init(x.shape[1:], np.random.default_rng(0)).items()}
+    key = draw(st.sampled_from(sorted(params)))
+
+    def oracle(p: np.ndarray) -> np.ndarray:
+        both = {**params, key: p}
+        y = reference.convolve_by_definition(x, both["W"], stride, padding)
+        return y + both["b"][:, None, None] if "b" in both else y
+
+    return Case(lambda p: it.apply({**params, key: p}, x), params[key], oracle, f"{it}, {key}")

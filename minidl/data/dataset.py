@@ -15,7 +15,7 @@ from ..errors import DTypeError, RangeError, ShapeError
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples x (N, ...) floating-point and their labels y (N,) int64 in 0 … K-1, with the K classes' names.
+    """Examples x (N, ...) floating-point and their labels y (N,), int64 in 0 … K-1, with the K classes' names.
 
     From the loaders, x is float32 images (N, C, H, W) with pixels in [0, 1].
     Raises `DTypeError`, `ShapeError` or `RangeError` if x and y are not that.
@@ -36,6 +36,8 @@ class Dataset:
             got = f"labels from {self.y.min()} to {self.y.max()} for {len(self.class_names)} names"
             raise RangeError("Dataset", "a class name for every label", got)
 
+        object.__setattr__(self, "y", self.y.astype("int64", copy=False))
+
     def __len__(self) -> int:
         return len(self.y)
 
@@ -48,6 +50,8 @@ class Dataset:
 
     def take(self, which: Any) -> Dataset:
         """Some of the examples: the first n for a number, else those of a slice, an index array or a mask."""
+        if isinstance(which, (int, np.integer)) and which < 0:
+            raise RangeError("Dataset.take", "a number of examples, at least 0", f"{which}")
         which = slice(which) if isinstance(which, (int, np.integer)) else which
         return self.replace(x=self.x[which], y=self.y[which])
 

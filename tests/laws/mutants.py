@@ -24,7 +24,7 @@ import attacks.result
 import attacks.victim
 from attacks import Targeted, Victim
 from attacks.norms import NORMS
-from minidl import core, derivatives, evaluation, io, layers, losses, ops, train
+from minidl import conv, core, derivatives, evaluation, io, layers, losses, ops, train
 from minidl.core import Primitive, elementwise
 from minidl.data import dataset, idx
 from minidl.kernels import reference
@@ -130,6 +130,20 @@ MUTANTS = [
     Mutant("max: pulls from the last of equals", line(ops, "max", "unbox(flat).argmax(axis=-1)", "flat.shape[-1] - 1 - unbox(flat)[..., ::-1].argmax(axis=-1)"), test_engine.test_ties_go_to_the_first),
     Mutant("matmul: missing transpose", rule(ops._matmul, "pull", lambda g, y, a, b: g @ ops._swap_last(b), lambda g, y, a, b: a @ g), zoo("adjoint", "matmul")),
     Mutant("matmul: product in the wrong order", rule(ops._matmul, "push", lambda t, y, a, b: b @ t, lambda t, y, a, b: a @ t), zoo("differences", "matmul")),
+    Mutant("reshape: a stack counted twice", line(ops, "_last", "x.shape[x.ndim - ndim :]", "x.shape"), zoo("nested stacks", "reshape")),
+    # --- convolution and pooling
+    Mutant("conv: filters turned round", line(reference, "conv2d", "w.reshape(len(w), -1)", "w[..., ::-1, ::-1].reshape(len(w), -1)"), zoo("value", "conv2d")),
+    Mutant("conv: padding off by one", line(reference, "conv2d_input", "x[:, :, padding :", "x[:, :, max(padding - 1, 0) :"), zoo("adjoint", "conv2d")),
+    Mutant("conv: stride forgotten in the windows", line(reference, "_offsets", "+ 1, stride)", "+ 1, 1)"), zoo("value", "conv2d")),
+    Mutant("conv: filters' gradient of flipped windows", line(reference, "conv2d_weights", "columns.T)", "columns[::-1].T)"), zoo("adjoint", "conv2d")),
+    Mutant("conv: windows overwrite for add", line(reference, "conv2d_input", "x[there] += columns[u, v]", "x[there] = columns[u, v]"), zoo("adjoint", "conv2d")),
+    Mutant("conv: stacks of filters mixed up", line(conv, "_unfold", "(p, prod(stack), length, *rest)), (1, 0, 2, 3, 4))", "(p, length, prod(stack), *rest)), (2, 0, 1, 3, 4))"), zoo("nested stacks", "conv2d")),
+    Mutant("conv: bias forgotten", line(layers.Conv2d, "apply", 'y + ops.reshape(params["b"], (self.channels, 1, 1)) if self.bias else y', "y"), zoo("value", "conv_layer")),
+    Mutant("max-pool: the last of equals wins", line(reference, "winners", "& ~found", ""), test_kernels.test_ties_in_a_window_go_to_the_first_in_row_major_order),
+    Mutant("max-pool: overlapping windows overwrite", line(reference, "unpick", "x[there] += ", "x[there] = "), zoo("adjoint", "max_pool2d")),
+    Mutant("max-pool: everyone wins", rule(conv._max_pool2d, "push", lambda t, y, x, size, stride: conv._sum_windows(t, size=size, stride=stride)), zoo("differences", "max_pool2d")),
+    Mutant("avg-pool: not divided", line(conv, "avg_pool2d", "/ prod(size)", "/ 1"), zoo("value", "avg_pool2d")),
+    Mutant("avg-pool: only the first pixel", line(reference, "spread", "x[there] += y", "x[there] = y"), zoo("adjoint", "avg_pool2d")),
     # --- losses
     Mutant("softmax: no rescaling", line(reference, "softmax", "z - z.max(axis=-1, keepdims=True)", "z"), test_losses.test_finite_at_enormous_logits),
     Mutant("softmax: sum forgotten", rule(losses.softmax, "pull", lambda g, p, z: p * g), zoo("adjoint", "softmax")),
@@ -164,6 +178,11 @@ MUTANTS = [
     Mutant("RMSProp: ρ and 1 - ρ swapped", line(reference, "rmsprop", "mean_square *= rho\n    mean_square += (1 - rho)", "mean_square *= 1 - rho\n    mean_square += rho"), lambda: test_optim.test_equation("rmsprop")),
     Mutant("Adam: no bias correction", line(reference, "adam", "(lr / (1 - beta1**step))", "lr"), lambda: test_optim.test_equation("adam")),
     Mutant("Adam: ε inside the root", line(reference, "adam", ") ** 0.5 + epsilon)", " + epsilon) ** 0.5)"), lambda: test_optim.test_equation("adam")),
+    # --- JSMA
+    Mutant("pairs: only the best feature of each kind", line(reference, "best_pairs", "runner_up[:, :-1]", "largest[:, 1:-1]"), test_kernels.test_pairs_are_the_ones_of_the_definition),
+    Mutant("pairs: ties to the last", line(reference, "_best_of_candidates", "product > best[r : r + rows]", "product >= best[r : r + rows]"), test_kernels.test_pairs_in_tiles_break_ties_alike),
+    Mutant("pairs: ranked by a alone", line(reference, "_ranked", "(-b).argsort", "(0 * b).argsort"), test_kernels.test_pairs_are_the_ones_of_the_definition),
+    Mutant("single features: two wrongs make a right", line(reference, "saliency", "(a > 0) & (b > 0)", "(a == a)"), test_kernels.test_single_features_are_eq_8s_arg_max),
     # --- attacks
     Mutant("FGSM: downhill", line(attacks.gradient_sign, "fgsm", "direction = steepest(", "direction = -steepest("), test_attacks.test_the_step_is_the_papers),
     Mutant("FGSM: targets as if untargeted", line(Targeted, "objective", "-losses", "losses"), targets_are_reached_downhill),
@@ -171,7 +190,7 @@ MUTANTS = [
     Mutant("FGSM: never clipped", line(reference, "step_and_clip", "bounds is None", "True"), test_attacks.test_bounds_budget_and_honesty),
     Mutant("FGSM: always clipped", line(attacks.gradient_sign, "_climb", "run.victim.bounds if clip else None", "run.victim.bounds"), test_attacks.test_the_step_is_the_papers),
     Mutant("result: success judged before the attack", line(attacks.result.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_attacks.test_bounds_budget_and_honesty),
-    Mutant("victim: pull-backs not counted", line(attacks.victim.Victim, "gradient", "self.backwards += len(x)", ""), test_attacks.test_a_ladder_reuses_one_gradient),
+    Mutant("victim: pull-backs not counted", line(attacks.victim.Victim, "pull_back", "self.backwards += prod(g.shape[:-1])", ""), test_attacks.test_a_ladder_reuses_one_gradient),
     Mutant("noise: the seed forgotten", line(attacks.gradient_sign, "sign_noise", "random_signs(seed, x)", "random_signs(0, x)"), test_attacks.test_same_seed_same_bits),
     Mutant("L2: squares vanish", line(attacks.norms, "l2_length", "scale = xp.where(largest > 0, largest, 1)", "scale = xp.ones_like(largest)"), test_attacks.test_tiny_and_zero_gradients),
     Mutant("L1 projection: grows what is inside", line(attacks.norms, "l1_project", "return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)", "return (xp.sign(rows) * xp.maximum(abs(rows) - theta, 0)).reshape(d.shape)"), lambda: test_attacks.test_projection("l1")),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minidl import conv, linearize
 from minidl.kernels import reference
 
 
@@ -68,3 +69,104 @@ def test_sigmoid_and_softplus_at_enormous_values() -> None:
     x = np.array([-1e4, 0.0, 1e4], np.float32)
     np.testing.assert_array_equal(reference.sigmoid(x), np.array([0, 0.5, 1], np.float32))
     np.testing.assert_allclose(reference.softplus(x), [0, np.log(2), 1e4], rtol=1e-6)
+
+
+@st.composite
+def slopes(draw):
+    """a, b (N, M) and a domain: random, with many ties, opposed, or alike to the last bits."""
+    n, m, kind = (
+        draw(st.integers(1, 4)),
+        draw(st.integers(2, 9)),
+        draw(st.sampled_from(["random", "ties", "opposed", "last bits"])),
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    if kind == "random":
+        a, b = rng.normal(size=(2, n, m))
+    elif kind == "ties":
+        a, b = rng.integers(-2, 3, size=(2, n, m)).astype(np.float64)
+    elif kind == "opposed":
+        a = rng.integers(-3, 4, size=(n, m)).astype(np.float32)
+        b = rng.integers(0, 2, size=(n, m)).astype(np.float32) - a
+    else:  # where a sum, or a product, rounds to the same number
+        a = 1 + rng.integers(0, 4, size=(n, m)).astype(np.float32) * np.float32(2**-23)
+        b = (1e4 * rng.random((n, m))).astype(np.float32)
+    return a, b, rng.random((n, m)) < draw(st.sampled_from([0.3, 0.8, 1.0]))
+
+
+@settings(max_examples=2500)
+@given(slopes())
+def test_pairs_are_the_ones_of_the_definition(drawn) -> None:
+    """Exactly, ties included: some 6,000 rows."""
+    np.testing.assert_array_equal(reference.best_pairs(*drawn), reference.best_pairs_by_definition(*drawn))
+
+
+@given(slopes())
+def test_pairs_by_definition_are_what_two_loops_find(drawn) -> None:
+    a, b, domain = drawn
+    for i, found in enumerate(reference.best_pairs_by_definition(*drawn)):
+        best, pairs = None, []
+        for p in range(a.shape[1]):
+            for q in range(p + 1, a.shape[1]):
+                sum_a, sum_b = a[i, p] + a[i, q], b[i, p] + b[i, q]
+                if domain[i, p] and domain[i, q] and sum_a > 0 and sum_b > 0:
+                    product = sum_a * sum_b
+                    pairs = (
+                        [(p, q)] if best is None or product > best else [*pairs, (p, q)] if product == best else pairs
+                    )
+                    best = product if best is None else max(best, product)
+        if best is None:
+            assert tuple(found) == (-1, -1)
+        else:
+            rank = {int(p): r for r, p in enumerate(np.lexsort((np.arange(a.shape[1]), -b[i], -a[i])))}
+            first = min(pairs, key=lambda pair: sorted(rank[p] for p in pair))
+            assert sorted(found) == sorted(first)
+
+
+@given(slopes(), st.sampled_from([1, 4, 20]))
+def test_pairs_in_tiles_break_ties_alike(drawn, budget) -> None:
+    a, b, domain = drawn
+    order = reference._ranked(*(np.where(domain, v, -np.inf) for v in (a, b)))
+    ranked = [np.take_along_axis(np.where(domain, v, -np.inf), order, 1) for v in (a, b)]
+    places = reference._best_of_candidates(*ranked, budget)
+    found = np.where(places < 0, -1, np.take_along_axis(order, places, 1))
+    np.testing.assert_array_equal(found, reference.best_pairs_by_definition(a, b, domain))
+
+
+def test_pairs_where_every_feature_is_a_candidate() -> None:
+    """Opposed slopes put all features on the skyband; the search is then cut into tiles."""
+    rng = np.random.default_rng(0)
+    a = rng.permutation(300)[None] / 300.0
+    b = 1.3 - a**2  # concave: none dominates another
+    domain = np.ones(a.shape, bool)
+    expected = reference.best_pairs_by_definition(a, b, domain)
+    for budget in (10, 1000, 2**20):
+        order = reference._ranked(a, b)
+        placed = reference._best_of_candidates(np.take_along_axis(a, order, 1), np.take_along_axis(b, order, 1), budget)
+        np.testing.assert_array_equal(np.take_along_axis(order, placed, 1), expected)
+    np.testing.assert_array_equal(reference.best_pairs(a, b, domain), expected)
+
+
+def test_single_features_are_eq_8s_arg_max() -> None:
+    a, b = np.random.default_rng(0).normal(size=(2, 50, 7))
+    domain = np.random.default_rng(1).random((50, 7)) < 0.7
+    for row, found in enumerate(reference.best_features(a, b, domain)[:, 0]):
+        s = [a[row, i] * abs(b[row, i]) if a[row, i] > 0 and -b[row, i] < 0 and domain[row, i] else 0 for i in range(7)]
+        assert found == (int(np.argmax(s)) if max(s) > 0 else -1)
+
+
+@given(st.integers(1, 3), st.integers(1, 2), st.integers(0, 2**32 - 1))
+def test_ties_in_a_window_go_to_the_first_in_row_major_order(size, stride, seed) -> None:
+    """In the value of a window it does not matter; in its slope it does, in both walks."""
+    x = np.random.default_rng(seed).integers(0, 2, (2, 1, 5, 5)).astype(np.float64)
+    lin = linearize(lambda x: conv.max_pool2d(x, size, stride), x)
+    pulled = lin.vjp(np.ones_like(lin.value))
+    expected = np.zeros_like(x)
+    for n in range(2):
+        for i in range(lin.value.shape[2]):
+            for j in range(lin.value.shape[3]):
+                window = x[n, 0, i * stride : i * stride + size, j * stride : j * stride + size]
+                u, v = divmod(int(window.argmax()), size)
+                expected[n, 0, i * stride + u, j * stride + v] += 1
+    np.testing.assert_array_equal(pulled, expected)
+    t = np.random.default_rng(seed).random(x.shape)
+    np.testing.assert_allclose(lin.jvp(t).sum(), (t * expected).sum(), rtol=1e-12)

@@ -28,11 +28,12 @@ LAWS = {
     "linear": lambda case, seed: testing.check_linear(case.f, case.x, seed),
     "modes": lambda case, seed: testing.check_modes(case.f, case.x, chunk=1 + seed % 5),
     "nested": lambda case, seed: testing.check_nested(case.f, case.x, seed),
+    "nested stacks": lambda case, seed: testing.check_nested_stacks(case.f, case.x, seed),
     "plain": lambda case, seed: testing.check_plain(case.f, case.x, seed),
 }
 #: Cases that hold a constant in float64, which would rightly promote.
 HOLDS_FLOAT64 = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "where", "matmul",
-                 "concatenate", "stack", "squared_error", "dense_layer", "dropout_asleep"}  # fmt: skip
+                 "concatenate", "stack", "conv2d", "conv_layer", "squared_error", "dense_layer", "dropout_asleep"}  # fmt: skip
 
 
 @pytest.mark.parametrize("law", LAWS)

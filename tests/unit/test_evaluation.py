@@ -57,7 +57,7 @@ def test_coverage_takes_equals_together() -> None:
 def test_nobody_answered() -> None:
     assert np.isnan([NOBODY.error, NOBODY.confidence, NOBODY.confidence_on_errors]).all()
     assert NOBODY.confusion.shape == (3, 3)
-    assert NOBODY.calibration().error == 0
+    assert np.isnan(NOBODY.calibration().error)
     assert NOBODY.coverage().error.shape == (0,)
 
 

@@ -8,7 +8,7 @@ import pytest
 import minidl
 from minidl import losses, models, train
 from minidl.data import Dataset
-from minidl.errors import DataError, RangeError
+from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.io import read_archive, write_archive
 from minidl.layers import Glorot
 from minidl.optim import SGD, Adam, RMSProp
@@ -151,13 +151,82 @@ def test_ctrl_c_keeps_the_last_completed_epoch_and_resumes(tmp_path) -> None:
     two, five, net = network(), network(), network()
     fit(two, plain, epochs=2, batch_size=16)
     fit(five, plain, epochs=5, batch_size=16)
-    history = fit(net, data, epochs=5, batch_size=16, checkpoint=tmp_path / "run.npz")  # stops in the third epoch
+    with pytest.warns(RuntimeWarning, match="after epoch 2 of 5"):
+        history = fit(net, data, epochs=5, batch_size=16, checkpoint=tmp_path / "run.npz")  # stops in the third epoch
     assert history.interrupted
     assert len(history) == 2
     assert parameters(net) == parameters(two)
     again = network()
     assert not fit(again, plain, epochs=5, batch_size=16, checkpoint=tmp_path / "run.npz").interrupted
     assert parameters(again) == parameters(five)
+
+
+def test_ctrl_c_then_the_same_call_again(tmp_path) -> None:
+    """At a prompt one calls fit again with the very network that was interrupted."""
+    plain, data = small(), Interrupting(*(getattr(small(), name) for name in ("x", "y", "class_names")))
+    five, net = network(), network()
+    fit(five, plain, epochs=5, batch_size=16)
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="interrupted"):
+            fit(net, data, epochs=5, batch_size=16, checkpoint=tmp_path / "run.npz")
+        data.countdown[0] = 6
+    assert len(fit(net, plain, epochs=5, batch_size=16, checkpoint=tmp_path / "run.npz")) == 5
+    assert parameters(net) == parameters(five)
+
+
+def test_ctrl_c_while_the_checkpoint_is_written(tmp_path, monkeypatch) -> None:
+    one, net = network(), network()
+    fit(one, small(), epochs=1)
+
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "write_archive", pressed)
+    with pytest.warns(RuntimeWarning, match="after epoch 1 of 3"):
+        history = fit(net, small(), epochs=3, checkpoint=tmp_path / "run.npz")
+    assert (history.interrupted, len(history)) == (True, 1)
+    assert parameters(net) == parameters(one)
+
+
+def test_an_error_in_a_penalty_leaves_the_last_completed_epoch() -> None:
+    one, net, calls = network(), network(), [0]
+
+    def penalty(params):
+        calls[0] += 1
+        if calls[0] == 6:  # in the second of the epochs, which have four batches each
+            raise ZeroDivisionError
+        return decay(params)
+
+    decay = losses.Penalty(0.0, 1e-4)
+    fit(one, small(), epochs=1, batch_size=16, penalty=decay)
+    with pytest.raises(ZeroDivisionError):
+        fit(net, small(), epochs=3, batch_size=16, penalty=penalty)
+    assert parameters(net) == parameters(one)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"validation": Dataset(np.zeros((2, 5), np.float32), np.zeros(2, int), ("a",))}, ShapeError, "batch"),
+        ({"validation": (np.zeros((2, 4)), np.zeros(2))}, DTypeError, "Dataset for validation"),
+        ({"penalty": 0.1}, DTypeError, "penalty that is a function"),
+        ({"seed": -1}, RangeError, "seed"),
+        ({"seed": None}, RangeError, "seed"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_work(options, error, message) -> None:
+    net = network()
+    before = parameters(net)
+    with pytest.raises(error, match=message):
+        fit(net, small(), epochs=2, **options)
+    assert parameters(net) == before
+
+
+def test_settings_may_be_numpys_numbers(tmp_path) -> None:
+    history = fit(
+        network(), small(), epochs=np.int64(1), batch_size=np.int64(9), seed=np.int64(0), checkpoint=tmp_path / "a"
+    )
+    assert len(history) == 1
 
 
 def test_divergence_is_told_and_undone() -> None:
@@ -190,6 +259,10 @@ def test_a_checkpoint_without_a_history_is_refused(tmp_path) -> None:
 def test_checkpoints_of_other_runs_are_refused(tmp_path) -> None:
     path = tmp_path / "run.npz"
     fit(network(), small(), epochs=1, checkpoint=path)
+    with pytest.raises(DataError, match="other settings.*start"):
+        fit(network(seed=1), small(), epochs=2, checkpoint=path)
+    with pytest.raises(DataError, match="other settings.*data"):
+        fit(network(), small().replace(x=1 - small().x), epochs=2, checkpoint=path)
     for options, name in (
         ({"seed": 1}, "seed"), ({"batch_size": 7}, "batch_size"), ({"optimizer": Adam()}, "optimizer"),
         ({"penalty": losses.Penalty(1, 1)}, "penalty"), ({"shuffle": False}, "shuffle"),
@@ -201,7 +274,7 @@ def test_checkpoints_of_other_runs_are_refused(tmp_path) -> None:
         assert parameters(net) == before
     with pytest.raises(DataError, match="network"):
         fit(models.mlp(4, 3, (8,)), small(), epochs=2, checkpoint=path)
-    with pytest.raises(DataError, match=r"examples|labels"):
+    with pytest.raises(DataError, match=r"data"):
         fit(network(), small(49), epochs=2, checkpoint=path)
     minidl.save(network(), path)
     with pytest.raises(DataError, match="checkpoint"):

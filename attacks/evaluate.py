@@ -1,0 +1,87 @@
+"""What a set of targeted attacks says about a network: matrices by source and target class, hardness, robustness.
+
+The measures of Papernot et al. 2016, §IV-V.  The source of an example is the class the network took it for, so
+that no attack has its source for a target, and the diagonals are nan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import to_numpy
+from minidl.core import Array
+from minidl.errors import DTypeError, RangeError
+
+from .goal import Targeted
+from .jsma import saliency_map
+from .result import AttackResult
+
+
+def success_matrix(result: AttackResult, classes: int = 10) -> np.ndarray:
+    """τ(s, t): the share of attacks from class s (row) on target t (column) that succeed: (K, K) (Fig. 12).
+
+    nan where there were none.  Raises `DTypeError` if the attack was not targeted.
+    """
+    return _by_pair(result, to_numpy(result.success).astype(np.float64), classes)
+
+
+def distortion_matrix(result: AttackResult, classes: int = 10, successful: bool = True) -> np.ndarray:
+    """ε(s, t): the mean fraction of features changed from class s (row) to target t (column): (K, K) (Fig. 13).
+
+    Over the successful attacks, or over all of them.  nan where there were none.
+    """
+    which = to_numpy(result.success) if successful else np.ones(len(result), bool)
+    return _by_pair(result, to_numpy(result.distortion), classes, which)
+
+
+def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int = 10) -> np.ndarray:
+    """H(s, t) = ∫ ε(s, t, τ) dτ, how much must be changed to fool from s to t, over all success rates: (K, K)
+    (eqs. 12 and 13, Fig. 14).
+
+    ladder: growing values of Υ.  Each gives a success rate τ_k and a mean distortion ε_k over all attacks, and
+    H ≈ Σ_k (τ_{k+1} - τ_k)·(ε_{k+1} + ε_k)/2.  All come from the one run, whose Υ must be at least the last: under
+    a smaller Υ, `jsma` would have taken the same steps, and stopped earlier.  Unlike the paper, which ran the
+    attack again for each Υ, and counts from its smallest, we begin at τ = 0, where nothing is changed.
+    Raises `RangeError` for a ladder that falls, or that goes beyond the run.
+    """
+    features, largest = result.params["features"], result.params["max_distortion"]
+    if list(ladder) != sorted(ladder) or not len(ladder) or not 0 <= ladder[0] <= ladder[-1] <= largest + 1e-12:
+        raise RangeError("hardness_matrix", f"growing distortions in [0, {largest:g}]", f"{list(ladder)}")
+    width = to_numpy(result.x[:1]).size
+    steps, final = to_numpy(result.iterations), to_numpy(result.distortion)
+    rates, costs = [np.zeros((classes, classes))], [np.zeros((classes, classes))]
+    for bound in ladder:
+        allowed = int(width * bound / features + 1e-9)
+        done = to_numpy(result.success) & (steps <= allowed)
+        rates.append(_by_pair(result, done.astype(np.float64), classes))
+        costs.append(_by_pair(result, np.where(steps <= allowed, final, features * allowed / max(width, 1)), classes))
+    return sum((t1 - t0) * (e1 + e0) / 2 for t0, t1, e0, e1 in zip(rates, rates[1:], costs, costs[1:]))  # type: ignore[return-value]
+
+
+def adversarial_distance(victim: Any, x: Array, target: Array, theta: float = 1.0, **options: Any) -> np.ndarray:
+    """A(X, t) = 1 - (1/M)·Σ_i 1[S(X, t)[i] > 0]: the share of features that do not serve the target: (N,) (eq. 14)."""
+    s = to_numpy(saliency_map(victim, x, target, theta=theta, **options))
+    return 1 - (s.reshape(len(s), -1) > 0).mean(axis=1)
+
+
+def robustness(distances: np.ndarray) -> float:
+    """R(F) = min over X and t of A(X, t) (eq. 15).  nan if there are none."""
+    return float(distances.min()) if distances.size else float("nan")
+
+
+def mean_by_pair(source: Array, target: Array, values: Array, classes: int = 10) -> np.ndarray:
+    """The mean of values (N,) for each pair of source (row) and target (column) class: (K, K), nan where none is."""
+    cells = to_numpy(source) * classes + to_numpy(target)
+    counts = np.bincount(cells, minlength=classes**2)
+    sums = np.bincount(cells, to_numpy(values).astype(np.float64), minlength=classes**2)
+    return np.where(counts, sums / np.maximum(counts, 1), np.nan).reshape(classes, classes)
+
+
+def _by_pair(result: AttackResult, values: np.ndarray, classes: int, which: Any = slice(None)) -> np.ndarray:
+    if not isinstance(result.goal, Targeted):
+        raise DTypeError("evaluate", "the result of a targeted attack", type(result.goal).__name__, "Targeted(t)")
+    source, target = to_numpy(result.clean_pred), to_numpy(result.goal.labels)
+    return mean_by_pair(source[which], target[which], values[which], classes)
