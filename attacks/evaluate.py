@@ -50,7 +50,7 @@ def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int 
     features, largest = result.params["features"], result.params["max_distortion"]
     if list(ladder) != sorted(ladder) or not len(ladder) or not 0 <= ladder[0] <= ladder[-1] <= largest + 1e-12:
         raise RangeError("hardness_matrix", f"growing distortions in [0, {largest:g}]", f"{list(ladder)}")
-    width = to_numpy(result.x[:1]).size
+    width = result.features
     steps, final = to_numpy(result.iterations), to_numpy(result.distortion)
     rates, costs = [np.zeros((classes, classes))], [np.zeros((classes, classes))]
     for bound in ladder:

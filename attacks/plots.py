@@ -165,7 +165,7 @@ def surface(
     """z (len(x), len(y)) as a surface over the plane; marks are points (x, y, z) by name."""
     figure = new_figure(6.4, 4.8, title)
     axes = figure.add_subplot(projection="3d")
-    axes.plot_surface(*np.meshgrid(x, y, indexing="ij"), z, cmap="viridis", alpha=0.85, linewidth=0)
+    axes.plot_surface(*np.meshgrid(x, y, indexing="ij"), z, cmap="viridis", linewidth=0, rcount=len(x), ccount=len(y))
     for colour, (name, point) in zip(COLOURS[1::5], marks.items()):
         axes.plot(*([v] for v in point), "o", color=colour, markersize=7, label=name, zorder=10)
     axes.set(xlabel=labels[0], ylabel=labels[1], zlabel=labels[2])

@@ -57,7 +57,12 @@ class AttackResult:
     @cached_property
     def distortion(self) -> Array:
         """The fraction of its entries that was changed in each example: (N,), from 0 to 1."""
-        return self.l0 / max(prod(self.x.shape[1:]), 1)
+        return self.l0 / max(self.features, 1)
+
+    @property
+    def features(self) -> int:
+        """M, the number of entries of one example."""
+        return prod(self.x.shape[1:])
 
     @cached_property
     def l1(self) -> Array:

@@ -1,10 +1,13 @@
-"""Train a network on real handwritten digits, fool it with one gradient, look at the result.  Under a minute.
+"""Train two networks on real handwritten digits, fool them in two ways, look at the result.  Under a minute.
 
     python demos/quickstart.py
 
 A multilayer perceptron learns the bundled digits.  Then each test digit is moved by ε = .10 and ε = .25 in
 the direction of the sign of the loss gradient (FGSM, Goodfellow et al. 2014), and, as a control, by ±.25 at
 random.  The gradient breaks the network; noise of the same size does not.
+
+Then a convolutional network, LeNet, learns the same digits, and one of them is turned into each of the nine
+others by changing a few pixels, found by the network's Jacobian (JSMA, Papernot et al. 2016).
 """
 
 from __future__ import annotations
@@ -14,10 +17,11 @@ from typing import Any
 import numpy as np
 from common import at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
-from attacks import AttackResult, fgsm, plots, sign_noise
+from attacks import AttackResult, fgsm, jsma, plots, sign_noise
 from minidl import models
 from minidl.backend import to_numpy
 from minidl.data import Dataset, load_digits
+from minidl.optim import RMSProp
 from minidl.train import evaluate
 
 LADDER = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.10, 0.12, 0.15, 0.20, 0.25, 0.30]
@@ -50,6 +54,25 @@ def opinions(net: Any, attack: AttackResult, control: AttackResult, labels: np.n
     return plots.image_rows(rows, captions, wrong=wrong, scales={change: (-0.25, 0.25)}, title=title)
 
 
+def nine_others(arguments: Any, train_set: Dataset, test: Dataset) -> tuple[str, Any]:
+    """LeNet, and the first test digit that it reads correctly, turned into each other class."""
+    net = models.lenet(activation="tanh", seed=arguments.seed)
+    history = train(net, train_set, epochs=min(arguments.epochs, 4), optimizer=RMSProp(lr=0.003), seed=arguments.seed)
+    answers = evaluate(net, test)
+    first = int(np.flatnonzero(~answers.wrong)[0])
+    result = jsma(net, test.x[first : first + 1], test.y[first : first + 1], all_targets=True)
+    text = (f"LeNet: trained for {len(history)} epochs in {sum(history.seconds):.1f} s, error {answers.error:.4f}\n"
+            f"JSMA turned one digit into {int(result.success.sum())} of the 9 others, "
+            f"changing {100 * float(result.distortion.mean()):.1f} % of its pixels on average\n")  # fmt: skip
+    label, targets = int(answers.labels[first]), to_numpy(result.goal.labels)
+    captions = [f"a {label}", *(f"“{t}”, {int(n)} pixels" for t, n in zip(targets, to_numpy(result.l0)))]
+    row, changed = "LeNet says", to_numpy(result.success)
+    images = {row: [to_numpy(test.x)[first], *to_numpy(result.x_adv)]}
+    title = f"One {label}, and what a few white pixels make of it; mistakes framed"
+    figure = plots.image_rows(images, {row: captions}, wrong={row: [False, *changed]}, title=title)
+    return text, figure
+
+
 def main() -> None:
     """Train, attack, print, draw."""
     parser = command_line(__doc__ or "")
@@ -73,8 +96,11 @@ def main() -> None:
     print(text)
     accuracy = {name: [1 - float(result.success.mean()) for result in results]
                 for name, results in {"FGSM": attacked, "random signs": noisy}.items()}  # fmt: skip
+    few_pixels, others = nine_others(arguments, train_set, test)
+    print(few_pixels)
     folder = out_folder(arguments)
-    write_text(folder / "quickstart.txt", provenance(arguments.seed) + "\n" + text)
+    write_text(folder / "quickstart.txt", "\n".join([provenance(arguments.seed), text, few_pixels]))
+    write_figure(others, folder / "quickstart_others.png")
     labels = to_numpy(test.y)
     write_figure(opinions(net, attacked[at[0.25]], noisy[at[0.25]], labels), folder / "quickstart_digits.png")
     write_figure(plots.curves(LADDER, accuracy, title="The gradient's direction, not its size, is what breaks it",

@@ -188,8 +188,6 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
     Raises `DTypeError` if x holds anything but floating-point arrays, or f returns anything but an array.
     """
     record = Record()
-    if isinstance(x, dict) and not x:
-        raise DTypeError("linearize", "an array, or a dict of at least one", "an empty dict")
     for piece in x.values() if isinstance(x, dict) else [x]:
         if getattr(getattr(piece, "dtype", None), "kind", None) != "f":
             got = f"{type(piece).__name__} of dtype {getattr(piece, 'dtype', 'none')}"
@@ -222,7 +220,8 @@ class Linearization:
         """
         tangents: list[Array] = self._split(tangent)
         if self._index is None:
-            return _zeros(_stacked("jvp", tangents[0], self._inputs[0]) + self.value.shape, self.value)
+            stacked = _stacked("jvp", tangents[0], self._inputs[0]) if tangents else ()
+            return _zeros(stacked + self.value.shape, self.value)
         for node in self._nodes[len(tangents) : self._index + 1]:
             assert node is not None
             moved = [node.push(position, tangents[parent]) for position, parent in node.parents]

@@ -104,17 +104,29 @@ def test_demos_explain_themselves(demo) -> None:
     assert "--out" in said
 
 
+PAPERNOT = ["07_saliency", "09_from_nothing", "10_increasing", "10_decreasing", "12_success", "13_distortion",
+            "14_hardness", "15_distance", "16_distortions", "17_intensities"]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "written"),
     [
         (
             ["demos/quickstart.py", "--epochs", "1"],
-            ["quickstart.txt", "quickstart_digits.png", "quickstart_accuracy.png"],
+            ["quickstart.txt", "quickstart_digits.png", "quickstart_accuracy.png", "quickstart_others.png"],
         ),
         (["demos/lacok.py", "--epochs", "1"], ["lacok.txt", "lacok_figure1.png", "lacok_coverage.png"]),
         (
             ["demos/lecture_linear.py", "--epochs", "1"],
             ["lecture_linear.txt", "lecture_o_and_x.png", "lecture_straight_lines.png"],
+        ),
+        (
+            ["demos/papernot_and.py", "--seeds", "1"],
+            ["papernot_and.txt", "papernot_and_surface.png", "papernot_and_derivative.png"],
+        ),
+        (
+            ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "2", "--sets", "validation,test"],
+            ["papernot_lenet.txt", "lenet_tanh.npz", *(f"papernot_fig{name}.png" for name in PAPERNOT)],
         ),
     ],
 )
