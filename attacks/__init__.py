@@ -4,6 +4,7 @@ Reading order: goal, victim, norms, result (what every attack shares), then the 
 gradient_sign, jsma.  evaluate measures and plots draws what they found.
 """
 
+from . import evaluate, plots
 from .goal import Goal, Targeted, Untargeted
 from .gradient_sign import fgsm, sign_noise
 from .jsma import forward_derivative, jsma, saliency_map
@@ -17,8 +18,10 @@ __all__ = [
     "Untargeted",
     "Victim",
     "fgsm",
+    "evaluate",
     "forward_derivative",
     "jsma",
+    "plots",
     "saliency_map",
     "sign_noise",
 ]

@@ -1,6 +1,6 @@
 """JSMA on LeNet: Papernot et al. 2016, "The limitations of deep learning in adversarial settings", Figures 7 to 17.
 
-    python demos/papernot_lenet.py           bundled digits, about two minutes
+    python demos/papernot_lenet.py           bundled digits, about a minute
     python demos/papernot_lenet.py --full    whole MNIST: 10,000 test digits × 9 targets × 2 directions × 2 networks
 
 LeNet (20@5×5, pool, 50@5×5, pool, 500, 10) learns the digits; then every digit is turned into each of the nine

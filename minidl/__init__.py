@@ -1,6 +1,6 @@
 """minidl: a deep-learning engine to read in an afternoon.
 
-Reading order: core, ops, losses, derivatives (the engine); layers, models, optim, train (networks);
+Reading order: core, ops, losses, derivatives (the engine); conv, layers, models, optim, train (networks);
 evaluation, backend, kernels/reference, io, data (everything around them); testing (the laws).
 """
 

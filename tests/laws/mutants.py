@@ -27,7 +27,7 @@ from attacks.norms import NORMS
 from minidl import conv, core, derivatives, evaluation, io, layers, losses, ops, train
 from minidl.core import Primitive, elementwise
 from minidl.data import dataset, idx
-from minidl.kernels import reference
+from minidl.kernels import reference, reference_conv, reference_pairs
 from minidl.optim import RMSProp
 from tests.laws import test_attacks, test_engine, test_kernels, test_layers, test_losses, test_optim
 from tests.laws.test_primitives import LAWS
@@ -132,18 +132,18 @@ MUTANTS = [
     Mutant("matmul: product in the wrong order", rule(ops._matmul, "push", lambda t, y, a, b: b @ t, lambda t, y, a, b: a @ t), zoo("differences", "matmul")),
     Mutant("reshape: a stack counted twice", line(ops, "_last", "x.shape[x.ndim - ndim :]", "x.shape"), zoo("nested stacks", "reshape")),
     # --- convolution and pooling
-    Mutant("conv: filters turned round", line(reference, "conv2d", "w.reshape(len(w), -1)", "w[..., ::-1, ::-1].reshape(len(w), -1)"), zoo("value", "conv2d")),
-    Mutant("conv: padding off by one", line(reference, "conv2d_input", "x[:, :, padding :", "x[:, :, max(padding - 1, 0) :"), zoo("adjoint", "conv2d")),
-    Mutant("conv: stride forgotten in the windows", line(reference, "_offsets", "+ 1, stride)", "+ 1, 1)"), zoo("value", "conv2d")),
-    Mutant("conv: filters' gradient of flipped windows", line(reference, "conv2d_weights", "columns.T)", "columns[::-1].T)"), zoo("adjoint", "conv2d")),
-    Mutant("conv: windows overwrite for add", line(reference, "conv2d_input", "x[there] += columns[u, v]", "x[there] = columns[u, v]"), zoo("adjoint", "conv2d")),
+    Mutant("conv: filters turned round", line(reference_conv, "conv2d", "w.reshape(len(w), -1)", "w[..., ::-1, ::-1].reshape(len(w), -1)"), zoo("value", "conv2d")),
+    Mutant("conv: padding off by one", line(reference_conv, "conv2d_input", "x[:, :, padding :", "x[:, :, max(padding - 1, 0) :"), zoo("adjoint", "conv2d")),
+    Mutant("conv: stride forgotten in the windows", line(reference_conv, "_offsets", "+ 1, stride)", "+ 1, 1)"), zoo("value", "conv2d")),
+    Mutant("conv: filters' gradient of flipped windows", line(reference_conv, "conv2d_weights", "columns.T)", "columns[::-1].T)"), zoo("adjoint", "conv2d")),
+    Mutant("conv: windows overwrite for add", line(reference_conv, "conv2d_input", "x[there] += columns[u, v]", "x[there] = columns[u, v]"), zoo("adjoint", "conv2d")),
     Mutant("conv: stacks of filters mixed up", line(conv, "_unfold", "(p, prod(stack), length, *rest)), (1, 0, 2, 3, 4))", "(p, length, prod(stack), *rest)), (2, 0, 1, 3, 4))"), zoo("nested stacks", "conv2d")),
     Mutant("conv: bias forgotten", line(layers.Conv2d, "apply", 'y + ops.reshape(params["b"], (self.channels, 1, 1)) if self.bias else y', "y"), zoo("value", "conv_layer")),
-    Mutant("max-pool: the last of equals wins", line(reference, "winners", "& ~found", ""), test_kernels.test_ties_in_a_window_go_to_the_first_in_row_major_order),
-    Mutant("max-pool: overlapping windows overwrite", line(reference, "unpick", "x[there] += ", "x[there] = "), zoo("adjoint", "max_pool2d")),
+    Mutant("max-pool: the last of equals wins", line(reference_conv, "winners", "& ~found", ""), test_kernels.test_ties_in_a_window_go_to_the_first_in_row_major_order),
+    Mutant("max-pool: overlapping windows overwrite", line(reference_conv, "unpick", "x[there] += ", "x[there] = "), zoo("adjoint", "max_pool2d")),
     Mutant("max-pool: everyone wins", rule(conv._max_pool2d, "push", lambda t, y, x, size, stride: conv._sum_windows(t, size=size, stride=stride)), zoo("differences", "max_pool2d")),
     Mutant("avg-pool: not divided", line(conv, "avg_pool2d", "/ prod(size)", "/ 1"), zoo("value", "avg_pool2d")),
-    Mutant("avg-pool: only the first pixel", line(reference, "spread", "x[there] += y", "x[there] = y"), zoo("adjoint", "avg_pool2d")),
+    Mutant("avg-pool: only the first pixel", line(reference_conv, "spread", "x[there] += y", "x[there] = y"), zoo("adjoint", "avg_pool2d")),
     # --- losses
     Mutant("softmax: no rescaling", line(reference, "softmax", "z - z.max(axis=-1, keepdims=True)", "z"), test_losses.test_finite_at_enormous_logits),
     Mutant("softmax: sum forgotten", rule(losses.softmax, "pull", lambda g, p, z: p * g), zoo("adjoint", "softmax")),
@@ -179,10 +179,10 @@ MUTANTS = [
     Mutant("Adam: no bias correction", line(reference, "adam", "(lr / (1 - beta1**step))", "lr"), lambda: test_optim.test_equation("adam")),
     Mutant("Adam: ε inside the root", line(reference, "adam", ") ** 0.5 + epsilon)", " + epsilon) ** 0.5)"), lambda: test_optim.test_equation("adam")),
     # --- JSMA
-    Mutant("pairs: only the best feature of each kind", line(reference, "best_pairs", "runner_up[:, :-1]", "largest[:, 1:-1]"), test_kernels.test_pairs_are_the_ones_of_the_definition),
-    Mutant("pairs: ties to the last", line(reference, "_best_of_candidates", "product > best[r : r + rows]", "product >= best[r : r + rows]"), test_kernels.test_pairs_in_tiles_break_ties_alike),
-    Mutant("pairs: ranked by a alone", line(reference, "_ranked", "(-b).argsort", "(0 * b).argsort"), test_kernels.test_pairs_are_the_ones_of_the_definition),
-    Mutant("single features: two wrongs make a right", line(reference, "saliency", "(a > 0) & (b > 0)", "(a == a)"), test_kernels.test_single_features_are_eq_8s_arg_max),
+    Mutant("pairs: only the best feature of each kind", line(reference_pairs, "best_pairs", "runner_up[:, :-1]", "largest[:, 1:-1]"), test_kernels.test_pairs_are_the_ones_of_the_definition),
+    Mutant("pairs: ties to the last", line(reference_pairs, "_best_of_candidates", "product > best[r : r + rows]", "product >= best[r : r + rows]"), test_kernels.test_pairs_in_tiles_break_ties_alike),
+    Mutant("pairs: ranked by a alone", line(reference_pairs, "_ranked", "(-b).argsort", "(0 * b).argsort"), test_kernels.test_pairs_are_the_ones_of_the_definition),
+    Mutant("single features: two wrongs make a right", line(reference_pairs, "saliency", "(a > 0) & (b > 0)", "(a == a)"), test_kernels.test_single_features_are_eq_8s_arg_max),
     # --- attacks
     Mutant("FGSM: downhill", line(attacks.gradient_sign, "fgsm", "direction = steepest(", "direction = -steepest("), test_attacks.test_the_step_is_the_papers),
     Mutant("FGSM: targets as if untargeted", line(Targeted, "objective", "-losses", "losses"), targets_are_reached_downhill),

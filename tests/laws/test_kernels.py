@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minidl import conv, linearize
-from minidl.kernels import reference
+from minidl.kernels import reference, reference_pairs
 
 
 def splitmix64(state: int) -> int:
@@ -125,9 +125,9 @@ def test_pairs_by_definition_are_what_two_loops_find(drawn) -> None:
 @given(slopes(), st.sampled_from([1, 4, 20]))
 def test_pairs_in_tiles_break_ties_alike(drawn, budget) -> None:
     a, b, domain = drawn
-    order = reference._ranked(*(np.where(domain, v, -np.inf) for v in (a, b)))
+    order = reference_pairs._ranked(*(np.where(domain, v, -np.inf) for v in (a, b)))
     ranked = [np.take_along_axis(np.where(domain, v, -np.inf), order, 1) for v in (a, b)]
-    places = reference._best_of_candidates(*ranked, budget)
+    places = reference_pairs._best_of_candidates(*ranked, budget)
     found = np.where(places < 0, -1, np.take_along_axis(order, places, 1))
     np.testing.assert_array_equal(found, reference.best_pairs_by_definition(a, b, domain))
 
@@ -140,8 +140,10 @@ def test_pairs_where_every_feature_is_a_candidate() -> None:
     domain = np.ones(a.shape, bool)
     expected = reference.best_pairs_by_definition(a, b, domain)
     for budget in (10, 1000, 2**20):
-        order = reference._ranked(a, b)
-        placed = reference._best_of_candidates(np.take_along_axis(a, order, 1), np.take_along_axis(b, order, 1), budget)
+        order = reference_pairs._ranked(a, b)
+        placed = reference_pairs._best_of_candidates(
+            np.take_along_axis(a, order, 1), np.take_along_axis(b, order, 1), budget
+        )
         np.testing.assert_array_equal(np.take_along_axis(order, placed, 1), expected)
     np.testing.assert_array_equal(reference.best_pairs(a, b, domain), expected)
 
