@@ -7,7 +7,7 @@ LeNet (20@5×5, pool, 50@5×5, pool, 500, 10) learns the digits; then every digi
 others by changing at most 14.5 % of its pixels, pair by pair, to white (θ = +1) or to black (θ = -1).
 
 The paper's network has tanh units; ours with ReLU stands beside it.  It was trained for up to 200 epochs at a high
-learning rate; ours at .003 for some epochs, then a few at .0003.  The recipe was chosen on held-out training
+learning rate; ours at .0025 for some epochs, then a few at .0005.  The recipe was chosen on held-out training
 digits.  How easily a network gives in is a property of the network as much as of the attack: see the two rows.
 
 --full can be interrupted, and goes on where it was; finished parts lie in demos/out/checkpoints.  The sets of the
@@ -63,7 +63,7 @@ class Ledger:
 def lenet(train_set: Dataset, activation: str, seed: int, epochs: tuple[int, int], kept: Path) -> models.Sequential:
     """LeNet, trained in two phases; each keeps a checkpoint, so that a second call has nothing left to do."""
     net = models.lenet(train_set.x.shape[1:], activation=activation, seed=seed)
-    for phase, (lr, count) in enumerate(zip((0.003, 0.0003), epochs)):
+    for phase, (lr, count) in enumerate(zip((0.0025, 0.0005), epochs)):
         name = f"lenet, {activation}, {len(train_set)} digits, seed {seed}, phase {phase}, {count} epochs.npz"
         train(net, train_set, epochs=count, optimizer=RMSProp(lr=lr), seed=seed + 1000 * phase,
               checkpoint=kept / name)  # fmt: skip
@@ -102,6 +102,16 @@ def row(name: str, ledger: Ledger, paper: tuple[Any, Any, Any]) -> list[Any]:
     found = ledger.success, ledger.distortion, ledger.distortion[ledger.success]
     cells = [cell for values, printed in zip(found, paper) for cell in (float(np.mean(values)), printed)]
     return [name, len(ledger.success), *cells, f"{1e3 * ledger.seconds / len(ledger.success):.1f}"]
+
+
+def stopped_early(name: str, ledger: Ledger, paper: tuple[float, float, float]) -> str:
+    """What a run that succeeds more often than the paper's took to succeed as often: a smaller Υ, and fewer pixels."""
+    if np.mean(ledger.success) <= paper[0]:
+        return ""
+    steps = int(np.sort(ledger.iterations[ledger.success])[int(paper[0] * len(ledger.success))])
+    done = ledger.success & (ledger.iterations <= steps)
+    return (f"{name}: stopped at Υ = {200 * steps / ledger.features:.1f} %, where its success is {done.mean():.4f}, "
+            f"the successful take {ledger.distortion[done].mean():.4f} (paper {paper[2]})\n")  # fmt: skip
 
 
 HEADS = ["network, set, θ", "attacks", "success", "paper", "distortion", "paper", "of successful", "paper", "ms each"]
@@ -242,7 +252,9 @@ def main() -> None:
     parser.add_argument("--activations", default="", help="tanh, relu or tanh,relu (default: tanh; both with --full)")
     parser.add_argument("--sets", default="test", help="of digits to attack: train,validation,test (default: test)")
     parser.add_argument("--digits", type=at_least_one, help="of each set (default: 60, or 10000 with --full)")
-    parser.add_argument("--epochs", type=at_least_one, nargs=2, default=(8, 4), help="of the two phases (default: 8 4)")
+    parser.add_argument(
+        "--epochs", type=at_least_one, nargs=2, help="of the two phases (default: 8 4, or 4 2 with --full)"
+    )
     arguments = parser.parse_args()
     activations = (arguments.activations or ("tanh,relu" if arguments.full else "tanh")).split(",")
     everything, test = load_mnist() if arguments.full else load_digits()
@@ -259,8 +271,9 @@ def main() -> None:
 def run(arguments: Any, activations: list[str], sets: dict[str, Dataset], count: int, kept: Path) -> str:
     """All networks, sets and directions in turn: the table of Figure 11, and what the figures say."""
     rows, notes, test = [], "", sets["test"]
+    epochs = tuple(arguments.epochs or ((4, 2) if arguments.full else (8, 4)))
     for activation in activations:
-        net = lenet(sets["train"], activation, arguments.seed, tuple(arguments.epochs), kept)
+        net = lenet(sets["train"], activation, arguments.seed, epochs, kept)
         minidl.save(net, out_folder(arguments) / f"lenet_{activation}.npz")
         errors = {name: minidl.train.evaluate(net, data).error for name, data in sets.items()}
         print(f"LeNet, {activation}: error {', '.join(f'{e:.4f} ({name})' for name, e in errors.items())}", flush=True)
@@ -269,6 +282,7 @@ def run(arguments: Any, activations: list[str], sets: dict[str, Dataset], count:
             data = sets[name].take(count)
             ledger = attack_all(net, data, 1.0, f"{activation}, {name}", kept)
             rows.append(row(f"{activation}, {name}, +1", ledger, PAPER[name]))
+            notes += stopped_early(f"{activation}, {name}", ledger, PAPER[name])
             if name == "test":
                 fewer = attack_all(net, data, -1.0, f"{activation}, {name}", kept)
                 rows.append(row(f"{activation}, {name}, -1", fewer, (PAPER_DECREASING, "-", "-")))
