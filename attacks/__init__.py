@@ -1,14 +1,14 @@
 """attacks: the literature of adversarial examples, on minidl.
 
 Reading order: goal, victim, norms, result (what every attack shares), then the attacks, one file per family:
-gradient_sign, jsma.  evaluate measures and plots draws what they found.
+gradient_sign, saliency.  evaluate measures and plots draws what they found.
 """
 
 from . import evaluate, plots
 from .goal import Goal, Targeted, Untargeted
 from .gradient_sign import fgsm, sign_noise
-from .jsma import forward_derivative, jsma, saliency_map
 from .result import AttackResult
+from .saliency import forward_derivative, jsma, saliency_map
 from .victim import Victim
 
 __all__ = [

@@ -16,8 +16,8 @@ from minidl.core import Array
 from minidl.errors import DTypeError, RangeError
 
 from .goal import Targeted
-from .jsma import saliency_map
 from .result import AttackResult
+from .saliency import saliency_map
 
 
 def success_matrix(result: AttackResult, classes: int = 10) -> np.ndarray:

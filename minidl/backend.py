@@ -7,9 +7,7 @@ parameters, random draws), and which kernels serve the arrays of that library.
 
 from __future__ import annotations
 
-import functools
 import importlib
-import sys
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .errors import BackendError, DTypeError
-from .kernels import reference
+from .kernels import library, reference
 
 
 @dataclass(frozen=True)
@@ -90,22 +88,10 @@ def namespace(*arrays: Any) -> ModuleType:
     """The library that made the arrays; numbers belong to any.  Raises `DTypeError` for anything else."""
     for array in arrays:
         if hasattr(array, "dtype"):
-            if hasattr(array, "__array_namespace__"):
-                return array.__array_namespace__()
-            return _library(type(array))  # type: ignore[arg-type]
+            return library(array)
         if not isinstance(array, (int, float)):
             raise DTypeError("minidl", "arrays or numbers", type(array).__name__, "wrap it in numpy.asarray")
     return current().namespace
-
-
-@functools.cache
-def _library(kind: Any) -> ModuleType:
-    """For arrays that do not name their library themselves: CuPy's, and NumPy's scalars."""
-    root = kind.__module__.partition(".")[0]
-    if root not in ("numpy", "cupy"):
-        fix = "convert it with numpy.asarray"
-        raise DTypeError("minidl", "NumPy or CuPy arrays", f"{kind.__module__}.{kind.__name__}", fix)
-    return sys.modules[root]
 
 
 def kernels(*arrays: Any) -> ModuleType:

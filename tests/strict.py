@@ -81,6 +81,8 @@ def _inner(x: Any) -> Any:
 
 
 def _wrapped(x: Any) -> Any:
+    if isinstance(x, tuple):
+        return tuple(map(_wrapped, x))
     return ndarray(x) if isinstance(x, np.ndarray | np.generic) else x
 
 
@@ -104,7 +106,7 @@ def _number(name: str) -> Any:
     return convert
 
 
-for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "rshift", "xor", "and", "or"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "rshift", "xor", "and", "or"):
     for _side in ("", "r"):
         setattr(ndarray, f"__{_side}{_name}__", _operator(f"__{_side}{_name}__"))
 for _name in ("neg", "abs", "invert", "lt", "le", "gt", "ge", "eq", "ne", "getitem"):

@@ -1,10 +1,25 @@
 """The inner loops.  `reference` is the specification; faster twins, when present, keep its names and signatures."""
 
+import functools
+import sys
+from types import ModuleType
 from typing import Any
 
+from ..errors import DTypeError
 
-def library(x: Any) -> Any:
-    """The array library that made x."""
-    from ..backend import namespace  # which imports the kernels
 
-    return namespace(x)
+def library(array: Any) -> ModuleType:
+    """The library that made the array.  Raises `DTypeError` for one of a library that minidl does not know."""
+    if hasattr(array, "__array_namespace__"):
+        return array.__array_namespace__()
+    return _by_type(type(array))  # type: ignore[arg-type]
+
+
+@functools.cache
+def _by_type(kind: Any) -> ModuleType:
+    """For arrays that do not name their library themselves: CuPy's, and NumPy's scalars."""
+    root = kind.__module__.partition(".")[0]
+    if root not in ("numpy", "cupy"):
+        fix = "convert it with numpy.asarray"
+        raise DTypeError("minidl", "NumPy or CuPy arrays", f"{kind.__module__}.{kind.__name__}", fix)
+    return sys.modules[root]

@@ -66,7 +66,7 @@ def winners(x: Array, y: Array, size: tuple[int, int], stride: int) -> Array:
     places, found = xp.zeros_like(y, dtype="int16"), xp.zeros_like(y, dtype=bool)
     for u, v, there in _offsets(size, stride, y.shape[-2:]):
         first = (x[there] == y) & ~found
-        places += first * xp.int16(u * size[1] + v)
+        places += first.astype("int16") * (u * size[1] + v)
         found |= first
     return places
 

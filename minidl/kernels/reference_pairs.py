@@ -63,7 +63,7 @@ def best_pairs(a: Array, b: Array, domain: Array) -> Array:
     counts = candidate.sum(axis=1)
     for rows in _alike(counts):
         width = int(counts[rows].max())
-        places = xp.argsort(~candidate[rows], axis=1, kind="stable")[:, :width]  # the candidates, in their order
+        places = (~candidate[rows]).argsort(axis=1, kind="stable")[:, :width]  # the candidates, in their order
         known = xp.take_along_axis(candidate[rows], places, axis=1)
         some_a, some_b = (xp.where(known, xp.take_along_axis(v[rows], places, axis=1), -infinity) for v in (a, b))
         pairs = _best_of_candidates(some_a, some_b)

@@ -18,9 +18,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+import attacks.evaluate
 import attacks.gradient_sign
 import attacks.norms
 import attacks.result
+import attacks.saliency
 import attacks.victim
 from attacks import Targeted, Victim
 from attacks.norms import NORMS
@@ -29,7 +31,7 @@ from minidl.core import Primitive, elementwise
 from minidl.data import dataset, idx
 from minidl.kernels import reference, reference_conv, reference_pairs
 from minidl.optim import RMSProp
-from tests.laws import test_attacks, test_engine, test_kernels, test_layers, test_losses, test_optim
+from tests.laws import test_attacks, test_engine, test_jsma, test_kernels, test_layers, test_losses, test_optim
 from tests.laws.test_primitives import LAWS
 from tests.unit import test_data, test_evaluation, test_io, test_train
 from tests.zoo import CASES
@@ -179,6 +181,14 @@ MUTANTS = [
     Mutant("Adam: no bias correction", line(reference, "adam", "(lr / (1 - beta1**step))", "lr"), lambda: test_optim.test_equation("adam")),
     Mutant("Adam: ε inside the root", line(reference, "adam", ") ** 0.5 + epsilon)", " + epsilon) ** 0.5)"), lambda: test_optim.test_equation("adam")),
     # --- JSMA
+    Mutant("JSMA: the others' slopes with the wrong sign", line(attacks.saliency, "_slopes", "(towards - total)", "(total - towards)"), test_jsma.test_saliency_is_eq_8),
+    Mutant("JSMA: not mirrored", line(attacks.saliency, "_slopes", "-a, -b", "a, b"), test_jsma.test_the_mirror_image),
+    Mutant("JSMA: a touched feature leaves the domain", line(attacks.saliency, "_move", "domain[where] = flat[where] < high if theta > 0 else flat[where] > low", "domain[where] = False"), test_jsma.test_it_is_the_papers_algorithm),
+    Mutant("JSMA: a saturated feature stays in the domain", line(attacks.saliency, "_move", "domain[where] = flat[where] < high if theta > 0 else flat[where] > low", "pass"), test_jsma.test_it_is_the_papers_algorithm),
+    Mutant("JSMA: one step too many", line(attacks.saliency, "_move", "/ features + 1e-9", "/ features + 1"), test_jsma.test_bounds_budget_and_honesty),
+    Mutant("JSMA: probabilities taken for logits", line(attacks.saliency, "_slopes", 'if outputs == "logits":', "if True:"), test_jsma.test_with_probabilities_the_second_condition_says_nothing),
+    Mutant("hardness: rectangles", line(attacks.evaluate, "hardness_matrix", "(e1 + e0) / 2", "e1"), test_jsma.test_a_smaller_budget_is_the_beginning_of_a_larger_one),
+    Mutant("matrices: source and target swapped", line(attacks.evaluate, "mean_by_pair", "to_numpy(source) * classes + to_numpy(target)", "to_numpy(target) * classes + to_numpy(source)"), test_jsma.test_measures_by_hand),
     Mutant("pairs: only the best feature of each kind", line(reference_pairs, "best_pairs", "runner_up[:, :-1]", "largest[:, 1:-1]"), test_kernels.test_pairs_are_the_ones_of_the_definition),
     Mutant("pairs: ties to the last", line(reference_pairs, "_best_of_candidates", "product > best[r : r + rows]", "product >= best[r : r + rows]"), test_kernels.test_pairs_in_tiles_break_ties_alike),
     Mutant("pairs: ranked by a alone", line(reference_pairs, "_ranked", "(-b).argsort", "(0 * b).argsort"), test_kernels.test_pairs_are_the_ones_of_the_definition),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks import Targeted, Untargeted, Victim, evaluate, forward_derivative, jsma, saliency_map
-from attacks.jsma import every_other_class
+from attacks.saliency import every_other_class
 from minidl import batch_jacobian, losses, models
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.layers import Conv2d, Dense, Flatten, Glorot, MaxPool2d, ReLU

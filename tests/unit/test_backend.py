@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import minidl
-from attacks import Targeted, fgsm, sign_noise
-from minidl import backend, batch_jacobian, grad, hvp, linearize, losses, models, ops, optim
+from attacks import Targeted, fgsm, jsma, sign_noise
+from attacks import evaluate as evaluate_attacks
+from minidl import backend, batch_jacobian, grad, hvp, layers, linearize, losses, models, ops, optim
 from minidl.backend import Backend
 from minidl.data import Dataset
 from minidl.errors import BackendError
@@ -108,6 +109,36 @@ def test_attacks_and_reports_on_another_library(on_strict, tmp_path) -> None:
     found[0].save(tmp_path / "result.npz")
 
 
+def convolutional() -> models.Sequential:
+    made = (
+        layers.Conv2d(3, 3, stride=2, padding=1),
+        layers.ReLU(),
+        layers.MaxPool2d(2),
+        layers.Flatten(),
+        layers.Dense(5),
+    )
+    return models.Sequential(*made, input_shape=(1, 8, 8), dtype="float64")
+
+
+def test_convolutions_and_jsma_on_another_library(on_strict) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 17, (6, 1, 8, 8)) / 16, rng.integers(0, 5, 6)
+    with backend.use("numpy"):
+        ours = convolutional()
+        fit(ours, Dataset(x, y, tuple("abcde")), epochs=2, batch_size=3)
+    theirs = convolutional()
+    fit(theirs, Dataset(backend.asarray(x), backend.asarray(y), tuple("abcde")), epochs=2, batch_size=3)
+    for name, w in ours.params.items():
+        np.testing.assert_allclose(theirs.params[name].get(), w, rtol=1e-12)
+    for features in (1, 2):
+        with backend.use("numpy"):
+            expected = jsma(ours, x, y, features=features, all_targets=True)
+        found = jsma(theirs, backend.asarray(x), backend.asarray(y), features=features, all_targets=True)
+        np.testing.assert_array_equal(found.x_adv.get(), expected.x_adv)
+        np.testing.assert_array_equal(found.iterations.get(), expected.iterations)
+    np.testing.assert_allclose(evaluate_attacks.success_matrix(found, 5), evaluate_attacks.success_matrix(expected, 5))
+
+
 def test_derivatives_on_another_library(on_strict) -> None:
     rng = np.random.default_rng(0)
     a, w = rng.normal(size=(3, 4)), rng.normal(size=(4, 4))
@@ -163,7 +194,8 @@ def test_cupy_without_a_gpu_says_what_to_install() -> None:
     assert backend.current().name == "numpy"
 
 
-ENGINE = ["core", "ops", "losses", "derivatives", "layers", "kernels/reference"]
+ENGINE = ["core", "ops", "conv", "losses", "derivatives", "layers", "kernels/reference", "kernels/reference_conv",
+          "kernels/reference_pairs"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ENGINE)
