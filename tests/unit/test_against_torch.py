@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import minidl
 from attacks import fgsm
-from minidl import batch_jacobian, grad, losses, models, optim, train
+from minidl import batch_jacobian, conv, grad, losses, models, optim, train
 from minidl.layers import Glorot
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
@@ -82,3 +83,50 @@ def test_optimisers(ours, theirs) -> None:
         twin.grad = torch.tensor(g)
         optimizer.step()
         np.testing.assert_allclose(params["w"], twin.detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_lenet_from_its_file(activation, dtype, tolerance, tmp_path) -> None:
+    """Read as other tools would, by name: logits, Jacobian and the gradients of all parameters."""
+    net = models.lenet(activation=activation, dtype=dtype, seed=1)
+    rng = np.random.default_rng(0)
+    for name in net.params:
+        net.params[name] += (0.05 * rng.normal(size=net.params[name].shape)).astype(dtype)
+    minidl.save(net, tmp_path / "lenet.npz")
+    units = torch.nn.ReLU if activation == "relu" else torch.nn.Tanh
+    twin = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 20, 5), units(), torch.nn.MaxPool2d(2), torch.nn.Conv2d(20, 50, 5), units(),
+        torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(800, 500), units(), torch.nn.Linear(500, 10),
+    ).to(getattr(torch, dtype))  # fmt: skip
+    with np.load(tmp_path / "lenet.npz", allow_pickle=False) as file, torch.no_grad():
+        for name, i in (("conv1", 0), ("conv2", 3), ("dense1", 7), ("dense2", 9)):
+            twin[i].weight.copy_(torch.tensor(file[f"{name}.W"].T if "dense" in name else file[f"{name}.W"]))
+            twin[i].bias.copy_(torch.tensor(file[f"{name}.b"]))
+    x, y = rng.random((4, 1, 28, 28)).astype(dtype), rng.integers(0, 10, 4)
+
+    def close(ours, theirs) -> None:
+        theirs = theirs.detach().numpy()
+        assert abs(ours - theirs).max() <= tolerance * abs(theirs).max()
+
+    close(net(x), twin(torch.tensor(x)))
+    theirs = torch.func.vmap(torch.func.jacrev(lambda z: twin(z[None])[0]))(torch.tensor(x))
+    close(batch_jacobian(net, x, "reverse"), theirs)
+    close(batch_jacobian(net, x[:1], "forward", chunk=98), theirs[:1])
+    torch.nn.functional.cross_entropy(twin(torch.tensor(x)), torch.tensor(y)).backward()
+    _, _, grads = train.gradient(net, x, y)
+    close(grads["conv1.W"], twin[0].weight.grad)
+    close(grads["conv2.W"], twin[3].weight.grad)
+    close(grads["conv2.b"], twin[3].bias.grad)
+    close(grads["dense1.W"].T, twin[7].weight.grad)
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1), (3, 2)])
+def test_convolution_and_pooling(stride, padding) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 3, 7, 9)), rng.normal(size=(4, 3, 3, 2))
+    theirs = torch.nn.functional.conv2d(torch.tensor(x), torch.tensor(w), stride=stride, padding=padding)
+    np.testing.assert_allclose(conv.conv2d(x, w, stride, padding), theirs.numpy(), atol=1e-12)
+    for ours, name in ((conv.max_pool2d, "max_pool2d"), (conv.avg_pool2d, "avg_pool2d")):
+        theirs = getattr(torch.nn.functional, name)(torch.tensor(x), 3, stride)
+        np.testing.assert_allclose(ours(x, 3, stride), theirs.numpy(), atol=1e-12)
