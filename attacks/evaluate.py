@@ -17,7 +17,7 @@ from minidl.errors import DTypeError, RangeError
 
 from .goal import Targeted
 from .result import AttackResult
-from .saliency import saliency_map
+from .saliency import serves_target
 
 
 def success_matrix(result: AttackResult, classes: int = 10) -> np.ndarray:
@@ -45,9 +45,13 @@ def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int 
     H ≈ Σ_k (τ_{k+1} - τ_k)·(ε_{k+1} + ε_k)/2.  All come from the one run, whose Υ must be at least the last: under
     a smaller Υ, `jsma` would have taken the same steps, and stopped earlier.  Unlike the paper, which ran the
     attack again for each Υ, and counts from its smallest, we begin at τ = 0, where nothing is changed.
-    Raises `RangeError` for a ladder that falls, or that goes beyond the run.
+    Raises `RangeError` for a ladder that falls or goes beyond the run, for a run that was interrupted, and for
+    |θ| < 1, where a feature is moved several times and the number of steps does not say how many were changed.
     """
-    features, largest = result.params["features"], result.params["max_distortion"]
+    features, largest = result.params.get("features", 0), result.params.get("max_distortion", 0.0)
+    if not features or abs(result.params["theta"]) != 1 or result.params["interrupted"]:
+        got = ", ".join(f"{name}={result.params.get(name)}" for name in ("attack", "theta", "interrupted"))
+        raise RangeError("hardness_matrix", "a complete run of jsma with θ = ±1", got)
     if list(ladder) != sorted(ladder) or not len(ladder) or not 0 <= ladder[0] <= ladder[-1] <= largest + 1e-12:
         raise RangeError("hardness_matrix", f"growing distortions in [0, {largest:g}]", f"{list(ladder)}")
     width = result.features
@@ -63,8 +67,8 @@ def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int 
 
 def adversarial_distance(victim: Any, x: Array, target: Array, theta: float = 1.0, **options: Any) -> np.ndarray:
     """A(X, t) = 1 - (1/M)·Σ_i 1[S(X, t)[i] > 0]: the share of features that do not serve the target: (N,) (eq. 14)."""
-    s = to_numpy(saliency_map(victim, x, target, theta=theta, **options))
-    return 1 - (s.reshape(len(s), -1) > 0).mean(axis=1)
+    serves = to_numpy(serves_target(victim, x, target, theta=theta, **options))
+    return 1 - serves.mean(axis=tuple(range(1, serves.ndim)))
 
 
 def robustness(distances: np.ndarray) -> float:
@@ -74,7 +78,11 @@ def robustness(distances: np.ndarray) -> float:
 
 def mean_by_pair(source: Array, target: Array, values: Array, classes: int = 10) -> np.ndarray:
     """The mean of values (N,) for each pair of source (row) and target (column) class: (K, K), nan where none is."""
-    cells = to_numpy(source) * classes + to_numpy(target)
+    source, target = to_numpy(source), to_numpy(target)
+    if source.size and max(source.max(), target.max()) >= classes:
+        got = f"class {max(source.max(), target.max())}"
+        raise RangeError("mean_by_pair", f"classes in 0 ... {classes - 1}", got, "say classes=...")
+    cells = source * classes + target
     counts = np.bincount(cells, minlength=classes**2)
     sums = np.bincount(cells, to_numpy(values).astype(np.float64), minlength=classes**2)
     return np.where(counts, sums / np.maximum(counts, 1), np.nan).reshape(classes, classes)

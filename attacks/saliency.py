@@ -12,6 +12,7 @@ holds of -a and -b.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from numbers import Real
 from typing import Any
@@ -20,7 +21,7 @@ from minidl import losses
 from minidl.backend import kernels, namespace
 from minidl.core import Array, linearize
 from minidl.derivatives import batch_jacobian
-from minidl.errors import RangeError
+from minidl.errors import DTypeError, RangeError
 from minidl.losses import check_labels
 from minidl.progress import bar
 
@@ -34,10 +35,14 @@ def forward_derivative(net: Any, x: Array, steps: bool = False, chunk: int | Non
 
     Papernot et al., eq. 3.  steps: for a `Sequential`, return a dict with ∂H_k/∂x (N, *H_k, *input) for each
     layer k instead, as the recursion of eqs. 5 and 6 produces them: a layer's derivative is its own Jacobian
-    times the derivative of the layer below.  chunk: how many inputs are moved at once (`derivatives`).
+    times the derivative of the layer below.  chunk: how many inputs are moved at once (see `derivatives`); with
+    steps, all of them are, since every layer's result is kept.
     """
+    net = net.net if isinstance(net, Victim) else net
     if not steps:
         return batch_jacobian(net, x, mode="forward", chunk=chunk)
+    if not hasattr(net, "layers"):
+        raise DTypeError("forward_derivative", "a Sequential, with steps=True", type(net).__name__)
     found, below, h = {}, None, x
     for name, layer in net.layers.items():
         lin = linearize(lambda h, name=name, layer=layer: layer.apply(net.params_of(name), h), h)
@@ -57,14 +62,17 @@ def saliency_map(victim: Any, x: Array, target: Array, *, theta: float = 1.0, ou
 
     x (N, ...), target (N,) integer.  outputs: "logits" or "probabilities", as for `jsma`.
     """
-    victim = as_victim(victim)
-    victim.check_images("saliency_map", x)
-    _check("saliency_map", theta, 0, 1, outputs)
-    target = as_goal(target).labels
-    check_labels("saliency_map", target, victim.logits(x))
-    _, a, b = _slopes(victim, x, target, theta, outputs)
-    everywhere = namespace(x).ones(a.shape, dtype=bool)
-    return kernels(x).saliency(a, b, everywhere).reshape(x.shape)
+    a, b = _checked_slopes("saliency_map", victim, x, target, theta, outputs)
+    return kernels(x).saliency(a, b, namespace(x).ones(a.shape, dtype=bool)).reshape(x.shape)
+
+
+def serves_target(victim: Any, x: Array, target: Array, *, theta: float = 1.0, outputs: str = "logits") -> Array:
+    """S(x, t) > 0, like x, bool: told from the slopes' signs, so that no product of small ones is lost.
+
+    Arguments as for `saliency_map`.
+    """
+    a, b = _checked_slopes("serves_target", victim, x, target, theta, outputs)
+    return ((a > 0) & (b > 0)).reshape(x.shape)
 
 
 def jsma(
@@ -116,7 +124,7 @@ def jsma(
         return run.end(x_adv, iterations, **params, interrupted=interrupted)
     which, targets = every_other_class(run.clean_pred, run.classes)
     each = jsma(run.victim, x[which], Targeted(targets), **params, seed=seed, progress=progress)
-    return each if all_targets else _cheapest(run, each)
+    return replace(each, forwards=each.forwards + len(x)) if all_targets else _cheapest(run, each)
 
 
 def every_other_class(predictions: Array, classes: int) -> tuple[Array, Array]:
@@ -137,21 +145,43 @@ def _check(attack: str, theta: Any, max_distortion: Any, features: Any, outputs:
         raise RangeError(attack, 'outputs "logits" or "probabilities"', repr(outputs))
 
 
+def _checked_slopes(
+    operation: str, victim: Any, x: Array, target: Any, theta: float, outputs: str
+) -> tuple[Array, Array]:
+    victim = as_victim(victim)
+    victim.check_images(operation, x)
+    _check(operation, theta, 0, 1, outputs)
+    target = as_goal(target).labels
+    check_labels(operation, target, victim.logits(x))
+    return _slopes(victim, x, target, theta, outputs)[1:]
+
+
 def _slopes(victim: Victim, x: Array, target: Array, theta: float, outputs: str) -> tuple[Array, Array, Array]:
     """The predictions (N,), and a and b (N, M) of the head of this file: by one run and two pull-backs."""
     xp = namespace(x)
 
     def two_rows(logits: Array, part: slice) -> Array:
         onehot = (xp.arange(logits.shape[1]) == target[part][:, None]).astype(logits.dtype)
-        rows = xp.stack([onehot, xp.ones_like(onehot)])
         if outputs == "logits":
-            return rows
+            return xp.stack([onehot, xp.ones_like(onehot)])
         p = losses.softmax(logits)
-        return p * (rows - (p * rows).sum(axis=-1, keepdims=True))
+        return (p * (onehot - (p * onehot).sum(axis=-1, keepdims=True)))[None]  # Σ_j ∂F_j = 0
 
-    logits, (towards, total) = victim.pull_back(x, two_rows)
-    a, b = towards.reshape(len(x), -1), (towards - total).reshape(len(x), -1)
+    x = x.astype("float32", copy=False) if x.dtype.itemsize < 4 else x  # slopes would underflow in half precision
+    logits, pulled = victim.pull_back(x, two_rows)
+    a = pulled[0].reshape(len(x), prod(x.shape[1:]))
+    b = a if len(pulled) == 1 else a - pulled[1].reshape(a.shape)
+    if not (xp.isfinite(a).all() and xp.isfinite(b).all()):
+        raise RangeError("jsma", "finite slopes", "infinite or NaN ones", "has the training diverged?")
     return (logits.argmax(axis=-1), a, b) if theta > 0 else (logits.argmax(axis=-1), -a, -b)
+
+
+def _scaled(slopes: Array) -> Array:
+    """Each row times the power of two that brings it to the size of 1: exact, and its products can't underflow."""
+    if not slopes.size:
+        return slopes
+    xp = namespace(slopes)
+    return xp.ldexp(slopes, -xp.frexp(abs(slopes).max(axis=1, keepdims=True))[1])
 
 
 def _move(
@@ -174,11 +204,11 @@ def _move(
             answers, a, b = _slopes(victim, flat[active].reshape(-1, *x.shape[1:]), target[active], theta, outputs)
             standing = answers != target[active]
             active = active[standing]
-            chosen = choose(a[standing], b[standing], domain[active])
+            chosen = choose(_scaled(a[standing]), _scaled(b[standing]), domain[active])
             active, chosen = active[chosen[:, 0] >= 0], chosen[chosen[:, 0] >= 0]
             where = active[:, None], chosen
-            flat[where] = xp.clip(flat[where] + theta * (high - low), low, high)
-            domain[where] = flat[where] < high if theta > 0 else flat[where] > low
+            before, flat[where] = flat[where], xp.clip(flat[where] + theta * (high - low), low, high)
+            domain[where] = (flat[where] != before) & (flat[where] < high if theta > 0 else flat[where] > low)
             iterations[active] += 1
     except KeyboardInterrupt:
         return flat.reshape(x.shape), iterations, True

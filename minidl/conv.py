@@ -112,8 +112,6 @@ def conv2d(x: Array, w: Array, stride: int = 1, padding: int = 0) -> Array:
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
         got = f"x {x.shape}, w {w.shape}"
         raise ShapeError("conv2d", "x (N, C, H, W) and w (O, C, h, w) with the same C", got)
-    if not isinstance(padding, Integral) or padding < 0:
-        raise RangeError("conv2d", "a whole padding of at least 0", repr(padding))
     windows("conv2d", x.shape[2:], w.shape[2:], stride, padding)
     return _conv2d(x, w, stride=stride, padding=padding)
 
@@ -124,8 +122,10 @@ def windows(
     """How many windows of a size fit into an image, down and across.  Raises `ShapeError` if none does."""
     if not isinstance(stride, Integral) or stride < 1:
         raise RangeError(operation, "a whole stride of at least 1", repr(stride))
+    if not isinstance(padding, Integral) or padding < 0:
+        raise RangeError(operation, "a whole padding of at least 0", repr(padding))
     counts = [(n + 2 * padding - k) // stride + 1 for n, k in zip(image, size)]
-    if min(counts) < 1:
+    if min(counts) < 1 or min(size) < 1:
         got = f"{tuple(size)} on {tuple(image)}, padding {padding}"
         raise ShapeError(operation, "windows that fit into the image", got)
     return counts[0], counts[1]
@@ -188,7 +188,7 @@ def avg_pool2d(x: Array, size: Size = 2, stride: int | None = None) -> Array:
 
 def pair(operation: str, size: Size) -> tuple[int, int]:
     """A size as (height, width), where one length stands for both.  Raises `ShapeError` for anything else."""
-    lengths = (size, size) if isinstance(size, Integral) else tuple(size)
+    lengths = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(lengths) != 2 or not all(isinstance(n, Integral) and int(n) > 0 for n in lengths):
         raise ShapeError(operation, "a size of at least 1: one length or (height, width)", repr(size))
     return int(lengths[0]), int(lengths[1])

@@ -226,14 +226,14 @@ class Linearization:
             assert node is not None
             moved = [node.push(position, tangents[parent]) for position, parent in node.parents]
             tangents.append(functools.reduce(operator.add, moved))
-        return _own(tangents[self._index], self.value.dtype, [tangent])
+        return _own(tangents[self._index], self.value.dtype, self._split(tangent))
 
     def vjp(self, cotangent: Array) -> Arrays:
         """Jᵀ·g, the backward walk.  g: (..., *y.shape) -> (..., *x.shape), a dict of them if x is a dict.
 
         Raises `ShapeError` unless the last axes of g have the shape of y.
         """
-        stacked = _stacked("vjp", cotangent, self.value)
+        stacked, cotangent = _stacked("vjp", cotangent, self.value), _typed(cotangent, self.value)
         cotangents: dict[int | None, Array] = {self._index: cotangent}
         last = -1 if self._index is None else self._index
         for index in range(last, len(self._inputs) - 1, -1):
@@ -266,7 +266,12 @@ class Linearization:
             pieces = [tangent]
         for piece, x in zip(pieces, self._inputs):
             _stacked("jvp", piece, x)
-        return pieces
+        return [_typed(piece, x) for piece, x in zip(pieces, self._inputs)]
+
+
+def _typed(direction: Array, base: Array) -> Array:
+    """A tangent or cotangent in the dtype of what it belongs to: the walk then computes in no other."""
+    return direction if isinstance(direction, Box) else direction.astype(base.dtype, copy=False)
 
 
 def _own(found: Array, dtype: Any, given: list[Array]) -> Array:

@@ -162,6 +162,7 @@ class Conv2d(Layer):
             raise RangeError("Conv2d", "a whole number of channels, at least 1", repr(self.channels))
         object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "size", conv.pair("Conv2d", self.size))
+        conv.windows("Conv2d", self.size, self.size, self.stride, self.padding)  # refuses strides and paddings
 
     def output_shape(self, shape: Shape) -> Shape:
         _needs_image("Conv2d", shape)
@@ -189,6 +190,7 @@ class MaxPool2d(Layer):
 
     def __post_init__(self) -> None:
         size, stride = conv.window(type(self).__name__, self.size, self.stride)
+        conv.windows(type(self).__name__, size, size, stride)  # refuses strides that are none
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "stride", stride)
 

@@ -185,6 +185,8 @@ def lenet(
     rows in C, H, W order, dense1.b, dense2.W (500, 10) and dense2.b.
     """
     act = _activation("models.lenet", activation)
+    if not isinstance(channels, Sequence) or len(channels) != 2:
+        raise DTypeError("models.lenet", "channels of the two convolutions", repr(channels), "channels=(20, 50)")
     weights = init_weights or (He() if activation == "relu" else Glorot())
     return Sequential(
         Conv2d(channels[0], 5, init_weights=weights), act(), MaxPool2d(2),

@@ -99,13 +99,13 @@ def fit(
     that do not fit come before any work.
     """
     optimizer = optimizer if optimizer is not None else RMSProp()
-    _check(net, dataset, optimizer, epochs, batch_size, drop_last, penalty, validation, seed)
+    _check(net, dataset, optimizer, epochs, batch_size, drop_last, penalty, validation, seed, checkpoint)
     state, history, settings = optimizer.init(net.params), History(), {}
     if checkpoint is not None:
         settings = {
             "network": repr(net), "start": _digest(*net.params.values()), "data": _digest(dataset.x, dataset.y),
             "optimizer": repr(optimizer), "batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last,
-            "penalty": getattr(penalty, "__qualname__", repr(penalty)), "seed": seed,
+            "penalty": _name(penalty), "seed": seed,
             "validation": _digest(validation.x, validation.y) if validation is not None else None,
         }  # fmt: skip
         if Path(checkpoint).exists():
@@ -120,13 +120,13 @@ def fit(
                 fix = "a smaller learning rate, or look for NaN in the images"
                 raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
             error = [evaluate(net, validation).error] if validation is not None else []
-            history = history.and_then(loss, accuracy, error, time.perf_counter() - start)
+            longer = history.and_then(loss, accuracy, error, time.perf_counter() - start)
             if checkpoint is not None:
-                header = {"settings": settings, "history": asdict(history)}
+                header = {"settings": settings, "history": asdict(longer), "before": _digest(*before.values())}
                 write_archive(checkpoint, "checkpoint", header, _checkpointed(net.params, state))
+            history = longer
         except BaseException as stop:
-            if len(history) == epoch:
-                _put_back(net.params, before)
+            _put_back(net.params, before)
             if not isinstance(stop, KeyboardInterrupt):
                 raise
             history.interrupted = True
@@ -172,7 +172,7 @@ def gradient(
 
 def _check(
     net: Any, dataset: Any, optimizer: Any, epochs: Any, batch_size: Any, drop_last: bool, penalty: Any,
-    validation: Any, seed: Any,
+    validation: Any, seed: Any, checkpoint: Any,
 ) -> None:  # fmt: skip
     if not isinstance(net, Sequential) or not isinstance(dataset, Dataset) or not isinstance(optimizer, Optimizer):
         got = f"{type(net).__name__}, {type(dataset).__name__} and {type(optimizer).__name__}"
@@ -192,12 +192,19 @@ def _check(
         raise DTypeError(
             "fit", "a penalty that is a function of the parameters", repr(penalty), "losses.Penalty(l1, l2)"
         )
+    if checkpoint is not None and penalty is not None and (" at 0x" in _name(penalty) or "<lambda>" in _name(penalty)):
+        fix = "a function with a name of its own, or losses.Penalty"
+        raise DTypeError("fit", "a penalty that a checkpoint can name", _name(penalty), fix)
     if not isinstance(seed, Integral) or int(seed) < 0:
         raise RangeError("fit", "a seed that is a whole number, at least 0", repr(seed))
     for data in [dataset] if validation is None else [dataset, validation]:
         if not isinstance(data, Dataset):
             raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
         net(data.x[:0])  # refuses images of another shape
+
+
+def _name(penalty: Any) -> str:
+    return getattr(penalty, "__qualname__", repr(penalty))
 
 
 def _copy(arrays: Arrays) -> Arrays:
@@ -224,11 +231,13 @@ def _resume(
 ) -> tuple[int, History]:
     """Fill params and state from a checkpoint of this run that is not past its last epoch; refuse any other.
 
-    The run's first parameters come back as a digest.  The network may have them, or be where the checkpoint is.
+    The run's first parameters come back as a digest.  The network may have them, or be where the checkpoint is, or
+    an epoch earlier, as after a Ctrl-C while the file was being written.
     """
     header, arrays = read_archive(path, "checkpoint")
     theirs = dict(header.get("settings", {}))
-    if settings["start"] == _digest(*(arrays[f"params/{name}"] for name in params if f"params/{name}" in arrays)):
+    there = _digest(*(arrays[f"params/{name}"] for name in params if f"params/{name}" in arrays))
+    if settings["start"] in (there, header.get("before")):
         settings = {**settings, "start": theirs.get("start")}
     differing = sorted(name for name in settings if theirs.get(name) != settings[name])
     if differing:

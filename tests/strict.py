@@ -150,5 +150,5 @@ def _function(name: str) -> Any:
 
 for _name in ("exp", "log", "log1p", "sqrt", "tanh", "sign", "abs", "maximum", "minimum", "where", "zeros", "ones", "eye",
               "arange", "full", "zeros_like", "ones_like", "broadcast_to", "concatenate", "clip", "isfinite", "nonzero",
-              "sort", "cumsum", "pad", "empty", "full_like", "ascontiguousarray", "stack", "tensordot", "isinf"):  # fmt: skip
+              "sort", "cumsum", "pad", "empty", "full_like", "ascontiguousarray", "stack", "tensordot", "ldexp", "frexp", "isinf"):  # fmt: skip
     globals()[_name] = _function(_name)

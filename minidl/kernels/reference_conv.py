@@ -33,14 +33,14 @@ def convolve_by_definition(x: Array, w: Array, stride: int, padding: int) -> Arr
 def conv2d(x: Array, w: Array, stride: int, padding: int) -> Array:
     """x (N, C, H, W) ⋆ w (O, C, h, w) -> (N, O, H', W'): all windows as columns of a matrix, then one product."""
     columns, counts = _columns(x, w.shape[2:], stride, padding)
-    y = w.reshape(len(w), -1) @ columns
+    y = _filters(w) @ columns
     return y.reshape(len(w), *counts, len(x)).transpose(3, 0, 1, 2)
 
 
 def conv2d_input(y: Array, w: Array, stride: int, padding: int, size: tuple[int, int]) -> Array:
     """The transpose of conv2d in x: y (N, O, H', W'), w (O, C, h, w) -> (N, C, *size)."""
     counts = y.shape[2:]
-    columns = w.reshape(len(w), -1).T @ _rows(y)
+    columns = _filters(w).T @ _rows(y)
     columns = columns.reshape(*w.shape[1:], *counts, len(y)).transpose(1, 2, 5, 0, 3, 4)  # h, w, N, C, H', W'
     x = _zeros(y, (len(y), w.shape[1], size[0] + 2 * padding, size[1] + 2 * padding))
     for u, v, there in _offsets(w.shape[2:], stride, counts):
@@ -63,10 +63,10 @@ def max_windows(x: Array, size: tuple[int, int], stride: int) -> Array:
 def winners(x: Array, y: Array, size: tuple[int, int], stride: int) -> Array:
     """Which pixel u·width + v of each window of x is the y found by `max_windows`; the first in row-major order."""
     xp = library(x)
-    places, found = xp.zeros_like(y, dtype="int16"), xp.zeros_like(y, dtype=bool)
+    places, found = xp.zeros_like(y, dtype="int32"), xp.zeros_like(y, dtype=bool)
     for u, v, there in _offsets(size, stride, y.shape[-2:]):
         first = (x[there] == y) & ~found
-        places += first.astype("int16") * (u * size[1] + v)
+        places += first.astype("int32") * (u * size[1] + v)
         found |= first
     return places
 
@@ -132,7 +132,13 @@ def _laid_out(y: Array) -> Array:
 
 def _rows(y: Array) -> Array:
     """(N, O, H', W') as a matrix (O, H'·W'·N)."""
-    return y.transpose(1, 2, 3, 0).reshape(y.shape[1], -1)
+    n, o, down, across = y.shape
+    return y.transpose(1, 2, 3, 0).reshape(o, down * across * n)
+
+
+def _filters(w: Array) -> Array:
+    """(O, C, h, w) as a matrix (O, C·h·w)."""
+    return w.reshape(len(w), w.shape[1] * w.shape[2] * w.shape[3])
 
 
 def _columns(x: Array, size: tuple[int, int], stride: int, padding: int) -> tuple[Array, tuple[int, int]]:
@@ -143,4 +149,4 @@ def _columns(x: Array, size: tuple[int, int], stride: int, padding: int) -> tupl
     images = columns.transpose(1, 2, 5, 0, 3, 4)  # h, w, N, C, H', W'
     for u, v, there in _offsets(size, stride, counts):
         images[u, v] = x[there]
-    return columns.reshape(x.shape[1] * size[0] * size[1], -1), counts
+    return columns.reshape(x.shape[1] * size[0] * size[1], counts[0] * counts[1] * len(x)), counts

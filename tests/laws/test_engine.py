@@ -267,3 +267,34 @@ def test_cross_entropy_of_the_network_in_the_parameters() -> None:
     for name in net.params:
         loss = lambda w, name=name: losses.cross_entropy(net.apply({**net.params, name: w}, x), y)
         testing.check_all(loss, net.params[name])
+
+
+def test_walks_give_arrays_of_ones_own() -> None:
+    """What a walk returns may be written to: it is nobody else's, and not read-only."""
+    x = {"a": np.zeros(3), "b": np.ones(3)}
+    t, g = {name: np.ones(3) for name in x}, np.ones(3)
+    pushed = linearize(lambda p: p["a"], x).jvp(t)
+    pulled = linearize(lambda p: p["a"] + p["b"], x).vjp(g)
+    summed = linearize(lambda p: ops.sum(p["a"]), x).vjp(np.ones(()))
+    for found in (pushed, *pulled.values(), *summed.values()):
+        found += 7
+    assert (g == 1).all()
+    assert all((piece == 1).all() for piece in t.values())
+    assert (pulled["a"] == 8).all()
+    assert (pulled["b"] == 8).all()
+
+
+def test_walks_compute_in_the_dtype_of_the_point() -> None:
+    x = np.linspace(0, 1, 5)
+    lin = linearize(ops.tanh, x)
+    np.testing.assert_array_equal(lin.vjp(np.ones(5, np.float32)), lin.vjp(np.ones(5)))
+    np.testing.assert_array_equal(lin.jvp(np.ones(5, np.int64)), lin.jvp(np.ones(5)))
+
+
+def test_empty_stacks_and_batches_of_images() -> None:
+    net = models.lenet((1, 16, 16), 3, channels=(2, 3), hidden=4, dtype="float64")
+    x = np.zeros((2, 1, 16, 16))
+    assert linearize(net, x).jvp(np.zeros((0, *x.shape))).shape == (0, 2, 3)
+    assert linearize(net, x).vjp(np.zeros((0, 2, 3))).shape == (0, *x.shape)
+    found = linearize(lambda params: net.apply(params, x[:0]), net.params).vjp(np.zeros((0, 3)))
+    assert all((found[name] == np.zeros(w.shape)).all() for name, w in net.params.items())

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacks import Targeted, Untargeted, Victim, evaluate, forward_derivative, jsma, saliency_map
+from attacks import Targeted, Untargeted, Victim, evaluate, fgsm, forward_derivative, jsma, saliency_map
 from attacks.saliency import every_other_class
-from minidl import batch_jacobian, losses, models
+from minidl import batch_jacobian, losses, models, ops
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.layers import Conv2d, Dense, Flatten, Glorot, MaxPool2d, ReLU
 from tests.laws.test_attacks import network, other_targets
@@ -92,6 +92,9 @@ def test_bounds_budget_and_honesty(seed, theta, features, bound) -> None:
     np.testing.assert_array_equal(result.success, net(result.x_adv).argmax(axis=1) == t)
     np.testing.assert_allclose(result.distortion, (result.x_adv != x).reshape(4, -1).mean(axis=1))
     assert (result.forwards, result.backwards) == (victim.forwards, victim.backwards)
+    victim = Victim(net)
+    every = jsma(victim, x, Untargeted(t), all_targets=True, max_distortion=bound)
+    assert (every.forwards, every.backwards) == (victim.forwards, victim.backwards)
     assert (x == sixteenths(seed)).all()
 
 
@@ -232,8 +235,49 @@ def test_refusals_of_the_measures() -> None:
     for ladder in ([0.2, 0.1], [0.1, 0.5], []):
         with pytest.raises(RangeError, match="growing"):
             evaluate.hardness_matrix(targeted, ladder, 5)
+    t = (net(x).argmax(axis=1) + 1) % 5
+    with pytest.raises(RangeError, match="θ = ±1.*theta=0.5"):
+        evaluate.hardness_matrix(jsma(net, x, Targeted(t), theta=0.5), [0.1], 5)
+    with pytest.raises(RangeError, match="complete run of jsma.*fgsm"):
+        evaluate.hardness_matrix(fgsm(net, x, Targeted(t)), [0.1], 5)
+    with pytest.raises(RangeError, match=r"classes in 0 \.\.\. 2.*class"):
+        evaluate.success_matrix(targeted, 3)
+    with pytest.raises(DTypeError, match="Sequential.*function"):
+        forward_derivative(lambda x: net(x), x, steps=True)
+    with pytest.raises(RangeError, match="finite slopes"), np.errstate(all="ignore"):
+        jsma(lambda x: net(x) + ops.sqrt(x - x).sum(axis=(1, 2, 3))[:, None], x, Targeted(t))
     with pytest.raises(ShapeError):
         saliency_map(net, x, np.zeros(3, int))
+
+
+@pytest.mark.parametrize("features", [1, 2])
+def test_the_scale_of_the_logits_does_not_matter(features) -> None:
+    """Powers of two scale exactly, so not a bit may change; the slopes' products would leave float32 far earlier."""
+    net, x = network(), sixteenths(0).astype(np.float32)
+    t = (net(x).argmax(axis=1) + 1) % 5
+    expected = jsma(net, x, Targeted(t), features=features, max_distortion=0.6)
+    distances = evaluate.adversarial_distance(net, x, t)
+    for power in (-90, 90):
+        scaled = lambda x, power=power: net(x) * 2.0**power
+        found = jsma(scaled, x, Targeted(t), features=features, max_distortion=0.6)
+        np.testing.assert_array_equal(found.x_adv, expected.x_adv)
+        np.testing.assert_array_equal(evaluate.adversarial_distance(scaled, x, t), distances)
+
+
+def test_half_precision_images_have_full_slopes() -> None:
+    net, x = network(), sixteenths(0).astype(np.float16)
+    t = (net(x).argmax(axis=1) + 1) % 5
+    half, single = (jsma(net, x.astype(kind), Targeted(t), max_distortion=0.6) for kind in ("float16", "float32"))
+    assert half.x_adv.dtype == np.float16
+    np.testing.assert_array_equal(half.x_adv, single.x_adv)
+
+
+def test_a_step_too_small_for_the_dtype_takes_no_budget() -> None:
+    x = np.full((2, 1, 4, 4), 0.75, np.float32)
+    t = (network()(x).argmax(axis=1) + 1) % 5
+    result = jsma(network(), x, Targeted(t), theta=1e-9, max_distortion=1.0)
+    assert result.l0.max() == 0
+    assert result.iterations.max() <= 8  # each of the pairs once; then all have left the domain
 
 
 def test_nobody_and_nothing_to_do() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -174,18 +176,33 @@ def test_ctrl_c_then_the_same_call_again(tmp_path) -> None:
     assert parameters(net) == parameters(five)
 
 
-def test_ctrl_c_while_the_checkpoint_is_written(tmp_path, monkeypatch) -> None:
-    one, net = network(), network()
-    fit(one, small(), epochs=1)
+@pytest.mark.parametrize("written", [False, True])
+def test_ctrl_c_while_the_checkpoint_is_written(written, tmp_path, monkeypatch) -> None:
+    """Whether or not the file got its name in time, the network is an epoch back, and the same call goes on."""
+    three, net, path = network(), network(), tmp_path / "run.npz"
+    before = parameters(net)
+    fit(three, small(), epochs=3)
 
-    def pressed(*_):
+    def pressed(*arguments):
+        if written:
+            write_archive(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "write_archive", pressed)
-    with pytest.warns(RuntimeWarning, match="after epoch 1 of 3"):
-        history = fit(net, small(), epochs=3, checkpoint=tmp_path / "run.npz")
-    assert (history.interrupted, len(history)) == (True, 1)
-    assert parameters(net) == parameters(one)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "write_archive", pressed)
+        with pytest.warns(RuntimeWarning, match="after epoch 0 of 3"):
+            history = fit(net, small(), epochs=3, checkpoint=path)
+    assert (history.interrupted, len(history), path.exists()) == (True, 0, written)
+    assert parameters(net) == before
+    assert len(fit(net, small(), epochs=3, checkpoint=path)) == 3
+    assert parameters(net) == parameters(three)
+
+
+def test_penalties_that_a_checkpoint_cannot_tell_apart_are_refused(tmp_path) -> None:
+    for penalty in (lambda params: losses.l2(params["dense1.W"]), functools.partial(losses.Penalty(1.0, 1.0))):
+        fit(network(), small(), epochs=1, penalty=penalty)
+    with pytest.raises(DTypeError, match="checkpoint can name.*Penalty"):
+        fit(network(), small(), epochs=1, penalty=lambda params: 0.0, checkpoint=tmp_path / "run.npz")
 
 
 def test_an_error_in_a_penalty_leaves_the_last_completed_epoch() -> None:
