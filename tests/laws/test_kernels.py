@@ -93,11 +93,24 @@ def slopes(draw):
     return a, b, rng.random((n, m)) < draw(st.sampled_from([0.3, 0.8, 1.0]))
 
 
-@settings(max_examples=2500)
+def same_pairs(drawn) -> None:
+    np.testing.assert_array_equal(reference.best_pairs(*drawn), reference.best_pairs_by_definition(*drawn))
+
+
+@settings(max_examples=300)
 @given(slopes())
 def test_pairs_are_the_ones_of_the_definition(drawn) -> None:
-    """Exactly, ties included: some 6,000 rows."""
-    np.testing.assert_array_equal(reference.best_pairs(*drawn), reference.best_pairs_by_definition(*drawn))
+    """Exactly, ties included."""
+    same_pairs(drawn)
+
+
+def test_ten_thousand_pairs_are_the_ones_of_the_definition() -> None:
+    """The same over 12,000 rows of a generator, half of them small whole numbers, which tie all the time."""
+    rng = np.random.default_rng(0)
+    for m in range(2, 26):
+        a, b = rng.normal(size=(2, 250, m)), rng.integers(-2, 3, (2, 250, m)).astype(np.float64)
+        for pair in (a, b):
+            same_pairs((*pair, rng.random((250, m)) < 0.8))
 
 
 @given(slopes())
