@@ -169,7 +169,7 @@ def source_target_grid(net: models.Sequential, x: Any, theta: float, title: str)
                             row_label="source", column_label="target (framed: not reached)")  # fmt: skip
 
 
-def distortion_ladder(net: models.Sequential, data: Dataset, count: int = 60) -> Any:
+def distortion_ladder(net: models.Sequential, data: Dataset, count: int = 200) -> Any:
     """Figure 16's stimuli: adversarial digits of each class that took more and more pixels to make."""
     x = data.x[:count]
     which, targets = every_other_class(net(x).argmax(axis=1), 10)
@@ -242,7 +242,7 @@ def draw(net: models.Sequential, test: Dataset, ledger: Ledger, folder: Path, se
         "fig09_from_nothing": from_nothing(net, test.x.shape[1:]),
         "fig10_increasing": source_target_grid(net, x, 1.0, "Pixels made white, θ = +1"),
         "fig10_decreasing": source_target_grid(net, x, -1.0, "Pixels made black, θ = -1"),
-        "fig16_distortions": distortion_ladder(net, test, min(60, several)),
+        "fig16_distortions": distortion_ladder(net, test, min(200, several)),
         "fig17_intensities": intensity_ladder(net, x),
     } | {
         name: plots.matrix(values, title=title, label=label, form=form)
