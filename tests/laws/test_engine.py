@@ -298,3 +298,13 @@ def test_empty_stacks_and_batches_of_images() -> None:
     assert linearize(net, x).vjp(np.zeros((0, 2, 3))).shape == (0, *x.shape)
     found = linearize(lambda params: net.apply(params, x[:0]), net.params).vjp(np.zeros((0, 3)))
     assert all((found[name] == np.zeros(w.shape)).all() for name, w in net.params.items())
+
+
+def test_mixed_second_derivatives_of_a_power() -> None:
+    """∂²aᵇ/∂a∂b = aᵇ⁻¹(1 + b·log a), at b = 0 too, in either order."""
+    for a, b in ((2.0, 0.0), (2.0, 3.0), (0.5, -1.0)):
+        expected = a ** (b - 1) * (1 + b * np.log(a))
+        by_a_then_b = grad(lambda b, a=a: grad(lambda a: a**b, np.array(a)), np.array(b))
+        by_b_then_a = grad(lambda a, b=b: grad(lambda b: a**b, np.array(b)), np.array(a))
+        np.testing.assert_allclose([by_a_then_b, by_b_then_a], expected, rtol=1e-12)
+    assert grad(lambda a: a ** np.zeros(()), np.zeros(())) == 0  # and 0⁰ is a constant

@@ -185,3 +185,12 @@ def test_ties_in_a_window_go_to_the_first_in_row_major_order(size, stride, seed)
     np.testing.assert_array_equal(pulled, expected)
     t = np.random.default_rng(seed).random(x.shape)
     np.testing.assert_allclose(lin.jvp(t).sum(), (t * expected).sum(), rtol=1e-12)
+
+
+def test_sigmoid_keeps_the_digits_of_small_values() -> None:
+    for kind, tolerance in ((np.float32, 1e-6), (np.float64, 1e-14)):
+        x = np.array([-80, -40, -20, -15, -1, 0, 1, 20, 80], kind)
+        found = reference.sigmoid(x)
+        assert found.dtype == kind
+        np.testing.assert_allclose(found, 1 / (1 + np.exp(-x.astype(np.float64))), rtol=tolerance)
+    assert reference.sigmoid(np.array([-1e4, 1e4])).tolist() == [0, 1]

@@ -87,3 +87,12 @@ def test_dropout_sleeps_during_evaluation() -> None:
     net = models.mlp(4, 3, (8,))
     data = Dataset(np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0]), ("a", "b", "c"))
     np.testing.assert_array_equal(evaluate(net, data).confidences, evaluate(net, data).confidences)
+
+
+def test_labels_of_small_integers_do_not_overflow() -> None:
+    """Twenty classes squared are more than a byte holds."""
+    x, y = np.eye(20), np.arange(20)
+    for kind in (np.uint8, np.int8, np.int64):
+        data = Dataset(x, y.astype(kind), tuple(map(str, range(20))))
+        assert data.y.dtype == np.int64
+        np.testing.assert_array_equal(evaluate(lambda x: x, data).confusion, np.eye(20))
