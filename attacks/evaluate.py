@@ -17,7 +17,7 @@ from minidl.errors import DTypeError, RangeError
 
 from .goal import Targeted
 from .result import AttackResult
-from .saliency import serves_target
+from .saliency import serves_target, steps_allowed
 
 
 def success_matrix(result: AttackResult, classes: int = 10) -> np.ndarray:
@@ -58,7 +58,7 @@ def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int 
     steps, final = to_numpy(result.iterations), to_numpy(result.distortion)
     rates, costs = [np.zeros((classes, classes))], [np.zeros((classes, classes))]
     for bound in ladder:
-        allowed = int(width * bound / features + 1e-9)
+        allowed = steps_allowed(width, bound, features)
         done = to_numpy(result.success) & (steps <= allowed)
         rates.append(_by_pair(result, done.astype(np.float64), classes))
         costs.append(_by_pair(result, np.where(steps <= allowed, final, features * allowed / max(width, 1)), classes))

@@ -66,17 +66,13 @@ def image_rows(
     for axes_of_row, (name, images) in zip(grid, rows.items()):
         low, high = scales.get(name, (0.0, 1.0))
         for axes in axes_of_row:
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.set_frame_on(False)
+            _frame(axes, False)
         axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         for column, (axes, image) in enumerate(zip(axes_of_row, images)):
             colours = "RdBu_r" if low == -high else "gray"
             axes.imshow(as_picture(image), cmap=colours, vmin=low, vmax=high, interpolation="nearest")
             framed = name in wrong and bool(wrong[name][column])
-            axes.set_frame_on(framed)
-            for spine in axes.spines.values():
-                spine.set(color=COLOURS[1], linewidth=2.5)
+            _frame(axes, framed)
             if name in captions:
                 axes.set_xlabel(captions[name][column], fontsize=8, color=COLOURS[1] if framed else "black", labelpad=2)
     return figure
@@ -126,9 +122,7 @@ def image_grid(
         for c, axes in enumerate(row):
             image = images[r][c] if c < len(images[r]) else None
             mark = framed is not None and image is not None and bool(framed[r][c])
-            axes.set(xticks=[], yticks=[], frame_on=mark)
-            for spine in axes.spines.values():
-                spine.set(color=COLOURS[1], linewidth=2)
+            _frame(axes, mark, linewidth=2)
             if image is not None:
                 axes.imshow(as_picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             if r == 0 and c < len(columns):
@@ -138,6 +132,13 @@ def image_grid(
     figure.supxlabel(column_label, fontsize=9)
     figure.supylabel(row_label, fontsize=9)
     return figure
+
+
+def _frame(axes: Any, framed: bool, linewidth: float = 2.5) -> None:
+    """No ticks around an image; a coloured frame, or none."""
+    axes.set(xticks=[], yticks=[], frame_on=framed)
+    for spine in axes.spines.values():
+        spine.set(color=COLOURS[1], linewidth=linewidth)
 
 
 def matrix(

@@ -134,6 +134,11 @@ def every_other_class(predictions: Array, classes: int) -> tuple[Array, Array]:
     return which, targets
 
 
+def steps_allowed(size: int, max_distortion: float, features: int) -> int:
+    """⌊M·Υ/features⌋, for M = size."""
+    return int(size * max_distortion / features + 1e-9)  # .29 · 100 is 28.999999999999996
+
+
 def _check(attack: str, theta: Any, max_distortion: Any, features: Any, outputs: Any) -> None:
     if not isinstance(theta, Real) or not 0 < abs(float(theta)) <= 1:
         raise RangeError(attack, "theta in [-1, 1], not 0", repr(theta))
@@ -191,11 +196,11 @@ def _move(
     """Algorithms 1 to 3 on all examples side by side: the images, the steps each took, and whether Ctrl-C ended it."""
     xp, (low, high) = namespace(x), victim.bounds
     flat = x.reshape(len(x), prod(x.shape[1:])).copy()
-    domain = flat < high if theta > 0 else flat > low
+    movable = (lambda pixels: pixels < high) if theta > 0 else (lambda pixels: pixels > low)
+    domain = movable(flat)
     iterations, active = xp.zeros(len(x), dtype=int), xp.arange(len(x))
     choose = kernels(x).best_pairs if features == 2 else kernels(x).best_features
-    steps = int(flat.shape[1] * max_distortion / features + 1e-9)  # .29 · 100 is 28.999999999999996
-    shown = bar(range(steps), "JSMA", progress, unit="step")
+    shown = bar(range(steps_allowed(flat.shape[1], max_distortion, features)), "JSMA", progress, unit="step")
     try:
         for _ in shown:
             if not len(active):
@@ -208,7 +213,7 @@ def _move(
             active, chosen = active[chosen[:, 0] >= 0], chosen[chosen[:, 0] >= 0]
             where = active[:, None], chosen
             before, flat[where] = flat[where], xp.clip(flat[where] + theta * (high - low), low, high)
-            domain[where] = (flat[where] != before) & (flat[where] < high if theta > 0 else flat[where] > low)
+            domain[where] = (flat[where] != before) & movable(flat[where])
             iterations[active] += 1
     except KeyboardInterrupt:
         return flat.reshape(x.shape), iterations, True

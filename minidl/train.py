@@ -91,7 +91,8 @@ def fit(
     `losses.Penalty(l1, l2)`.  validation: a data set to measure the error on after each epoch.
     checkpoint: a file written after each epoch.  If it exists, the run continues from it, and ends with the same
     bits as one that was never interrupted.  A checkpoint of another run is refused: of another network, other
-    initial parameters, data or settings (a penalty is known by its name or repr), or of more epochs.
+    initial parameters, data or settings, or of more epochs.  A penalty is known by its name or repr; with a
+    checkpoint, one that has neither, such as a lambda, is refused.
 
     Ctrl-C puts the parameters back to the end of the last completed epoch, warns, and returns with
     ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite; after any error, too, the parameters

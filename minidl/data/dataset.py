@@ -35,7 +35,6 @@ class Dataset:
         if len(self.y) and not 0 <= self.y.min() <= self.y.max() < len(self.class_names):
             got = f"labels from {self.y.min()} to {self.y.max()} for {len(self.class_names)} names"
             raise RangeError("Dataset", "a class name for every label", got)
-
         object.__setattr__(self, "y", self.y.astype("int64", copy=False))
 
     def __len__(self) -> int:

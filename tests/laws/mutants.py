@@ -184,9 +184,9 @@ MUTANTS = [
     # --- JSMA
     Mutant("JSMA: the others' slopes with the wrong sign", line(attacks.saliency, "_slopes", "a - pulled[1].reshape(a.shape)", "pulled[1].reshape(a.shape) - a"), test_jsma.test_saliency_is_eq_8),
     Mutant("JSMA: not mirrored", line(attacks.saliency, "_slopes", "-a, -b", "a, b"), test_jsma.test_the_mirror_image),
-    Mutant("JSMA: a touched feature leaves the domain", line(attacks.saliency, "_move", "domain[where] = (flat[where] != before) & (flat[where] < high if theta > 0 else flat[where] > low)", "domain[where] = False"), test_jsma.test_it_is_the_papers_algorithm),
-    Mutant("JSMA: a saturated feature stays in the domain", line(attacks.saliency, "_move", "domain[where] = (flat[where] != before) & (flat[where] < high if theta > 0 else flat[where] > low)", "pass"), test_jsma.test_it_is_the_papers_algorithm),
-    Mutant("JSMA: one step too many", line(attacks.saliency, "_move", "/ features + 1e-9", "/ features + 1"), test_jsma.test_bounds_budget_and_honesty),
+    Mutant("JSMA: a touched feature leaves the domain", line(attacks.saliency, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "domain[where] = False"), test_jsma.test_it_is_the_papers_algorithm),
+    Mutant("JSMA: a saturated feature stays in the domain", line(attacks.saliency, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "pass"), test_jsma.test_it_is_the_papers_algorithm),
+    Mutant("JSMA: one step too many", line(attacks.saliency, "steps_allowed", "/ features + 1e-9", "/ features + 1"), test_jsma.test_bounds_budget_and_honesty),
     Mutant("JSMA: probabilities taken for logits", line(attacks.saliency, "_slopes", 'if outputs == "logits":', "if True:"), test_jsma.test_with_probabilities_the_second_condition_says_nothing),
     Mutant("hardness: rectangles", line(attacks.evaluate, "hardness_matrix", "(e1 + e0) / 2", "e1"), test_jsma.test_a_smaller_budget_is_the_beginning_of_a_larger_one),
     Mutant("matrices: source and target swapped", line(attacks.evaluate, "mean_by_pair", "source * classes + target", "target * classes + source"), test_jsma.test_measures_by_hand),
