@@ -262,10 +262,14 @@ class Dropout(Layer):
             raise RangeError("Dropout", "a rate in [0, 1)", repr(self.rate))
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        key, plain = self.key(rng), unbox(x)
+        return x if key is None else x * kernels(plain).dropout_mask(key, plain, self.rate)
+
+    def key(self, rng: Any) -> int | None:
+        """The key of the next mask, drawn from the rng; None without one, or where nothing is dropped."""
         if rng is None or self.rate == 0:
-            return x
+            return None
         if not hasattr(rng, "integers"):
             fix = "np.random.default_rng(seed)"
             raise DTypeError("Dropout", "rng: a numpy.random.Generator", type(rng).__name__, fix)
-        plain = unbox(x)
-        return x * kernels(plain).dropout_mask(int(rng.integers(2**63)), plain, self.rate)
+        return int(rng.integers(2**63))

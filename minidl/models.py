@@ -34,6 +34,7 @@ from .layers import (
     Softmax,
     Tanh,
 )  # fmt: skip
+from .plan import Plan, plan
 
 ACTIVATIONS: dict[str, Callable[[], Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
 
@@ -43,10 +44,13 @@ class Sequential:
 
     input_shape: of one example, such as (1, 28, 28).  A network that starts with Flatten takes flat rows as
     well.  seed: of the initial parameters.  dtype: "float32" for work, "float64" for checking derivatives.
+    fused: whether neighbouring layers are computed as one where `plan` joins them; the outputs are the same but
+    for rounding.  An attribute that can be set at any time.
     Raises `ShapeError` as soon as two layers do not fit.
     """
 
-    def __init__(self, *layers: Layer, input_shape: int | Sequence[int], seed: int = 0, dtype: str = "float32") -> None:
+    def __init__(self, *layers: Layer, input_shape: int | Sequence[int], seed: int = 0, dtype: str = "float32",
+                 fused: bool = True) -> None:  # fmt: skip
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             got = f"{[type(layer).__name__ for layer in layers]}"
             raise DTypeError("Sequential", "one or more layers", got, "pass them one by one: Sequential(a, b, ...)")
@@ -55,6 +59,7 @@ class Sequential:
         if np.dtype(dtype).kind != "f":
             raise DTypeError("Sequential", "a floating-point dtype", self.dtype, "float32 or float64")
         self.layers: dict[str, Layer] = _named(layers)
+        self.fused = fused
         self.shapes: dict[str, Shape] = {}  # what comes out of each layer
         self.params: dict[str, Array] = {}
         rng, shape = np.random.default_rng(seed), self.input_shape
@@ -72,20 +77,28 @@ class Sequential:
 
         Raises `ShapeError` if x is not a batch of inputs.
         """
-        for _, y in self.steps(params, x, rng):
-            x = y
+        self._check_input(x)
+        for step in self.plan():
+            x = step.apply(lambda name: self.params_of(name, params), x, rng)
         return x
 
+    def plan(self) -> Plan:
+        """The steps in which `apply` computes: layers joined where ``net.fused``, else one by one.  Print it."""
+        return plan(self.layers, self.fused)
+
     def steps(self, params: dict[str, Array], x: Array, rng: Any = None) -> Iterator[tuple[str, Array]]:
-        """The name and output of every layer in turn, for those who want to look inside."""
+        """The name and output of every layer in turn, none of them joined, for those who want to look inside."""
+        self._check_input(x)
+        for name, layer in self.layers.items():
+            x = layer.apply(self.params_of(name, params), x, rng)
+            yield name, x
+
+    def _check_input(self, x: Array) -> None:
         flat = isinstance(next(iter(self.layers.values())), Flatten) and x.shape[1:] == (prod(self.input_shape),)
         if x.ndim < 1 or (x.shape[1:] != self.input_shape and not flat):
             expected = f"a batch (N, {', '.join(map(str, self.input_shape))})"
             raise ShapeError("network", expected, f"{x.shape}",
                              "one example alone is x[None]" if x.shape == self.input_shape else "")  # fmt: skip
-        for name, layer in self.layers.items():
-            x = layer.apply(self.params_of(name, params), x, rng)
-            yield name, x
 
     def params_of(self, name: str, params: dict[str, Array] | None = None) -> dict[str, Array]:
         """The parameters of one layer under its own names for them ("W", "b"): of ``net.params`` if None are given."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from .backend import kernels, namespace
 from .core import Array
 from .errors import RangeError
+from .losses import Penalty
 
 Params = dict[str, Array]
 
@@ -42,14 +43,21 @@ class Optimizer:
         state = {f"{slot}/{name}": namespace(w).zeros_like(w) for slot in self.slots for name, w in params.items()}
         return {"step": np.zeros((), np.int64), **state}
 
-    def update(self, params: Params, grads: Params, state: Params) -> None:
-        """One step, in place: params and state are changed, grads are not."""
+    def update(self, params: Params, grads: Params, state: Params, penalty: Penalty | None = None) -> None:
+        """One step, in place: params and state are changed, grads are not.
+
+        penalty: one whose gradient is not in grads yet; the kernels add it on the way, without an array for it.
+        """
         state["step"] += 1
         for name, w in params.items():
-            self._step(w, grads[name], *(state[f"{slot}/{name}"] for slot in self.slots), int(state["step"]))
+            slots = [state[f"{slot}/{name}"] for slot in self.slots]
+            self._step(w, grads[name], slots, int(state["step"]), (penalty or _NONE).factors(name))
 
-    def _step(self, w: Array, g: Array, *slots_and_step: Any) -> None:
+    def _step(self, w: Array, g: Array, slots: list[Array], step: int, penalty: tuple[float, float]) -> None:
         raise NotImplementedError
+
+
+_NONE = Penalty()
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,8 @@ class SGD(Optimizer):
     nesterov: bool = False
     slots: ClassVar[tuple[str, ...]] = ("velocity",)
 
-    def _step(self, w: Array, g: Array, velocity: Array, step: int) -> None:
-        kernels(w).sgd(w, g, velocity, self.lr, self.momentum, self.nesterov)
+    def _step(self, w: Array, g: Array, slots: list[Array], step: int, penalty: tuple[float, float]) -> None:
+        kernels(w).sgd(w, g, *slots, self.lr, self.momentum, self.nesterov, *penalty)
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,8 @@ class RMSProp(Optimizer):
     epsilon_inside: bool = True
     slots: ClassVar[tuple[str, ...]] = ("mean_square",)
 
-    def _step(self, w: Array, g: Array, mean_square: Array, step: int) -> None:
-        kernels(w).rmsprop(w, g, mean_square, self.lr, self.rho, self.epsilon, self.epsilon_inside)
+    def _step(self, w: Array, g: Array, slots: list[Array], step: int, penalty: tuple[float, float]) -> None:
+        kernels(w).rmsprop(w, g, *slots, self.lr, self.rho, self.epsilon, self.epsilon_inside, *penalty)
 
 
 @dataclass(frozen=True)
@@ -98,5 +106,5 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
     slots: ClassVar[tuple[str, ...]] = ("mean", "mean_square")
 
-    def _step(self, w: Array, g: Array, mean: Array, mean_square: Array, step: int) -> None:
-        kernels(w).adam(w, g, mean, mean_square, step, self.lr, self.beta1, self.beta2, self.epsilon)
+    def _step(self, w: Array, g: Array, slots: list[Array], step: int, penalty: tuple[float, float]) -> None:
+        kernels(w).adam(w, g, *slots, step, self.lr, self.beta1, self.beta2, self.epsilon, *penalty)

@@ -144,9 +144,12 @@ def _epoch(
     total_loss: Any = 0.0
     correct: Any = 0
     seen = 0
+    folded = penalty if isinstance(penalty, losses.Penalty) else None  # into the update, which knows its gradient
     for step, (x, y) in enumerate(batches):
-        loss, logits, grads = gradient(net, x, y, np.random.default_rng((*key, step)), penalty)
-        optimizer.update(net.params, grads, state)
+        loss, logits, grads = gradient(net, x, y, np.random.default_rng((*key, step)), None if folded else penalty)
+        if folded is not None:
+            loss = loss + folded.value(net.params)
+        optimizer.update(net.params, grads, state, folded)
         total_loss, seen = total_loss + loss * len(y), seen + len(y)
         correct = correct + (logits.argmax(axis=-1) == y).sum()
         if step % 50 == 49:  # rarely: reading a number waits for the device

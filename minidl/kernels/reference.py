@@ -2,7 +2,8 @@
 
 Everything here takes and returns plain arrays, counts axes from the end, and finds its library from its
 arguments.  The updates of the optimisers work in place; all else returns new arrays.  Convolution and JSMA's
-search have files of their own, and are imported here, so that this module has every kernel by name.
+search have files of their own, and are imported here, so that this module has every kernel by name.  `cpu` and
+`cuda` have the same names with the same signatures; what they leave out they take from here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from . import library
 from .reference_conv import (  # noqa: F401
     conv2d,
     conv2d_input,
+    conv2d_max,
+    conv2d_max_input,
+    conv2d_max_weights,
     conv2d_weights,
     convolve_by_definition,
     max_windows,
@@ -102,26 +106,74 @@ def random_signs(key: int, like: Array, first: int = 0) -> Array:
     return 1 - 2 * (random_bits(key, like, first) >> 63).astype(like.dtype)
 
 
+# --- a unit's way from the sum of its inputs to its output ------------------------------------------------
+
+
+def unit(z: Array, bias: Any, activation: str, key: int | None, rate: float) -> Array:
+    """dropout(φ(z + bias)): z (..., U), bias (U) or the number 0, φ one of `ACTIVATIONS`; no dropout if key is None."""
+    y = ACTIVATIONS[activation](z + bias if hasattr(bias, "shape") else z)
+    return y if key is None else y * dropout_mask(key, y, rate)
+
+
+def unit_slope(g: Array, y: Array, activation: str, key: int | None, rate: float) -> Array:
+    """g times ∂y/∂z, which is diagonal, from y = unit(z, …) alone: g (..., *y.shape)."""
+    if key is None:
+        return g * SLOPES[activation](y)
+    return g * (SLOPES[activation](y * (1 - rate)) * dropout_mask(key, y, rate))
+
+
+#: Activations φ by name, all of them increasing; and their slopes φ'(z), from φ(z).
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "relu": lambda z: library(z).maximum(z, 0),
+    "tanh": lambda z: library(z).tanh(z),
+    "sigmoid": sigmoid,
+}
+SLOPES = {
+    "identity": lambda y: 1,
+    "relu": lambda y: y > 0,
+    "tanh": lambda y: 1 - y * y,
+    "sigmoid": lambda y: y * (1 - y),
+}
+
+
 # --- updates, in place -----------------------------------------------------------------------------------
+# g is the gradient of the loss; that of the penalty λ₁Σ|w| + λ₂Σw² is added on the way.
 
 
-def sgd(w: Array, g: Array, velocity: Array, lr: float, momentum: float, nesterov: bool) -> None:
+def penalised(g: Array, w: Array, l1: float, l2: float) -> Array:
+    """g + λ₁ sign(w) + 2λ₂w, with sign(0) = 0."""
+    g = g + l1 * library(w).sign(w) if l1 else g
+    return g + 2 * l2 * w if l2 else g
+
+
+def penalty(w: Array, l1: float, l2: float) -> Array:
+    """λ₁Σ|w| + λ₂Σw², of rank 0."""
+    return l1 * abs(w).sum() + l2 * (w * w).sum()
+
+
+def sgd(w: Array, g: Array, velocity: Array, lr: float, momentum: float, nesterov: bool, l1: float = 0.0,
+        l2: float = 0.0) -> None:  # fmt: skip
     """v ← μv - ηg;  w ← w + v, or with Nesterov's look-ahead w ← w + μv - ηg."""
+    g = penalised(g, w, l1, l2)
     velocity *= momentum
     velocity -= lr * g
     w += momentum * velocity - lr * g if nesterov else velocity
 
 
-def rmsprop(w: Array, g: Array, mean_square: Array, lr: float, rho: float, epsilon: float, inside: bool) -> None:
+def rmsprop(w: Array, g: Array, mean_square: Array, lr: float, rho: float, epsilon: float, inside: bool,
+            l1: float = 0.0, l2: float = 0.0) -> None:  # fmt: skip
     """s ← ρs + (1-ρ)g²;  w ← w - ηg/√(s + ε), or η g/(√s + ε) with ε outside the root."""
+    g = penalised(g, w, l1, l2)
     mean_square *= rho
     mean_square += (1 - rho) * (g * g)
     w -= lr * g / ((mean_square + epsilon) ** 0.5 if inside else mean_square**0.5 + epsilon)
 
 
 def adam(w: Array, g: Array, mean: Array, mean_square: Array, step: int, lr: float, beta1: float, beta2: float,
-         epsilon: float) -> None:  # fmt: skip
+         epsilon: float, l1: float = 0.0, l2: float = 0.0) -> None:  # fmt: skip
     """m ← β₁m + (1-β₁)g;  s ← β₂s + (1-β₂)g²;  w ← w - η·m̂/(√ŝ + ε), with m̂ = m/(1-β₁ᵗ), ŝ = s/(1-β₂ᵗ)."""
+    g = penalised(g, w, l1, l2)
     mean *= beta1
     mean += (1 - beta1) * g
     mean_square *= beta2
@@ -129,10 +181,19 @@ def adam(w: Array, g: Array, mean: Array, mean_square: Array, step: int, lr: flo
     w -= (lr / (1 - beta1**step)) * mean / ((mean_square / (1 - beta2**step)) ** 0.5 + epsilon)
 
 
-# --- attacks ---------------------------------------------------------------------------------------------
+# --- batches and attacks ---------------------------------------------------------------------------------
 
 
-def step_and_clip(x: Array, direction: Array, epsilon: float, bounds: tuple[float, float] | None) -> Array:
-    """x + ε·direction, clipped to the bounds unless they are None."""
-    moved = x + epsilon * direction
-    return moved if bounds is None else library(x).clip(moved, *bounds)
+def gather(x: Array, rows: Array) -> Array:
+    """x[rows], for the numbers of some rows: a batch, or the examples that an attack still works on."""
+    return x[rows]
+
+
+def sign_step(x: Array, g: Array, step: float, bounds: tuple[float, float] | None, origin: Any = None,
+              epsilon: float = 0.0) -> Array:  # fmt: skip
+    """x + step·sign(g), no further than ε from `origin` if there is one, and within the bounds unless None."""
+    xp = library(x)
+    moved = x + step * xp.sign(g)
+    if origin is not None:
+        moved = xp.clip(moved, origin - epsilon, origin + epsilon)
+    return moved if bounds is None else xp.clip(moved, *bounds)

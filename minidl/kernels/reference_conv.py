@@ -7,6 +7,7 @@ once.  In memory the examples lie innermost, (C, H, W, N), so that what is visit
 from __future__ import annotations
 
 import functools
+from math import prod
 from typing import Any
 
 from . import library
@@ -62,13 +63,18 @@ def max_windows(x: Array, size: tuple[int, int], stride: int) -> Array:
 
 def winners(x: Array, y: Array, size: tuple[int, int], stride: int) -> Array:
     """Which pixel u·width + v of each window of x is the y found by `max_windows`; the first in row-major order."""
-    xp = library(x)
-    places, found = xp.zeros_like(y, dtype="int32"), xp.zeros_like(y, dtype=bool)
+    xp, small = library(x), place_dtype(size)
+    places, found = xp.zeros_like(y, dtype=small), xp.zeros_like(y, dtype=bool)
     for u, v, there in _offsets(size, stride, y.shape[-2:]):
         first = (x[there] == y) & ~found
-        places += first.astype("int32") * (u * size[1] + v)
+        places += first.astype(small) * (u * size[1] + v)
         found |= first
     return places
+
+
+def place_dtype(size: tuple[int, int]) -> str:
+    """The integers that number the pixels of a window: one byte each wherever that is enough."""
+    return "uint8" if size[0] * size[1] <= 256 else "int32"
 
 
 def pick(x: Array, places: Array, size: tuple[int, int], stride: int) -> Array:
@@ -96,6 +102,36 @@ def spread(y: Array, size: tuple[int, int], stride: int, image: tuple[int, int])
     for _, _, there in _offsets(size, stride, y.shape[-2:]):
         x[there] += y
     return x
+
+
+# --- convolution, bias and max-pooling in one --------------------------------------------------------------
+# stride and padding are of the convolution, size and step of the pooling windows, between: the height and width
+# of what is pooled.  Of each window only one pixel gets a cotangent, which is often 0: a kernel may skip the rest.
+
+
+def conv2d_max(x: Array, w: Array, bias: Any, stride: int, padding: int, size: tuple[int, int], step: int) -> Any:
+    """y (N, O, I, J), the greatest pixel of each window of x ⋆ w + bias, and the places: which pixel that is.
+
+    bias: (O), or the number 0.
+    """
+    z = conv2d(x, w, stride, padding)
+    z = z + bias.reshape(len(w), 1, 1) if hasattr(bias, "shape") else z
+    y = max_windows(z, size, step)
+    return y, winners(z, y, size, step)
+
+
+def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: int, size: tuple[int, int], step: int,
+                     between: tuple[int, int], image: tuple[int, int]) -> Array:  # fmt: skip
+    """The transpose in x, for a stack of cotangents: g (..., N, O, I, J) -> (..., N, C, *image)."""
+    g = unpick(g, places, size, step, between)
+    x = conv2d_input(g.reshape(prod(g.shape[:-3]), *g.shape[-3:]), w, stride, padding, image)
+    return x.reshape(*g.shape[:-3], *x.shape[1:])
+
+
+def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: int, size: tuple[int, int], step: int,
+                       between: tuple[int, int], filters: tuple[int, int]) -> Array:  # fmt: skip
+    """The transpose in w: x (N, C, H, W), g and places (N, O, I, J) -> (O, C, *filters)."""
+    return conv2d_weights(x, unpick(g, places, size, step, between), stride, padding, filters)
 
 
 def _counts(x: Array, size: tuple[int, int], stride: int) -> tuple[int, int]:

@@ -1,0 +1,126 @@
+"""Neighbouring operations as one: what a `Sequential` computes with where its `plan` has joined layers.
+
+A fused operation runs its kernel first, on plain arrays, and then puts what was found on record, with a
+primitive of its own.  The rules are those of the operations that it stands for.  Where nothing is nested they
+call a kernel, which saves the arrays in between; where a derivative is itself being differentiated, they are
+written in primitives, as all rules are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import conv, ops
+from .backend import kernels
+from .core import Array, Box, Primitive, unbox
+
+Size = tuple[int, int]
+
+
+def _nested(*arrays: Array) -> bool:
+    return any(isinstance(a, Box) for a in arrays)
+
+
+# --- dropout(φ(z + bias)) --------------------------------------------------------------------------------
+
+
+def unit(z: Array, bias: Array | None, activation: str, key: int | None = None, rate: float = 0.0) -> Array:
+    """dropout(φ(z + bias)): what becomes of the sum of a unit's inputs.
+
+    z (..., U), bias (U) or None; activation φ: "identity", "relu", "tanh" or "sigmoid".  key: of the dropout mask,
+    as `layers.Dropout` draws it, and rate: its rate; no dropout if the key is None.
+    """
+    bias = 0 if bias is None else bias
+    found = kernels(unbox(z)).unit(unbox(z), unbox(bias), activation, key, rate)
+    return _unit(z, bias, found=found, activation=activation, key=key, rate=rate)
+
+
+def _through(t: Array, y: Array, found: Array, activation: str, key: int | None, rate: float) -> Array:
+    """t times ∂y/∂z, which is diagonal: both rules of z."""
+    if not _nested(t, y):
+        return kernels(y).unit_slope(t, y, activation, key, rate)
+    mask = 1 if key is None else kernels(found).dropout_mask(key, found, rate)
+    phi = y if key is None else y * (1 - rate)
+    return t * (_SLOPES[activation](phi) * mask)
+
+
+_SLOPES = {"identity": lambda phi: 1, "relu": lambda phi: phi > 0, "tanh": lambda phi: 1 - phi * phi,
+           "sigmoid": lambda phi: phi * (1 - phi)}  # fmt: skip
+
+
+def _to_rows(t: Array, y: Array) -> Array:
+    """A tangent of the bias (..., U), repeated for each row of y (*rows, U)."""
+    stack, units = t.shape[:-1], t.shape[-1:]
+    return ops.broadcast_to(ops.reshape(t, stack + (1,) * (y.ndim - 1) + units), stack + y.shape)
+
+
+_unit = Primitive(
+    "unit",
+    lambda z, bias, found, **o: found,
+    push=[
+        lambda t, y, z, bias, **o: _through(t, y, **o),
+        lambda t, y, z, bias, **o: _through(_to_rows(t, y), y, **o),
+    ],
+    pull=[
+        lambda g, y, z, bias, **o: _through(g, y, **o),
+        lambda g, y, z, bias, **o: ops.sum(_through(g, y, **o), axis=range(-y.ndim, -1)),
+    ],
+)
+
+
+# --- max-pooling(x ⋆ w + bias) ---------------------------------------------------------------------------
+
+
+def conv2d_max(x: Array, w: Array, bias: Array | None, stride: int, padding: int, size: Size, step: int) -> Array:
+    """max_pool2d(conv2d(x, w, stride, padding) + bias, size, step), for a bias (O) or None.
+
+    Only the pooled pixels are kept, each with the place it came from.  So on the way back there is at most one
+    cotangent for each window to take through the convolution, and a kernel may skip those that are 0.
+    """
+    between = conv.windows("conv2d", x.shape[2:], w.shape[2:], stride, padding)
+    conv.windows("max_pool2d", between, size, step)
+    bias = 0 if bias is None else bias
+    of_both = {"stride": stride, "padding": padding, "size": size, "step": step}
+    found, places = kernels(unbox(x)).conv2d_max(unbox(x), unbox(w), unbox(bias), **of_both)
+    return _conv2d_max(x, w, bias, found=found, places=places, between=between, **of_both)
+
+
+def _pooled(z: Array, places: Array, size: Size, step: int, **_: Any) -> Array:
+    return conv._pick(z, places=places, size=size, stride=step)
+
+
+def _unpooled(g: Array, places: Array, size: Size, step: int, between: Size, **_: Any) -> Array:
+    return conv._unpick(g, places=places, size=size, stride=step, image=between)
+
+
+def _pull_input(g: Array, y: Array, x: Array, w: Array, bias: Array, found: Array, places: Array, **o: Any) -> Array:
+    if not _nested(g, w):
+        return kernels(g).conv2d_max_input(g, places, w, image=x.shape[2:], **o)
+    return conv._input.stacked(_unpooled(g, places, **o), w, size=x.shape[2:], **_of_conv(**o))
+
+
+def _pull_weights(g: Array, y: Array, x: Array, w: Array, bias: Array, found: Array, places: Array, **o: Any) -> Array:
+    if not _nested(g, x) and g.ndim == 4:
+        return kernels(g).conv2d_max_weights(x, g, places, filters=w.shape[2:], **o)
+    return conv._weights.stacked(x, _unpooled(g, places, **o), size=w.shape[2:], **_of_conv(**o))
+
+
+def _of_conv(stride: int, padding: int, **_: Any) -> dict[str, int]:
+    return {"stride": stride, "padding": padding}
+
+
+def _to_channels(t: Array, y: Array) -> Array:
+    """A tangent of the bias (..., O), repeated for each pixel of y (N, O, I, J)."""
+    return ops.broadcast_to(ops.reshape(t, (*t.shape[:-1], 1, t.shape[-1], 1, 1)), t.shape[:-1] + y.shape)
+
+
+_conv2d_max = Primitive(
+    "conv2d_max",
+    lambda x, w, bias, found, **o: found,
+    push=[
+        lambda t, y, x, w, bias, **o: _pooled(conv._conv2d.stacked(t, w, **_of_conv(**o)), **o),
+        lambda t, y, x, w, bias, **o: _pooled(conv._conv2d.stacked(x, t, **_of_conv(**o)), **o),
+        lambda t, y, x, w, bias, **o: _to_channels(t, y),
+    ],
+    pull=[_pull_input, _pull_weights, lambda g, y, x, w, bias, **o: ops.sum(g, axis=(-4, -2, -1))],
+)

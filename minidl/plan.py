@@ -1,0 +1,118 @@
+"""The plan of a network: which neighbouring layers are computed as one.  *A short pass over the layers.*
+
+A readable network has one layer for each idea; a fast one goes over memory as few times as it can.  The plan
+joins what belongs together, by two rules:
+
+    Dense, activation, Dropout      the activation, the bias and the mask in one pass (`fused.unit`)
+    Conv2d, activation, MaxPool2d   convolution, bias and maximum in one (`fused.conv2d_max`), then the activation
+
+In the second the maximum comes first, because an increasing function and a maximum can change places: so the
+activation runs on a quarter of the pixels, and only they are kept.  What the rules do not know stays a step of
+its own.  ``print(net.plan())`` shows the result; ``net.fused = False`` switches it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import fused, ops
+from .core import Array
+from .layers import Conv2d, Dense, Dropout, Layer, MaxPool2d, Params, ReLU, Sigmoid, Tanh
+
+#: Activations that may be joined; all are increasing.
+ACTIVATIONS: dict[type[Layer], str] = {ReLU: "relu", Tanh: "tanh", Sigmoid: "sigmoid"}
+
+ParamsOf = Callable[[str], Params]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Layers by name, how they are computed, and the function that does: ``apply(params_of, x, rng)``."""
+
+    layers: tuple[str, ...]
+    how: str
+    apply: Callable[[ParamsOf, Array, Any], Array]
+
+
+class Plan(tuple[Step, ...]):
+    """The steps of a network, first to last.  Prints as a table."""
+
+    def __str__(self) -> str:
+        rows = [(" + ".join(step.layers), step.how) for step in self]
+        width = max(len(names) for names, _ in rows)
+        return "\n".join(f"{names:<{width}}  {how}" for names, how in rows)
+
+
+def plan(layers: dict[str, Layer], join: bool = True) -> Plan:
+    """The plan of layers by name.  join: False for one step for each layer."""
+    return Plan(_steps(list(layers.items()), join))
+
+
+def _steps(layers: Sequence[tuple[str, Layer]], join: bool) -> Iterator[Step]:
+    while layers:
+        # Exactly these classes: a subclass may compute something else.
+        kinds = [type(layer) for _, layer in layers]
+        if not join:
+            step = _alone(layers)
+        elif kinds[0] is Conv2d and MaxPool2d in kinds[1:2]:
+            step = _convolution(layers[:2], None)
+        elif kinds[0] is Conv2d and MaxPool2d in kinds[2:3] and kinds[1] in ACTIVATIONS:
+            step = _convolution([layers[0], layers[2]], layers[1])
+        elif kinds[0] is Dense and Dropout in kinds[2:3] and kinds[1] in ACTIVATIONS:
+            step = _dense(layers[0], layers[1], layers[2])
+        elif kinds[0] is Dense and kinds[1:2] and kinds[1] in ACTIVATIONS:
+            step = _dense(layers[0], layers[1], None)
+        elif kinds[0] is Dropout:
+            step = _dropout(layers[0])
+        else:
+            step = _alone(layers)
+        yield step
+        layers = layers[len(step.layers) :]
+
+
+Named = tuple[str, Any]
+
+
+def _alone(layers: Sequence[Named]) -> Step:
+    name, layer = layers[0]
+    return Step((name,), "as it is", lambda params_of, x, rng: layer.apply(params_of(name), x, rng))
+
+
+def _dropout(dropout: Named) -> Step:
+    name, layer = dropout
+
+    def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
+        key = layer.key(rng)
+        return x if key is None else fused.unit(x, None, "identity", key, layer.rate)
+
+    return Step((name,), "mask drawn and applied in one pass", apply)
+
+
+def _dense(dense: Named, activation: Named, dropout: Named | None) -> Step:
+    (name, layer), kind = dense, ACTIVATIONS[type(activation[1])]
+
+    def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
+        params = params_of(name)
+        key = dropout[1].key(rng) if dropout else None
+        rate = dropout[1].rate if dropout else 0.0
+        return fused.unit(ops.matmul(x, params["W"]), params.get("b"), kind, key, rate)
+
+    names = (name, activation[0]) + ((dropout[0],) if dropout else ())
+    passed = [what for what, there in (("bias", layer.bias), (kind, True), ("mask", dropout)) if there]
+    return Step(names, f"product, then {', '.join(passed)} in one pass", apply)
+
+
+def _convolution(ends: Sequence[Named], activation: Named | None) -> Step:
+    (name, layer), (pool_name, pool) = ends
+    kind = ACTIVATIONS[type(activation[1])] if activation else "identity"
+
+    def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
+        params = params_of(name)
+        y = fused.conv2d_max(x, params["W"], params.get("b"), layer.stride, layer.padding, pool.size, pool.stride)
+        return fused.unit(y, None, kind) if activation else y
+
+    names = (name, *((activation[0],) if activation else ()), pool_name)
+    bias = "convolution, bias and maximum" if layer.bias else "convolution and maximum"
+    return Step(names, f"{bias} in one" + (f", then {kind} of what is left" if activation else ""), apply)
