@@ -8,7 +8,7 @@ ReLUs are linear enough for the same to work on them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -16,7 +16,7 @@ from minidl.backend import kernels
 from minidl.core import Array
 from minidl.errors import RangeError
 
-from .norms import norm_named
+from .norms import NORMS, norm_named
 from .result import AttackResult, Run, begin
 
 
@@ -44,10 +44,9 @@ def fgsm(
     A pixel whose gradient is exactly 0 is not moved.  Raises as `result.begin` does, and `RangeError` for a
     negative ε or an unknown norm, all before any work.
     """
-    ladder, steepest = _ladder("fgsm", epsilon), norm_named("fgsm", norm).steepest
+    ladder, move = _ladder("fgsm", epsilon), norm_named("fgsm", norm).move
     run = begin("fgsm", victim, x, goal, seed)
-    direction = steepest(run.victim.gradient(x, run.goal))
-    return _climb(run, direction, ladder, epsilon, clip, norm=norm)
+    return _climb(run, move, run.victim.gradient(x, run.goal), ladder, epsilon, clip, norm=norm)
 
 
 def sign_noise(
@@ -67,14 +66,16 @@ def sign_noise(
     """
     ladder = _ladder("sign_noise", epsilon)
     run = begin("sign_noise", victim, x, goal, seed)
-    return _climb(run, kernels(x).random_signs(seed, x), ladder, epsilon, clip)
+    return _climb(run, NORMS["linf"].move, kernels(x).random_signs(seed, x), ladder, epsilon, clip)
 
 
-def _climb(run: Run, direction: Array, ladder: list[float], epsilon: Any, clip: bool, **params: Any) -> Any:
-    """The results of stepping along one direction by each ε: a list of them if a list was asked for."""
+def _climb(
+    run: Run, move: Callable[..., Array], g: Array, ladder: list[float], epsilon: Any, clip: bool, **params: Any
+) -> Any:
+    """The results of moving along one slope g by each ε: a list of them if a list was asked for."""
     results: list[AttackResult] = []
     for length in ladder:
-        x_adv = kernels(run.x).step_and_clip(run.x, direction, length, run.victim.bounds if clip else None)
+        x_adv = move(run.x, g, length, run.victim.bounds if clip else None)
         results.append(run.end(x_adv, epsilon=length, clip=clip, **params))
     return results[0] if isinstance(epsilon, Real) else results
 

@@ -1,8 +1,9 @@
 """The norms in which perturbations are measured, each with what an attack needs of it, side by side.
 
 Perturbations d are (N, ...); `length` gives (N,).  `steepest(g)` is the perturbation of length 1 that a
-linear function of slope g rises most along: argmax ⟨g, d⟩ over ‖d‖ ≤ 1.  `project(d, epsilon)` is the nearest
-point to d of length at most ε (in L2).
+linear function of slope g rises most along: argmax ⟨g, d⟩ over ‖d‖ ≤ 1.  `move(x, g, step, bounds)` is
+x + step·steepest(g), within the bounds unless they are None.  `project(d, epsilon)` is the nearest point to d of
+length at most ε (in L2).
 """
 
 from __future__ import annotations
@@ -10,19 +11,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minidl.backend import namespace
+from minidl.backend import kernels, namespace
 from minidl.core import Array
 from minidl.errors import RangeError
 
 
 @dataclass(frozen=True)
 class Norm:
-    """A norm by name, with its three functions."""
+    """A norm by name, with its functions."""
 
     name: str
     length: Callable[[Array], Array]
     steepest: Callable[[Array], Array]
+    move: Callable[[Array, Array, float, tuple[float, float] | None], Array]
     project: Callable[[Array, float], Array]
+
+
+def _along(steepest: Callable[[Array], Array]) -> Callable[..., Array]:
+    """The move along a steepest direction."""
+
+    def move(x: Array, g: Array, step: float, bounds: tuple[float, float] | None) -> Array:
+        moved = x + step * steepest(g)
+        return moved if bounds is None else namespace(x).clip(moved, *bounds)
+
+    return move
 
 
 def _rows(d: Array) -> Array:
@@ -50,6 +62,11 @@ def linf_length(d: Array) -> Array:
 def linf_steepest(g: Array) -> Array:
     """sign(g): all of it in every pixel.  Pixels without slope stay where they are."""
     return namespace(g).sign(g)
+
+
+def linf_move(x: Array, g: Array, step: float, bounds: tuple[float, float] | None) -> Array:
+    """x + step·sign(g) within the bounds, in one pass."""
+    return kernels(x).sign_step(x, g, step, bounds)
 
 
 def linf_project(d: Array, epsilon: float) -> Array:
@@ -110,9 +127,9 @@ def l1_project(d: Array, epsilon: float) -> Array:
 
 
 NORMS = {
-    "linf": Norm("linf", linf_length, linf_steepest, linf_project),
-    "l2": Norm("l2", l2_length, l2_steepest, l2_project),
-    "l1": Norm("l1", l1_length, l1_steepest, l1_project),
+    "linf": Norm("linf", linf_length, linf_steepest, linf_move, linf_project),
+    "l2": Norm("l2", l2_length, l2_steepest, _along(l2_steepest), l2_project),
+    "l1": Norm("l1", l1_length, l1_steepest, _along(l1_steepest), l1_project),
 }
 
 

@@ -206,7 +206,8 @@ def _move(
             if not len(active):
                 break
             shown.set_postfix(active=len(active))
-            answers, a, b = _slopes(victim, flat[active].reshape(-1, *x.shape[1:]), target[active], theta, outputs)
+            images = kernels(x).gather(flat, active).reshape(-1, *x.shape[1:])
+            answers, a, b = _slopes(victim, images, target[active], theta, outputs)
             standing = answers != target[active]
             active = active[standing]
             chosen = choose(_scaled(a[standing]), _scaled(b[standing]), domain[active])

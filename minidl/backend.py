@@ -2,31 +2,62 @@
 
 An operation never asks what is in use; it asks the arrays it was given: `namespace(x)` is the library that
 made x, and `kernels(x)` the kernels that run on it.  `use(name)` decides where *new* arrays are made (data,
-parameters, random draws), and which kernels serve the arrays of that library.
+parameters, random draws), and which kernels serve the arrays of that library:
+
+    "numpy"   NumPy arrays, the readable kernels of `kernels.reference`
+    "numba"   NumPy arrays, the same kernels compiled (`kernels.cpu`): the default
+    "cupy"    CuPy arrays on an NVIDIA GPU, with CUDA kernels (`kernels.cuda`)
+
+The environment variable MINIDL_BACKEND names another default.  Numba is imported by the first kernel that runs.
+Where that fails, the readable kernels run, and `describe` says so.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .errors import BackendError, DTypeError
-from .kernels import library, reference
+from .kernels import library, reference, threads
 
 
 @dataclass(frozen=True)
 class Backend:
-    """An array library and the kernels that run on its arrays."""
+    """An array library and the kernels that run on its arrays, which are loaded when first asked for.
+
+    note: a function that says what else is worth knowing, for `describe`.
+    """
 
     name: str
     namespace: ModuleType
-    kernels: ModuleType
+    load_kernels: Callable[[], ModuleType]
+    note: Callable[[], str] = lambda: ""
+
+    @property
+    def kernels(self) -> ModuleType:
+        return self.load_kernels()
+
+
+@cache
+def _compiled() -> tuple[ModuleType, str]:
+    """The Numba kernels; or the readable ones, and why."""
+    try:
+        return importlib.import_module("minidl.kernels.cpu"), ""
+    except Exception as error:  # with a NumPy that it does not know, Numba fails in more ways than ImportError
+        return reference, f"; Numba cannot be imported: {error!r}"
+
+
+def _numba_note() -> str:
+    kernels, failure = _compiled()
+    return failure or f", Numba {kernels.numba.__version__}, {threads.count()} threads"
 
 
 def _cupy() -> Backend:
@@ -40,48 +71,66 @@ def _cupy() -> Backend:
         raise BackendError("backend.use('cupy')", "a GPU", str(error), fix) from error
     if devices == 0:
         raise BackendError("backend.use('cupy')", "a GPU", "none", fix)
-    return Backend("cupy", cupy, reference)
+
+    def device() -> str:
+        here = cupy.cuda.runtime.getDevice()
+        return f", device {here}: {cupy.cuda.runtime.getDeviceProperties(here)['name'].decode()}"
+
+    return Backend("cupy", cupy, lambda: importlib.import_module("minidl.kernels.cuda"), device)
 
 
-#: How to set up each backend.  The plain array kernels serve every library until fused ones join them.
+#: How to set up each backend.
 BACKENDS: dict[str, Callable[[], Backend]] = {
-    "numpy": lambda: Backend("numpy", np, reference),
+    "numpy": lambda: Backend("numpy", np, lambda: reference),
+    "numba": lambda: Backend("numba", np, lambda: _compiled()[0], _numba_note),
     "cupy": _cupy,
 }
 
-_NUMPY = BACKENDS["numpy"]()
-_current: ContextVar[Backend] = ContextVar("minidl_backend", default=_NUMPY)
+
+def _named(operation: str, name: str) -> Backend:
+    if name not in BACKENDS:
+        raise BackendError(operation, f"one of {sorted(BACKENDS)}", repr(name))
+    return BACKENDS[name]()
+
+
+@cache
+def _default() -> Backend:
+    return _named("MINIDL_BACKEND", os.environ.get("MINIDL_BACKEND") or "numba")
+
+
+_current: ContextVar[Backend | None] = ContextVar("minidl_backend", default=None)
 
 
 class use:
     """Make new arrays with backend `name`: ``use("numpy")`` from here on, ``with use("numpy"):`` for a block.
 
-    The choice holds for the current thread (or asyncio task).  Arrays made before keep their library.
+    name: "numpy", "numba" or "cupy".  The choice holds for the current thread (or asyncio task); others begin with
+    the default.  Arrays made before keep their library.
     Raises `BackendError` for an unknown name, or a library that cannot run here.
     """
 
     def __init__(self, name: str) -> None:
-        if name not in BACKENDS:
-            raise BackendError("backend.use", f"one of {sorted(BACKENDS)}", repr(name))
-        self._before: Token[Backend] = _current.set(BACKENDS[name]())
+        self._before: Token[Backend | None] = _current.set(_named("backend.use", name))
 
     def __enter__(self) -> Backend:
-        return _current.get()
+        return current()
 
     def __exit__(self, *_: object) -> None:
         _current.reset(self._before)
 
 
 def current() -> Backend:
-    """The backend in use."""
-    return _current.get()
+    """The backend in use.  Raises `BackendError` if MINIDL_BACKEND names none that can run here."""
+    return _current.get() or _default()
 
 
 def describe() -> str:
-    """One line for reports: the backend in use, its library's version, and its kernels."""
+    """One line for reports: the backend in use, its library's version, its kernels, their threads or device."""
     backend = current()
     version = getattr(backend.namespace, "__version__", "unknown")
-    return f"{backend.name} {version}, {backend.kernels.__name__.rpartition('.')[2]} kernels"
+    library_name = backend.namespace.__name__.rpartition(".")[2]
+    which = backend.kernels.__name__.rpartition(".")[2]
+    return f"{backend.name}: {library_name} {version}, {which} kernels{backend.note()}"
 
 
 def namespace(*arrays: Any) -> ModuleType:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import asarray
+from ..backend import asarray, kernels
 from ..core import Array
 from ..errors import DTypeError, RangeError, ShapeError
 
@@ -88,5 +88,8 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         for i in range(0, self.stop, self.size):
-            which = slice(i, i + self.size) if self.order is None else self.order[i : i + self.size]
-            yield self.dataset.x[which], self.dataset.y[which]
+            if self.order is None:
+                yield self.dataset.x[i : i + self.size], self.dataset.y[i : i + self.size]
+            else:
+                which = self.order[i : i + self.size]
+                yield kernels(self.dataset.x).gather(self.dataset.x, which), self.dataset.y[which]

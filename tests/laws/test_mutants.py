@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from minidl import backend
 from tests.laws.mutants import MUTANTS, Mutant
 
 if sys.version_info >= (3, 11):
@@ -24,7 +25,8 @@ def obey(mutant: Mutant, tmp_path) -> None:
     wanted = inspect.signature(mutant.law).parameters
     with pytest.MonkeyPatch.context() as patch:
         fixtures = {"tmp_path": tmp_path, "monkeypatch": patch}
-        mutant.law(**{name: fixtures[name] for name in wanted if name in fixtures})
+        with backend.use(mutant.backend):
+            mutant.law(**{name: fixtures[name] for name in wanted if name in fixtures})
 
 
 def test_there_are_at_least_forty() -> None:

@@ -24,7 +24,7 @@ from tests import strict
 
 @pytest.fixture
 def on_strict(monkeypatch):
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, reference))
+    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
     with backend.use("strict"):
         yield
 
@@ -161,16 +161,16 @@ def test_derivatives_on_another_library(on_strict) -> None:
 
 
 def test_use_as_call_and_as_context(monkeypatch) -> None:
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, reference))
-    assert backend.describe().startswith("numpy")
+    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
+    assert backend.describe().startswith("numba: numpy")
     with backend.use("strict") as inside:
         assert inside.name == "strict"
-        assert backend.describe() == f"strict {strict.__version__}, reference kernels"
+        assert backend.describe() == f"strict: strict {strict.__version__}, reference kernels"
         with backend.use("numpy"):
             assert isinstance(backend.asarray([1.0]), np.ndarray)
         assert isinstance(backend.asarray([1.0]), strict.ndarray)
         assert isinstance(backend.to_numpy(backend.asarray([1.0])), np.ndarray)
-    assert backend.current().name == "numpy"
+    assert backend.current().name == "numba"
     before = backend.use("strict")
     assert backend.current().name == "strict"
     before.__exit__()
@@ -178,7 +178,7 @@ def test_use_as_call_and_as_context(monkeypatch) -> None:
     with backend.use("strict"):
         thread = threading.Thread(target=lambda: seen.append(backend.current().name))
         thread.start(), thread.join()
-    assert seen == ["numpy"]  # another thread makes its own choice
+    assert seen == ["numba"]  # another thread makes its own choice
 
 
 def test_cupy_without_a_gpu_says_what_to_install() -> None:
@@ -191,7 +191,7 @@ def test_cupy_without_a_gpu_says_what_to_install() -> None:
         pass
     with pytest.raises(BackendError, match=r"minidl\[cuda12\]"):
         backend.use("cupy")
-    assert backend.current().name == "numpy"
+    assert backend.current().name == "numba"
 
 
 ENGINE = ["core", "ops", "conv", "losses", "derivatives", "layers", "kernels/reference", "kernels/reference_conv",

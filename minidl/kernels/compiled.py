@@ -1,0 +1,49 @@
+"""How the kernels of `cpu` are compiled: `compiled`, for loops, and `twin`, for the functions that call them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from . import reference
+
+#: What the compiler may do to sums: reorder, contract, ignore the sign of zero.  Not to assume that there are no NaNs.
+RELAXED = {"reassoc", "contract", "nsz", "arcp"}
+
+WORKING = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def compiled(relaxed: bool = True) -> Callable[[Callable], Callable]:
+    """Compile a loop when it is first called, keep the result on disk, and let go of Python's lock while it runs.
+
+    relaxed=False keeps every rounding as written, for kernels that must agree with the reference to the bit.
+    Division by zero gives infinities, as in NumPy; the check for it would keep loops from being vectorised.
+    The disk is left out where no folder can be written.
+    """
+
+    def decorate(loop: Callable) -> Callable:
+        options: dict[str, Any] = {"nogil": True, "fastmath": RELAXED if relaxed else False, "error_model": "numpy"}
+        try:
+            return numba.njit(cache=True, **options)(loop)
+        except RuntimeError:  # "cannot cache function: no locator available"
+            return numba.njit(**options)(loop)
+
+    return decorate
+
+
+def twin(function: Callable) -> Callable:
+    """A kernel with a twin in `reference`, which serves arrays of other dtypes than float32 and float64, or of two."""
+    plain = getattr(reference, function.__name__)
+
+    @functools.wraps(function)
+    def dispatched(*arguments: Any, **options: Any) -> Any:
+        kinds = {a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
+        serves = len(kinds) == 1 and kinds.pop() in WORKING
+        return (function if serves else plain)(*arguments, **options)
+
+    dispatched.__doc__ = plain.__doc__
+    return dispatched
