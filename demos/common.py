@@ -14,6 +14,7 @@ import numpy as np
 
 from minidl import __version__, backend
 from minidl.data import Dataset
+from minidl.errors import BackendError
 from minidl.io import atomically
 from minidl.models import Sequential
 from minidl.train import History, fit
@@ -22,14 +23,24 @@ HERE = Path(__file__).resolve().parent
 
 
 def command_line(description: str, full: str = "") -> argparse.ArgumentParser:
-    """A parser with the options of every demo: --seed, --out and, where there is a full-size run, --full."""
+    """A parser with the options of every demo: --seed, --backend, --out and, where there is a full-size run, --full."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument("--backend", type=in_use, metavar="NAME", help="numpy, numba or cupy (default: numba)")
     default = "demos/out" + (", demos/results with --full" if full else "")
     parser.add_argument("--out", type=Path, help=f"folder for figures and tables (default: {default})")
     if full:
         parser.add_argument("--full", action="store_true", help=full)
     return parser
+
+
+def in_use(name: str) -> str:
+    """The name of a backend, which is in use from here on, for argparse."""
+    try:
+        backend.use(name)
+    except BackendError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return name
 
 
 def at_least_one(text: str) -> int:

@@ -18,7 +18,7 @@ from common import at_least_one, command_line, out_folder, provenance, table, tr
 from attacks import Victim, fgsm, plots
 from attacks.norms import linf_steepest
 from minidl import models, ops
-from minidl.backend import to_numpy
+from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_digits, load_mnist
 from minidl.optim import SGD
 from minidl.train import evaluate
@@ -29,17 +29,17 @@ POINT = np.array([-1, -1, 1, -1, 1, 1, -1, 1, -1, -1], dtype=np.float64)
 
 def two_logits(weights: np.ndarray) -> Any:
     """A logistic regression as a network of two logits, 0 and w·x, whose softmax is 1 - σ(w·x) and σ(w·x)."""
-    columns = np.stack([0 * weights, weights], axis=1)
+    columns = asarray(np.stack([0 * weights, weights], axis=1))
     return lambda x: x @ columns
 
 
 def toy() -> str:
     """Part 1: the sums of the lecture's slides, by its own attack."""
     victim = Victim(two_logits(WEIGHTS), bounds=(-1, 1))
-    result = fgsm(victim, POINT[None], np.array([0]), epsilon=0.1, clip=False)
+    result = fgsm(victim, asarray(POINT[None]), asarray([0]), epsilon=0.1, clip=False)
     rows = []
     for name, x, printed in (("x", result.x, 0.1192), ("x + 0.1 sign(w)", result.x_adv, 0.8022)):
-        score = float(x[0] @ WEIGHTS)
+        score = float(to_numpy(x)[0] @ WEIGHTS)
         rows.append([name, score, float(ops.sigmoid(np.array(score))), printed])
     shift = f"The shift is ε·‖w‖₁ = 0.1 · {abs(WEIGHTS).sum():g} = {0.1 * abs(WEIGHTS).sum():.1f}.\n"
     return table("Ten inputs, each moved by 0.1", ["input", "w·x", "σ(w·x)", "lecture"], rows) + shift
@@ -51,10 +51,17 @@ def o_and_x(seed: int) -> Any:
     x = np.concatenate([rng.normal((-1, -0.6), 0.5, (60, 2)), rng.normal((1, 0.6), 0.5, (60, 2))])
     y = np.repeat([0, 1], 60)
     net = models.softmax_regression(input_shape=2, classes=2, seed=seed, dtype="float64")
-    train(net, Dataset(x, y, ("o", "x")), epochs=200, optimizer=SGD(lr=0.5), batch_size=120, progress=False)
+    train(
+        net,
+        Dataset(asarray(x), asarray(y), ("o", "x")),
+        epochs=200,
+        optimizer=SGD(lr=0.5),
+        batch_size=120,
+        progress=False,
+    )
     sides, far = np.linspace(-6, 6, 241), np.array([5.0, 5.0])
     points = np.stack(np.meshgrid(sides, sides), axis=-1).reshape(-1, 2)
-    answers = evaluate(net, Dataset(points, np.zeros(len(points), np.int64), ("o", "x")))
+    answers = evaluate(net, Dataset(asarray(points), asarray(np.zeros(len(points), np.int64)), ("o", "x")))
     figure = plots.new_figure(5.6, 4.6, "A linear classifier is surest where it has seen nothing")
     axes = figure.subplots()
     shade = axes.pcolormesh(sides, sides, answers.confidences.reshape(241, 241), cmap="Greys", vmin=0.5, vmax=1.7)
@@ -63,7 +70,7 @@ def o_and_x(seed: int) -> Any:
     axes.scatter(*x[y == 0].T, marker="o", s=26, facecolors="white", edgecolors=plots.COLOURS[0], label="class o")
     axes.scatter(*x[y == 1].T, marker="x", s=26, c=plots.COLOURS[1], label="class x")
     distance = float(np.sqrt(((x - far) ** 2).sum(axis=1)).min())
-    score = net(far[None])[0]
+    score = to_numpy(net(asarray(far[None])))[0]
     axes.plot(*far, "k*", markersize=10)
     doubt = np.exp(-abs(score[1] - score[0]))
     axes.text(-5.7, -5.7, f"★ is {distance:.1f} away from any data;\nits confidence is 1 - {doubt:.0e}", fontsize=8)
@@ -79,7 +86,7 @@ def straight_lines(net: models.Sequential, test: Dataset, largest: float = 0.3) 
     victim, few = Victim(net), test.take(200)
     direction = linf_steepest(victim.gradient(few.x, fgsm(victim, few.x, few.y).goal))
     ladder = np.linspace(-largest, largest, 61)
-    logits = np.stack([to_numpy(net(few.x + np.float32(epsilon) * direction)) for epsilon in ladder])  # (ε, N, K)
+    logits = np.stack([to_numpy(net(few.x + float(epsilon) * direction)) for epsilon in ladder])  # (ε, N, K)
     residual, total = _unexplained(ladder, logits)
     share = 1 - residual.sum() / total.sum()
     labels, first = to_numpy(few.y), 0

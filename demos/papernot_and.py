@@ -20,6 +20,7 @@ from common import at_least_one, command_line, out_folder, provenance, table, wr
 
 from attacks import forward_derivative, plots
 from minidl import ops, value_and_grad
+from minidl.backend import asarray, to_numpy
 from minidl.layers import Dense, Glorot, Sigmoid
 from minidl.models import Sequential
 from minidl.optim import Adam
@@ -37,7 +38,7 @@ def samples(seed: int, n: int = 1000) -> tuple[np.ndarray, np.ndarray]:
 def pair(net: Sequential) -> tuple[float, float] | None:
     """The x₂ at which F(1, x₂) is .11 and .95, or None where it is not so far yet."""
     x2 = np.linspace(0, 1, 20_001)
-    f = net(np.stack([np.ones_like(x2), x2], axis=1))[:, 0]
+    f = to_numpy(net(asarray(np.stack([np.ones_like(x2), x2], axis=1))))[:, 0]
     if not f[0] < LOW < HIGH < f[-1]:
         return None
     return float(x2[np.argmax(f >= LOW)]), float(x2[np.argmax(f >= HIGH)])
@@ -47,7 +48,7 @@ def learn(seed: int, longest: int) -> tuple[Sequential, int, list[float]]:
     """The network, trained until the cliff is steep enough or for the longest; the steps, and the loss at each look."""
     net = Sequential(Dense(2, init_weights=Glorot()), Sigmoid(), Dense(1, init_weights=Glorot()), Sigmoid(),
                      input_shape=2, seed=seed, dtype="float64")  # fmt: skip
-    x, y = samples(seed)
+    x, y = map(asarray, samples(seed))
     optimizer, losses = Adam(lr=0.05), []
     state = optimizer.init(net.params)
     for step in range(1, longest + 1):
@@ -65,11 +66,12 @@ def draw(net: Sequential, found: tuple[float, float]) -> dict[str, Any]:
     """Figures 4 and 5: the surface F and the forward derivative ∂F/∂x₂, with the pair on them."""
     sides = np.linspace(0, 1, 201)
     points = np.stack(np.meshgrid(sides, sides, indexing="ij"), axis=-1).reshape(-1, 2)
-    f = net(points).reshape(201, 201)
-    slope = forward_derivative(net, points)[:, 0, 1].reshape(201, 201)
+    f = to_numpy(net(asarray(points))).reshape(201, 201)
+    slope = to_numpy(forward_derivative(net, asarray(points)))[:, 0, 1].reshape(201, 201)
     ends = np.array([[1.0, found[0]], [1.0, found[1]]])
     names = [f"X = (1, {found[0]:.3f})", f"X* = (1, {found[1]:.3f})"]
-    heights = {"F": net(ends)[:, 0], "∂F/∂x₂": forward_derivative(net, ends)[:, 0, 1]}
+    heights = {"F": to_numpy(net(asarray(ends)))[:, 0],
+               "∂F/∂x₂": to_numpy(forward_derivative(net, asarray(ends)))[:, 0, 1]}  # fmt: skip
     figures = {}
     for file, z, label, title in (
         ("papernot_and_surface", f, "F", "What two hidden units learned of AND"),

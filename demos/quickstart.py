@@ -44,7 +44,7 @@ def opinions(net: Any, attack: AttackResult, control: AttackResult, labels: np.n
     rows, captions, wrong = {}, {}, {}
     sets = {"digit": attack.x, "FGSM, ε .25": attack.x_adv, "noise, ε .25": control.x_adv}
     for name, x in sets.items():
-        answer = evaluate(net, Dataset(x[chosen], attack.goal.labels[chosen], tuple("0123456789")))
+        answer = evaluate(net, Dataset(x, attack.goal.labels, tuple("0123456789")).take(chosen))
         rows[name] = list(to_numpy(x)[chosen])
         captions[name] = [f"{p} ({100 * c:.0f} %)" for p, c in zip(answer.predictions, answer.confidences)]
         wrong[name] = list(answer.wrong)

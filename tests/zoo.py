@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minidl import conv, layers, losses, ops
+from minidl import conv, fused, layers, losses, ops
 from minidl.kernels import reference
 from minidl.layers import Glorot, He, Normal
 
@@ -271,6 +271,66 @@ def pooling(name: str, f: Callable, oracle: Callable) -> None:
 
 pooling("max_pool2d", conv.max_pool2d, np.max)
 pooling("avg_pool2d", conv.avg_pool2d, np.mean)
+
+
+def greatest(x: np.ndarray, size: tuple[int, int], stride: int) -> np.ndarray:
+    """The maximum of every window, in NumPy's words."""
+    seen = np.lib.stride_tricks.sliding_window_view(x, size, axis=(-2, -1))
+    return seen[..., ::stride, ::stride, :, :].max(axis=(-2, -1))
+
+
+# --- fused operations ------------------------------------------------------------------------------------
+
+
+@case
+def unit(draw) -> Case:
+    """As a function of the sums z, of the bias, or of one array that is both."""
+    rows, units = draw(shapes(1, 2)), draw(st.integers(1, 3))
+    z, bias = draw(arrays((*rows, units))), draw(arrays((units,))) - 1 / 16  # so that no sum is 0
+    name, rate = draw(st.sampled_from(["identity", "relu", "tanh", "sigmoid"])), draw(st.sampled_from([0.0, 0.5]))
+    key = draw(st.sampled_from([None, 3]))
+    mask = 1 if key is None else reference.dropout_mask(key, z, rate)
+    phi = {"identity": lambda v: v, "relu": lambda v: np.maximum(v, 0), "tanh": np.tanh,
+           "sigmoid": lambda v: 1 / (1 + np.exp(-v))}[name]  # fmt: skip
+    which = draw(st.sampled_from(["sums", "sums, no bias", "bias", "both"]))
+    text = f"{name}, {which}, key {key}, rate {rate}"
+    if which == "sums, no bias":
+        return Case(lambda z: fused.unit(z, None, name, key, rate), z, lambda z: phi(z) * mask, text)
+    if which == "sums":
+        return Case(lambda z: fused.unit(z, bias, name, key, rate), z, lambda z: phi(z + bias) * mask, text)
+    if which == "bias":
+        return Case(lambda b: fused.unit(z, b, name, key, rate), bias, lambda b: phi(z + b) * mask, text)
+    return Case(lambda b: fused.unit(z * b[..., :1], b, name, key, rate), bias + 1 / 32,
+                lambda b: phi(z * b[..., :1] + b) * mask, text)  # fmt: skip
+
+
+@case
+def conv2d_max(draw) -> Case:
+    """As a function of the images, the filters or the bias; values at random, so that no two pixels are alike."""
+    x, w, stride, padding = draw(convolutions())
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    x, w, bias = (rng.normal(size=shape) for shape in (x.shape, w.shape, (len(w),)))
+    between = reference.convolve_by_definition(x, w, stride, padding).shape[2:]
+    size = tuple(draw(st.integers(1, min(3, n))) for n in between)
+    step = draw(st.integers(1, 3))
+
+    def f(x: Any, w: Any, b: Any) -> Any:
+        return fused.conv2d_max(x, w, b, stride, padding, size, step)
+
+    def oracle(x: np.ndarray, w: np.ndarray, b: Any) -> np.ndarray:
+        y = reference.convolve_by_definition(x, w, stride, padding)
+        return greatest(y if b is None else y + b[:, None, None], size, step)
+
+    b = draw(st.sampled_from([None, bias]))
+    which, text = (
+        draw(st.sampled_from(["images", "filters", "bias"])),
+        f"stride {stride}, padding {padding}, {size}, {step}",
+    )
+    if which == "images":
+        return Case(lambda x: f(x, w, b), x, lambda x: oracle(x, w, b), f"{which}, {text}")
+    if which == "filters":
+        return Case(lambda w: f(x, w, b), w, lambda w: oracle(x, w, b), f"{which}, {text}")
+    return Case(lambda b: f(x, w, b), bias, lambda b: oracle(x, w, b), f"{which}, {text}")
 
 
 # --- losses ----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import asarray, kernels
+from ..backend import asarray, kernels, namespace
 from ..core import Array
 from ..errors import DTypeError, RangeError, ShapeError
 
@@ -52,6 +52,7 @@ class Dataset:
         if isinstance(which, (int, np.integer)) and which < 0:
             raise RangeError("Dataset.take", "a number of examples, at least 0", f"{which}")
         which = slice(which) if isinstance(which, (int, np.integer)) else which
+        which = which if isinstance(which, slice) else namespace(self.x).asarray(which)
         return self.replace(x=self.x[which], y=self.y[which])
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -63,7 +64,7 @@ class Dataset:
             raise RangeError("Dataset.split", "a fraction in [0, 1]", f"{fraction}")
         order = np.random.default_rng(seed).permutation(len(self))
         cut = round(fraction * len(self))
-        return self.take(asarray(np.sort(order[:cut]))), self.take(asarray(np.sort(order[cut:])))
+        return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
 
     def batches(self, size: int, rng: np.random.Generator | None = None, drop_last: bool = False) -> Batches:
         """The examples as batches (x, y) of `size`: in order, or shuffled once with an rng.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidl import linearize, testing
+from minidl import backend, linearize, testing
 from tests.zoo import CASES, Case
 
 
@@ -33,7 +33,11 @@ LAWS = {
 }
 #: Cases that hold a constant in float64, which would rightly promote.
 HOLDS_FLOAT64 = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "where", "matmul",
-                 "concatenate", "stack", "conv2d", "conv_layer", "squared_error", "dense_layer", "dropout_asleep"}  # fmt: skip
+                 "concatenate", "stack", "conv2d", "conv_layer", "conv2d_max", "unit", "squared_error", "dense_layer", "dropout_asleep"}  # fmt: skip
+
+
+#: Cases that have kernels of their own on each backend; the others are the same on all.
+HAVE_KERNELS = ["conv2d", "conv_layer", "max_pool2d", "cross_entropy", "dropout_awake", "unit", "conv2d_max"]
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -41,6 +45,14 @@ HOLDS_FLOAT64 = {"add", "subtract", "multiply", "divide", "power", "maximum", "m
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_law(name: str, law: str, data: st.DataObject, seed: int) -> None:
     LAWS[law](data.draw(CASES[name]), seed)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("name", HAVE_KERNELS)
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_law_on_readable_kernels(name: str, law: str, data: st.DataObject, seed: int) -> None:
+    with backend.use("numpy"):
+        LAWS[law](data.draw(CASES[name]), seed)
 
 
 @pytest.mark.parametrize("name", sorted(set(CASES) - HOLDS_FLOAT64))

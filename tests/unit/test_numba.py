@@ -1,0 +1,203 @@
+"""The compiled kernels as a process sees them: threads, forks, caches, a missing Numba, and what import costs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minidl import backend, grad, losses, models
+from minidl.errors import BackendError, RangeError
+from minidl.kernels import cpu, reference, threads
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints; fails with what it says if it fails."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], env={**os.environ, **environment}, cwd=ROOT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# --- bits ------------------------------------------------------------------------------------------------
+
+
+def kernels_at_work(n: int) -> dict[str, np.ndarray]:
+    """Results of every kernel that shares its work among threads, on arrays large enough for it to do so."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(n, 3, 12, 12)).astype(np.float32), rng.normal(size=(8, 3, 5, 5)).astype(np.float32)
+    z, bias = rng.normal(size=(n, 4000)).astype(np.float32), rng.normal(size=4000).astype(np.float32)
+    how = {"stride": 1, "padding": 0, "size": (2, 2), "step": 2}
+    y, places = cpu.conv2d_max(x, w, bias[:8], **how)
+    back = how | {"between": (8, 8)}
+    g = y * (y > 0)
+    a, b = rng.normal(size=(2, n, 784)).astype(np.float32)
+    small = rng.normal(size=(8, 1, 5, 5)).astype(np.float32)
+    pooled, chosen = cpu.conv2d_max(x[:, :1], small, 0, **how)
+    dropped = cpu.unit(z, bias, "relu", 5, 0.5)
+    return {
+        "y": y, "places": places, "unit": dropped, "slope": cpu.unit_slope(z, dropped, "relu", 5, 0.5),
+        "mask": cpu.dropout_mask(3, z, 0.2), "step": cpu.sign_step(z, -z, 0.1, (0, 1), z, 0.05),
+        "input": cpu.conv2d_max_input(g, places, w, image=(12, 12), **back),
+        "input of small filters": cpu.conv2d_max_input(pooled, chosen, small, image=(12, 12), **back),
+        "entropy": cpu.cross_entropy(z, np.arange(n)), "p": cpu.cross_entropy_slope(z, np.arange(n)),
+        "pairs": cpu.best_pairs(a, b, a < 1), "features": cpu.best_features(a, b, a < 1),
+        "pooled": cpu.max_windows(x, (2, 2), 2), "unpicked": cpu.unpick(g, places, (2, 2), 2, (8, 8)),
+    }  # fmt: skip
+
+
+def over_the_batch() -> dict[str, np.ndarray]:
+    """Results that sum over the batch."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(50, 3, 12, 12)).astype(np.float32), rng.normal(size=(8, 3, 5, 5)).astype(np.float32)
+    how = {"stride": 1, "padding": 0, "size": (2, 2), "step": 2}
+    y, places = cpu.conv2d_max(x, w, 0, **how)
+    pooled, chosen = cpu.conv2d_max(x[:, :1], w[:, :1], 0, **how)
+    back = how | {"between": (8, 8), "filters": (5, 5)}
+    weights, g, state = rng.normal(size=(3, 1_000_000)).astype(np.float32)
+    cpu.rmsprop(weights, g, abs(state), 0.01, 0.9, 1e-6, True, 1e-3, 1e-3)
+    return {"weights": cpu.conv2d_max_weights(x, y * (y > 0), places, **back), "updated": weights,
+            "weights of small filters": cpu.conv2d_max_weights(x[:, :1], pooled, chosen, **back)}  # fmt: skip
+
+
+def assert_same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    for name, found in one.items():
+        np.testing.assert_array_equal(found, other[name], err_msg=name)
+
+
+def test_kernels_do_not_depend_on_the_number_of_threads(monkeypatch) -> None:
+    results = []
+    for n in (1, 2, 3, 7):
+        monkeypatch.setenv("MINIDL_THREADS", str(n))
+        monkeypatch.setattr(threads, "_pool", None)
+        results.append(kernels_at_work(60) | over_the_batch())
+    for other in results[1:]:
+        assert_same_bits(results[0], other)
+
+
+def test_kernels_do_not_depend_on_batch_mates() -> None:
+    """But for the matrix product inside of a convolution, whose bits are the BLAS library's."""
+    whole, part = kernels_at_work(60), kernels_at_work(60)
+    assert_same_bits(whole, part)
+    rng = np.random.default_rng(0)
+    z, labels = rng.normal(size=(9, 10)).astype(np.float32), np.arange(9)
+    a, b = rng.normal(size=(2, 9, 30)).astype(np.float32)
+    g, places = rng.normal(size=(9, 4, 4, 4)).astype(np.float32), rng.integers(0, 4, (9, 4, 4, 4)).astype(np.uint8)
+    w = rng.normal(size=(4, 3, 5, 5)).astype(np.float32)
+    back = {"stride": 1, "padding": 0, "size": (2, 2), "step": 2, "between": (8, 8), "image": (12, 12)}
+    for rows in (slice(0, 1), slice(4, 7)):
+        for kernel in (
+            lambda i: cpu.cross_entropy_slope(z[i], labels[i]),
+            lambda i: cpu.best_pairs(a[i], b[i], a[i] < 1),
+            lambda i: cpu.conv2d_max_input(g[i], places[i], w, **back),
+            lambda i: cpu.conv2d_max_input(g[i], places[i], w[:, :1], **back),
+        ):
+            np.testing.assert_array_equal(kernel(slice(None))[rows], kernel(rows))
+
+
+def test_two_python_threads_at_once() -> None:
+    """Both in kernels that share their work, a hundred times: no crash, and nobody's numbers in another's array."""
+    expected = kernels_at_work(20)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: kernels_at_work(20), range(40)):
+            assert_same_bits(expected, found)
+
+
+# --- processes -------------------------------------------------------------------------------------------
+
+
+def train_a_little(seed: int) -> np.ndarray:
+    """An input gradient of a small LeNet: convolution kernels, threads and BLAS."""
+    net = models.lenet(seed=seed)
+    x = np.random.default_rng(0).random((64, 1, 28, 28), dtype=np.float32)
+    return grad(lambda x: losses.cross_entropy(net(x), np.arange(64) % 10), x)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers(method) -> None:
+    """Processes that were forked or spawned after kernels ran here, with threads, go on to run kernels."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    expected = [train_a_little(seed) for seed in range(3)]
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
+        for found, same in zip(pool.map(train_a_little, range(3)), expected):
+            np.testing.assert_allclose(found, same, rtol=1e-4, atol=1e-7)  # BLAS may use fewer threads there
+
+
+USE = "import numpy as np; from minidl.kernels import cpu; print(cpu.unit(np.full((2, 2), 3.), 0, 'relu', 1, .5).max())"
+
+
+def test_without_a_folder_to_keep_compiled_kernels_in(tmp_path) -> None:
+    nowhere = tmp_path / "file"
+    nowhere.write_text("a file, where a folder is needed")
+    code = "import numba.core.caching as c; c.CacheImpl._locator_classes = []; " + USE
+    assert python(code, NUMBA_CACHE_DIR=str(nowhere / "cache")) == "6.0"
+    kept = tmp_path / "kept"
+    assert python(USE, NUMBA_CACHE_DIR=str(kept)) == "6.0"
+    assert list(kept.rglob("*.nbi"))
+
+
+def test_importing_does_not_import_numba() -> None:
+    assert python("import sys, minidl, attacks; print('numba' in sys.modules)") == "False"
+    assert python("import sys, minidl; minidl.models.mlp(); print('numba' in sys.modules)") == "False"
+
+
+def test_where_numba_cannot_be_imported() -> None:
+    code = """
+import sys, numpy as np
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba":
+            raise ImportError("Numba needs another NumPy")
+sys.meta_path.insert(0, Broken())
+import minidl
+net = minidl.models.lenet((1, 16, 16), channels=(2, 3), hidden=4)
+print(net(np.zeros((2, 1, 16, 16), np.float32)).shape, minidl.backend.describe())
+"""
+    said = python(code)
+    assert said.startswith("(2, 10) numba: numpy")
+    assert "reference kernels; Numba cannot be imported" in said
+    assert "needs another NumPy" in said
+
+
+def test_the_environment_names_the_default() -> None:
+    code = "from minidl import backend; print(backend.describe())"
+    assert python(code, MINIDL_BACKEND="numpy").endswith("reference kernels")
+    assert "cpu kernels, Numba" in python(code, MINIDL_BACKEND="numba", MINIDL_THREADS="3")
+    assert python(code, MINIDL_THREADS="3").endswith("3 threads")
+    code = "from minidl import MinidlError, backend\ntry: backend.asarray(1)\nexcept MinidlError as e: print(e)"
+    assert "one of ['cupy', 'numba', 'numpy']" in python(code, MINIDL_BACKEND="torch")
+
+
+def test_bad_numbers_of_threads_are_refused(monkeypatch) -> None:
+    for wrong in ("0", "two", "-1", ""):
+        monkeypatch.setenv("MINIDL_THREADS", wrong)
+        with pytest.raises(RangeError, match="a number of threads, at least 1"):
+            threads.count()
+
+
+def test_an_error_in_any_part_is_an_error() -> None:
+    def kernel(first: int, last: int) -> None:
+        if first:
+            raise ValueError("in another thread")
+
+    with pytest.raises(ValueError, match="in another thread"):
+        threads.spread(kernel, 4, 1e9)
+
+
+def test_explicit_choices_of_kernels() -> None:
+    with backend.use("numpy") as chosen:
+        assert chosen.kernels is reference
+    with backend.use("numba") as chosen:
+        assert chosen.kernels is cpu
+    with pytest.raises(BackendError, match="numba"):
+        backend.use("jax")
