@@ -3,6 +3,7 @@
 The arrays refuse what CuPy refuses (conversion to NumPy without asking, mixing with NumPy arrays), return
 rank-0 arrays from reductions, count every conversion to a Python number, since on a GPU each one waits for
 the device, and write repeated indices in an order of their own.  The module is the namespace: ``strict.exp``.
+CUDA kernels are emulated: ``strict.RawModule``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 from typing import Any
 
 import numpy as np
+
+from tests.emulated_cuda import JUNK, RawModule  # noqa: F401
 
 float32, float64, int16, int64, uint64 = np.float32, np.float64, np.int16, np.int64, np.uint64
 inf, nan = np.inf, np.nan
@@ -60,7 +63,7 @@ class ndarray:
         return format(self._held[()], spec)
 
 
-_ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T", "base"}
+_ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T", "base", "flags"}
 _METHODS = {"reshape", "transpose", "sum", "max", "min", "mean", "all", "any", "argmax", "argsort", "astype", "copy"}
 
 
@@ -140,6 +143,13 @@ def asarray(x: Any, dtype: Any = None) -> ndarray:
     return ndarray(np.asarray(x._held if isinstance(x, ndarray) else x, dtype=dtype))
 
 
+def empty(shape: Any, dtype: Any = float) -> ndarray:
+    """Junk: what a program leaves there by mistake is seen."""
+    made = np.empty(shape, dtype)
+    made.reshape(-1).view(np.uint8)[:] = JUNK
+    return ndarray(made)
+
+
 def take_along_axis(x: Any, key: Any, axis: int) -> ndarray:
     return _wrapped(np.take_along_axis(_inner(x), _inner(key), axis))
 
@@ -150,5 +160,6 @@ def _function(name: str) -> Any:
 
 for _name in ("exp", "log", "log1p", "sqrt", "tanh", "sign", "abs", "maximum", "minimum", "where", "zeros", "ones", "eye",
               "arange", "full", "zeros_like", "ones_like", "broadcast_to", "concatenate", "clip", "isfinite", "nonzero",
-              "sort", "cumsum", "pad", "empty", "full_like", "ascontiguousarray", "stack", "tensordot", "ldexp", "frexp", "isinf"):  # fmt: skip
+              "sort", "cumsum", "pad", "full_like", "moveaxis", "ascontiguousarray", "stack", "tensordot",
+              "ldexp", "frexp", "isinf"):  # fmt: skip
     globals()[_name] = _function(_name)

@@ -220,8 +220,8 @@ def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: in
         x = x.reshape(*lead, channels, height, width)
         return x[..., padding : padding + image[0], padding : padding + image[1]]
     x = np.zeros((len(g), height, width, channels), g.dtype)
-    sizes = (channels, *filters, stride, size, step)
-    threads.spread(loops.pull_input, len(x), work, g, places, _filters(w), *sizes, _lines(x))
+    lines = np.ascontiguousarray(w.transpose(2, 0, 3, 1)).reshape(filters[0], outputs, filters[1] * channels)
+    threads.spread(loops.pull_input, len(x), work, g, places, lines, channels, stride, size, step, _lines(x))
     return _channels_first(x.reshape(*lead, *x.shape[1:]), padding)
 
 

@@ -92,33 +92,39 @@ def add_rows(total, table, which, factors, count):
 
 
 @compiled()
-def pull_input(first, last, g, places, filters, channels, height, width, stride, size, step, x):
-    """x (M, H, W·C) for g (M, I, J, O): in each pooling window, for each of its pixels, the filters that chose it."""
-    outputs, pixels, length = g.shape[3], size[0] * size[1], width * channels
-    which, factors = np.empty((pixels, outputs), np.uint64), np.empty((pixels, outputs), g.dtype)
-    count, window = np.empty(pixels, np.int64), np.empty(height * length, g.dtype)
+def list_filters(g, places, which, factors, count):
+    """For one image, in each pooling window and for each of its pixels: the filters that chose it, and their g not 0."""
+    count[:] = 0
+    for i in range(g.shape[0]):
+        for j in range(g.shape[1]):
+            value, place, counted = g[i, j], places[i, j], count[i, j]
+            for o in range(len(value)):
+                q = np.uint64(place[o])
+                k = np.uint64(counted[q])
+                which[i, j, q, k], factors[i, j, q, k] = o, value[o]
+                counted[q] += value[o] != 0
+
+
+@compiled()
+def pull_input(first, last, g, places, filters, channels, stride, size, step, x):
+    """x (M, H, W·C) for g (M, I, J, O) and filters (h, O, w·C): the lines of filters that each line of x is due.
+
+    Line by line of the filters, so that those of one number stay in the nearest cache.
+    """
+    height, outputs, length = filters.shape
+    lists = (g.shape[1], g.shape[2], size[0] * size[1])
+    count = np.empty(lists, np.int64)
+    which, factors = np.empty((*lists, outputs), np.int32), np.empty((*lists, outputs), g.dtype)
     for m in range(first, last):
-        n = m % places.shape[0]
-        for i in range(g.shape[1]):
-            for j in range(g.shape[2]):
-                count[:] = 0
-                value, place = g[m, i, j], places[n, i, j]
-                for o in range(outputs):
-                    q = np.uint64(place[o])
-                    k = np.uint64(count[q])
-                    which[q, k], factors[q, k] = o, value[o]
-                    count[q] += value[o] != 0
-                for q in range(pixels):
-                    if count[q] == 0:
-                        continue
-                    window[:] = 0
-                    add_rows(window, filters, which[q], factors[q], count[q])
-                    start = (j * step + q % size[1]) * stride * channels
-                    for u in range(height):
-                        part = x[m, (i * step + q // size[1]) * stride + u, start : start + length]
-                        row = window[u * length : (u + 1) * length]
-                        for k in range(length):
-                            part[k] += row[k]
+        list_filters(g[m], places[m % len(places)], which, factors, count)
+        for u in range(height):
+            for i in range(lists[0]):
+                for j in range(lists[1]):
+                    for q in range(lists[2]):
+                        line = x[m, (i * step + q // size[1]) * stride + u]
+                        start = (j * step + q % size[1]) * stride * channels
+                        part = line[start : start + length]
+                        add_rows(part, filters[u], which[i, j, q], factors[i, j, q], count[i, j, q])
 
 
 @compiled()
@@ -163,9 +169,12 @@ def pull_input_planes(first, last, g, places, w, shifts, behind, step, width, ru
     planes, numbers = np.empty((len(w), run), g.dtype), np.arange(len(w))
     for m in range(first, last):
         unpool_planes(g[m], places[m % len(places)], behind, step, width, planes)
-        for c in range(w.shape[1]):
-            for t in range(w.shape[2]):
-                add_rows(x[m, c, shifts[t] : shifts[t] + run], planes, numbers, w[:, c, t], len(w))
+        for o in range(0, len(w), 4):  # a few planes at a time, which stay in the nearest cache
+            few = min(4, len(w) - o)
+            for c in range(w.shape[1]):
+                for t in range(w.shape[2]):
+                    part = x[m, c, shifts[t] : shifts[t] + run]
+                    add_rows(part, planes, numbers[o : o + few], w[o : o + few, c, t], few)
 
 
 @compiled()

@@ -27,22 +27,29 @@ def _best_features(first, last, a, b, domain, found):
 
 
 @compiled(relaxed=False)
-def _product(a, b, p, q):
-    """(a_p + a_q)(b_p + b_q), or -1 where one of the sums is not positive."""
-    up, down = a[p] + a[q], b[p] + b[q]
-    return up * down if up > 0 and down > 0 else a.dtype.type(-1)
+def _products(a, b, with_a, with_b, found):
+    """found[p] = (a_p + with_a)(b_p + with_b), or -1 where one of the sums is not positive."""
+    for p in range(len(a)):
+        up, down = a[p] + with_a, b[p] + with_b
+        found[p] = up * down if (up > 0) & (down > 0) else a.dtype.type(-1)
+
+
+@compiled("maximum")
+def _greatest(v):
+    """max v, of numbers that are none of them NaN."""
+    top = v[0]
+    for i in range(len(v)):
+        top = v[i] if v[i] > top else top
+    return top
 
 
 @compiled(relaxed=False)
-def _partner(a, b, domain, p):
-    """The best partner for p, and the product with it; p itself if there is none."""
-    best, partner = a.dtype.type(-1), p
-    for q in range(len(a)):
-        if domain[q] and q != p:
-            product = _product(a, b, p, q)
-            if product > best:
-                best, partner = product, q
-    return partner, best
+def _where(v, value):
+    """The first place of a value that is there."""
+    i = 0
+    while v[i] != value:
+        i += 1
+    return i
 
 
 @compiled(relaxed=False)
@@ -56,28 +63,23 @@ def _ranks_before(a, b, p, q):
 
 
 @compiled(relaxed=False)
-def _candidates(a, b, domain, kept):
+def _candidates(a, b, bound, products, kept):
     """The features that the best pair can be made of, into `kept`; how many they are.
 
-    With A and B the greatest a and b, (a_p + A)(b_p + B) is at least any product that p has a part in; rounding
-    keeps the order.  So p is ruled out if that is less than the product of some pair.
+    With A and B the greatest a and b, bound_p = (a_p + A)(b_p + B) is at least any product that p has a part in;
+    rounding keeps the order.  So p is ruled out if that is less than the product of some pair.
     """
-    top_a, top_b = a.dtype.type(-np.inf), a.dtype.type(-np.inf)
-    for i in range(len(a)):
-        if domain[i]:
-            top_a, top_b = max(top_a, a[i]), max(top_b, b[i])
-    bound, start = a.dtype.type(-1), -1
-    for p in range(len(a)):
-        if domain[p] and a[p] + top_a > 0 and b[p] + top_b > 0 and (a[p] + top_a) * (b[p] + top_b) > bound:
-            bound, start = (a[p] + top_a) * (b[p] + top_b), p
-    if start < 0:
-        return 0
-    partner, reached = _partner(a, b, domain, start)
-    reached = max(reached, _partner(a, b, domain, partner)[1])
+    _products(a, b, _greatest(a), _greatest(b), bound)
+    reached = a.dtype.type(-1)
+    p = _where(bound, _greatest(bound))
+    for _ in range(3):  # from a promising feature to its best partner, and to the partner's
+        _products(a, b, a[p], b[p], products)
+        products[p] = -1
+        reached = max(reached, _greatest(products))
+        p = _where(products, _greatest(products))
     count = 0
     for p in range(len(a)):
-        up, down = a[p] + top_a, b[p] + top_b
-        if domain[p] and up > 0 and down > 0 and up * down >= reached:
+        if bound[p] >= reached and bound[p] >= 0:
             kept[count] = p
             count += 1
     return count
@@ -86,22 +88,27 @@ def _candidates(a, b, domain, kept):
 @compiled(relaxed=False)
 def _best_pairs(first, last, a, b, domain, found):
     """The best pair of rows first … last, in the order of the ranking; of equal products the one that ranks first."""
-    kept = np.empty(a.shape[1], np.int64)
+    features, none = a.shape[1], a.dtype.type(-np.inf)
+    ups, downs, bound, products = np.empty((4, features), a.dtype)
+    kept = np.empty(features, np.int64)
     for n in range(first, last):
+        for i in range(features):  # what is not in the domain is in no pair
+            ups[i], downs[i] = a[n, i] if domain[n, i] else none, b[n, i] if domain[n, i] else none
         best, one, other = a.dtype.type(-1), -1, -1
-        count = _candidates(a[n], b[n], domain[n], kept)
+        count = _candidates(ups, downs, bound, products, kept)
         for i in range(count):
             for j in range(i + 1, count):
-                product = _product(a[n], b[n], kept[i], kept[j])
+                p, q = kept[i], kept[j]
+                up, down = ups[p] + ups[q], downs[p] + downs[q]
+                product = up * down if up > 0 and down > 0 else a.dtype.type(-1)
                 if product < best or product < 0:
                     continue
-                p, q = kept[i], kept[j]
-                if _ranks_before(a[n], b[n], q, p):
+                if _ranks_before(ups, downs, q, p):
                     p, q = q, p
                 if (
                     product > best
-                    or _ranks_before(a[n], b[n], p, one)
-                    or (p == one and _ranks_before(a[n], b[n], q, other))
+                    or _ranks_before(ups, downs, p, one)
+                    or (p == one and _ranks_before(ups, downs, q, other))
                 ):
                     best, one, other = product, p, q
         found[n, 0], found[n, 1] = one, other

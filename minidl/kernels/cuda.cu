@@ -20,7 +20,7 @@ __device__ unsigned long long random_bits(unsigned long long key, long long i)
     return z ^ (z >> 31);
 }
 
-// Element i of a dropout mask: 0 with probability threshold / 2^64, else `scale`.  No draw where nothing is dropped.
+// Element i of a dropout mask: 0 with probability threshold / 2^64, else `scale`.  No draw where none is needed.
 __device__ real mask(long long i, unsigned long long key, unsigned long long threshold, real scale)
 {
     return threshold == 0 || random_bits(key, i) >= threshold ? scale : 0;
@@ -75,7 +75,7 @@ extern "C" __global__ void unit(
     }
 }
 
-// A stack of cotangents g for one y of `size` elements.  kept: what dropout left standing, times `kept`, is phi(z).
+// For a stack of cotangents g of one y, of `size` elements.  kept: 1 - rate, which undoes the scale of dropout.
 extern "C" __global__ void unit_slope(
     long long count, const real* g, const real* y, real* result, long long size, int activation,
     unsigned long long key, unsigned long long threshold, real scale, real kept)
@@ -391,7 +391,7 @@ struct Row {
     }
 
     // No pair with p has a greater product than p would have with a feature that had the greatest a and the greatest
-    // b.  (Rounding keeps the order of numbers, so this holds to the bit.)  If that is less than what is found, p is out.
+    // b.  (Rounding keeps the order of numbers, so this holds to the bit.)  If that is less than `found`, p is out.
     __device__ void prune(Pair top, real found)
     {
         int kept = 0;

@@ -351,8 +351,8 @@ def unpick(y: Array, places: Array, size: tuple[int, int], stride: int, image: t
     if not _fits(size):
         return reference.unpick(y, places, size, stride, image)
     x, counts = _empty((*y.shape[:-2], *image), y), y.shape[-2:]
-    planes = np.int64(prod(places.shape[:-2]))
-    _run("unpick", x, x.size, _plain(y), _plain(places), x, planes, *_ints(*image, *size, stride, *counts))
+    places, planes = _plain(places.astype("uint8", copy=False)), np.int64(prod(places.shape[:-2]))
+    _run("unpick", x, x.size, _plain(y), places, x, planes, *_ints(*image, *size, stride, *counts))
     return x
 
 

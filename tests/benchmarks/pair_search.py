@@ -1,9 +1,10 @@
-"""JSMA's pair search against the number of features M: time and memory of the skyband, and of all M² pairs.
+"""JSMA's pair search against the number of features M: the kernels in use, the plain ones, and all M² pairs.
 
     python -m tests.benchmarks.pair_search
 
 The slopes are those of LeNet-like networks: random, and, for the worst case, opposed, so that every feature is a
-candidate.  Times are medians per image, in one process; memory is the peak of what the search itself allocates.
+candidate.  Times are medians per image, of runs in turns; memory is the peak of what the search itself allocates
+through NumPy.
 """
 
 from __future__ import annotations
@@ -11,77 +12,85 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-import time
 import tracemalloc
 from collections.abc import Callable
-from datetime import date
-from pathlib import Path
 
 import numpy as np
 
 from attacks import plots
-from minidl.io import atomically
+from minidl import backend
 from minidl.kernels import reference
+
+from . import report, work
+from .options import RESULTS, command_line, use_backend
+from .timing import Others, in_turns
 
 SIZES = [196, 784, 3_072, 12_288]
 BRUTE_FORCE_UP_TO = 3_072  # beyond, M² pairs of one image take gigabytes
+IMAGES = 16
 
 
-def measure(search: Callable, slopes: tuple[np.ndarray, ...], repeats: int) -> tuple[float, float]:
-    """Milliseconds and peak megabytes per image."""
-    search(*slopes)
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        search(*slopes)
-        seconds.append(time.perf_counter() - start)
+def searches(features: int) -> dict[str, tuple[Callable[[], object], int]]:
+    """The competitors by name, each with the number of images that one call of it searches."""
+    found: dict[str, tuple[Callable[[], object], int]] = {}
+    for kind, slopes in (("", work.random_slopes(IMAGES, features)), (", all candidates", opposed_slopes(features))):
+        found[f"plain kernels{kind}"] = work.pair_search(slopes, plain=True), len(slopes[0])
+        if backend.current().kernels is not reference:
+            found[f"{backend.current().name} kernels{kind}"] = work.pair_search(slopes), len(slopes[0])
+    if features <= BRUTE_FORCE_UP_TO:
+        slopes = work.random_slopes(1, features)
+        found["all pairs"] = lambda: reference.best_pairs_by_definition(*slopes), 1
+    return found
+
+
+def opposed_slopes(features: int) -> tuple[np.ndarray, ...]:
+    """A falling, concave front, in one image: no feature dominates another."""
+    a, _, domain = work.random_slopes(1, features)
+    a = np.sort(np.abs(a), axis=1) / 4
+    return a, np.float32(10) - a * a, domain
+
+
+def megabytes(call: Callable[[], object]) -> float:
+    """The peak of what a call allocates."""
     tracemalloc.start()
-    search(*slopes)
+    call()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return 1e3 * statistics.median(seconds) / len(slopes[0]), peak / 1e6 / len(slopes[0])
+    return peak / 1e6
 
 
-def slopes(features: int, images: int, kind: str) -> tuple[np.ndarray, ...]:
-    """a, b and the domain of some images."""
-    rng = np.random.default_rng(features)
-    a, b = rng.normal(size=(2, images, features)).astype(np.float32)
-    if kind == "opposed":  # a falling, concave front: no feature dominates another
-        a = np.sort(np.abs(a), axis=1) / 4
-        b = np.float32(10) - a * a
-    return a, b, np.ones(a.shape, bool)
+def measure(arguments: argparse.Namespace) -> None:
+    """Measure, print, write, draw."""
+    facts, others, out = report.provenance("tests.benchmarks.pair_search", {}), Others(), arguments.out or RESULTS
+    sizes, turn = (SIZES[:2], 0.0) if arguments.quick else (SIZES, 0.1)
+    lines: dict[str, list[float]] = {name: [] for name in searches(sizes[0])}
+    rows = [("M", "search", "ms per image", "MB per image", "µs / (M log₂ M)")]
+    for features in sizes:
+        found = searches(features)
+        seconds, _ = in_turns({name: call for name, (call, _) in found.items()}, arguments.repeats or 5, turn)
+        for name in lines:
+            if name not in found:
+                lines[name].append(math.nan)
+                continue
+            call, images = found[name]
+            ms = 1e3 * statistics.median(seconds[name]) / images
+            lines[name].append(ms)
+            rate = report.number(1e3 * ms / (features * math.log2(features)))
+            rows.append((str(features), name, f"{ms:.3f}", f"{megabytes(call) / images:.3f}", rate))
+    text = "\n".join([report.head(facts | others.fact()), "", *report.columns(rows, left=("search",)), ""])
+    print(text)
+    report.write_text(out / "pair_search.txt", text)
+    title = "Finding the best pair of M features"
+    figure = plots.curves(sizes, lines, title=title, x_label="M", y_label="ms per image", y_limits=None)
+    figure.axes[0].set(xscale="log", yscale="log")
+    report.write_figure(out / "pair_search.png", figure)
 
 
 def main() -> None:
-    """Measure, print, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5, help="runs of which the median is taken (default: 5)")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
-    lines: dict[str, list[float]] = {"skyband": [], "skyband, all candidates": [], "all pairs": []}
-    text = [f"{date.today().isoformat()}   python -m tests.benchmarks.pair_search   NumPy {np.__version__}",
-            f"{'M':>7}  {'search':<24}{'ms per image':>14}{'MB per image':>14}{'ms / (M log₂ M)':>18}"]  # fmt: skip
-    for features in SIZES:
-        for name, search, kind, images in (
-            ("skyband", reference.best_pairs, "random", 16),
-            ("skyband, all candidates", reference.best_pairs, "opposed", 1),
-            ("all pairs", reference.best_pairs_by_definition, "random", 1),
-        ):
-            if name == "all pairs" and features > BRUTE_FORCE_UP_TO:
-                lines[name].append(math.nan)
-                continue
-            ms, megabytes = measure(search, slopes(features, images, kind), arguments.repeats)
-            lines[name].append(ms)
-            rate = ms / (features * math.log2(features))
-            text.append(f"{features:>7}  {name:<24}{ms:>14.3f}{megabytes:>14.3f}{rate:>18.2e}")
-    print("\n".join(text))
-    figure = plots.curves(SIZES, lines, title="Finding the best pair of M features", x_label="M", y_label="ms per image",
-                          y_limits=None)  # fmt: skip
-    figure.axes[0].set(xscale="log", yscale="log")
-    with atomically(arguments.out / "pair_search.txt") as file:
-        file.write(("\n".join(text) + "\n").encode())
-    with atomically(arguments.out / "pair_search.png") as file:
-        figure.savefig(file, format="png")
+    """The command line."""
+    arguments = command_line("tests.benchmarks.pair_search", __doc__).parse_args()
+    with use_backend(arguments.backend):
+        measure(arguments)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""JSMA as two libraries have it, on a PyTorch network.  Each maker returns a call that gives adversarial images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+Call = Callable[[], np.ndarray]
+
+
+def art_jsma(net: Any, x: np.ndarray, targets: np.ndarray) -> Call:
+    """The Adversarial Robustness Toolbox: single features, without the paper's second condition; all images at once."""
+    from art.attacks.evasion import SaliencyMapMethod
+    from art.estimators.classification import PyTorchClassifier
+
+    device = "gpu" if _device(net).type == "cuda" else "cpu"
+    victim = PyTorchClassifier(net, torch.nn.CrossEntropyLoss(), (1, 28, 28), 10, clip_values=(0, 1),
+                               device_type=device)  # fmt: skip
+    attack = SaliencyMapMethod(victim, theta=1.0, gamma=0.145, batch_size=len(x), verbose=False)
+    onehot = np.eye(10, dtype=np.float32)[targets]
+    return lambda: attack.generate(x, onehot)
+
+
+def torchattacks_jsma(net: Any, x: np.ndarray, targets: np.ndarray) -> Call:
+    """torchattacks: pairs of features, by all M² of them, one image after the other."""
+    import torchattacks
+
+    attack = torchattacks.JSMA(net, theta=1.0, gamma=0.145)
+    attack.set_mode_targeted_by_label(quiet=True)
+    images, labels = (torch.from_numpy(a).to(_device(net)) for a in (x, targets))
+    return lambda: attack(images, labels).detach().cpu().numpy()
+
+
+def _device(net: Any) -> torch.device:
+    return next(net.parameters()).device

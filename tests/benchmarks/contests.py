@@ -1,0 +1,245 @@
+"""The works to compare on, by name.  Each takes a `Bench` and yields a `Result`, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from minidl import backend, models
+from minidl.backend import to_numpy
+from minidl.data import load_digits, load_mnist
+
+from . import fresh, work
+from .peers import Peers
+from .report import OURS, Result, Target, compare
+from .timing import in_turns
+
+Competitors = dict[str, Callable[[], Any]]
+EPSILON = 0.25
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything."""
+
+    batch: int = 128
+    steps: int = 62  # batches that training goes round
+    epochs: int = 4  # of training the network that is attacked
+    fgsm: int = 2000
+    jsma: int = 128
+    torchattacks: int = 8
+    epoch: int = 10_000
+    rounds: int = 30
+    long_rounds: int = 3  # of what takes seconds
+    turn: float = 0.1  # seconds
+
+
+QUICK = Sizes(batch=8, steps=2, epochs=1, fgsm=16, jsma=2, torchattacks=1, epoch=256, rounds=2, long_rounds=1, turn=0.0)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the contests share: sizes, peers, digits, a trained network."""
+
+    sizes: Sizes
+    peers: Peers
+    compiled: bool = False  # PyTorch compiled, too
+    full_mnist: bool = False
+
+    @cached_property
+    def digits(self) -> tuple[Any, Any]:
+        return load_digits()
+
+    @cached_property
+    def batches(self) -> work.Batches:
+        train = self.digits[0].take(self.sizes.batch * self.sizes.steps)
+        return [(to_numpy(x), to_numpy(y)) for x, y in train.batches(self.sizes.batch)]
+
+    @cached_property
+    def lenet(self) -> models.Sequential:
+        return work.trained_lenet(self.digits[0].take(self.sizes.batch * self.sizes.steps), self.sizes.epochs)
+
+    @cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Of the trained network."""
+        return work.numpy_params(self.lenet)
+
+    def images(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first so many test digits, and their labels."""
+        few = self.digits[1].take(count)
+        return to_numpy(few.x), to_numpy(few.y)
+
+    def milliseconds(
+        self, competitors: Competitors, long: bool = False, each: dict[str, int] | None = None
+    ) -> tuple[dict[str, list[float]], dict[str, Any]]:
+        """`in_turns` in milliseconds: per call or, where `each` says of how many items a call is made, per item."""
+        rounds = min(self.sizes.rounds, self.sizes.long_rounds) if long else self.sizes.rounds
+        seconds, results = in_turns(competitors, rounds, self.sizes.turn)
+        items = dict.fromkeys(competitors, 1) | (each or {})
+        return {who: [1e3 * s / items[who] for s in found] for who, found in seconds.items()}, results
+
+    def agreement(self, found: dict[str, Any]) -> dict[str, str]:
+        """How far PyTorch's results are from ours: it is to be the same work."""
+        ours = to_numpy(found[OURS])
+        differences = {who: abs(self.peers.torch.to_numpy(x) - ours).max() for who, x in found.items() if who != OURS}
+        return {who: f"differs by at most {d / abs(ours).max():.0e} of the largest" for who, d in differences.items()}
+
+
+# --- training --------------------------------------------------------------------------------------------
+
+
+def mlp(bench: Bench) -> Iterator[Result]:
+    """Lacok's network: one training step, against the peers."""
+    net, torch, jax = models.mlp(seed=0), bench.peers.torch, bench.peers.jax
+    weights, batches = work.numpy_params(net), bench.batches
+    competitors: Competitors = {OURS: work.training_step(net, batches)}
+    if torch:
+        competitors["torch"] = torch.training_step(torch.mlp, weights, batches)
+        if bench.compiled:
+            competitors["torch, compiled"] = torch.training_step(torch.mlp, weights, batches, compiled=True)
+    if jax:
+        competitors["jax, jit"] = jax.training_step(jax.mlp, weights, batches)
+    times, _ = bench.milliseconds(competitors)
+    yield compare("mlp", f"MLP, training step of {bench.sizes.batch}", "ms", times, Target(0.75))
+
+
+def products(bench: Bench) -> Iterator[Result]:
+    """The same step against the matrix products it cannot do without."""
+    net = models.mlp(seed=0)
+    times, _ = bench.milliseconds({
+        OURS: work.training_step(net, bench.batches),
+        "its matrix products": work.matrix_products(models.mlp(seed=0), bench.sizes.batch),
+    })  # fmt: skip
+    yield compare("products", "MLP, training step over its floor", "ms", times, Target(1.5))
+
+
+def lenet(bench: Bench) -> Iterator[Result]:
+    """LeNet: one training step, against the peers."""
+    net, torch, jax = models.lenet(seed=0), bench.peers.torch, bench.peers.jax
+    weights, batches = work.numpy_params(net), bench.batches
+    competitors: Competitors = {OURS: work.training_step(net, batches)}
+    if torch:
+        competitors["torch"] = torch.training_step(torch.lenet, weights, batches)
+        competitors["torch, channels last"] = torch.training_step(torch.lenet, weights, batches, channels_last=True)
+        if bench.compiled:
+            competitors["torch, compiled"] = torch.training_step(torch.lenet, weights, batches, compiled=True)
+    if jax:
+        competitors["jax, jit"] = jax.training_step(jax.lenet, weights, batches)
+    times, _ = bench.milliseconds(competitors)
+    yield compare("lenet", f"LeNet, training step of {bench.sizes.batch}", "ms", times, Target(0.75))
+
+
+# --- derivatives in the input ----------------------------------------------------------------------------
+
+
+def gradient(bench: Bench) -> Iterator[Result]:
+    """The gradient of the loss in the pixels of a batch, LeNet."""
+    (x, y), torch = bench.images(bench.sizes.batch), bench.peers.torch
+    competitors: Competitors = {OURS: work.input_gradient(bench.lenet, x, y)}
+    if torch:
+        competitors["torch"] = torch.input_gradient(bench.weights, x, y)
+        competitors["torch, channels last"] = torch.input_gradient(bench.weights, x, y, channels_last=True)
+    times, found = bench.milliseconds(competitors)
+    yield compare("gradient", f"LeNet, gradient in {len(x)} inputs", "ms", times, Target(0.5), bench.agreement(found))
+
+
+def jacobian(bench: Bench) -> Iterator[Result]:
+    """All ten logits in all pixels, LeNet."""
+    (x, _), torch = bench.images(bench.sizes.batch), bench.peers.torch
+    competitors: Competitors = {OURS: work.jacobian(bench.lenet, x)}
+    if torch:
+        competitors["torch, ten gradients"] = torch.jacobian_by_rows(bench.weights, x)
+        competitors["torch, vmap(jacrev)"] = torch.jacobian_by_vmap(bench.weights, x)
+    times, found = bench.milliseconds(competitors)
+    yield compare("jacobian", f"LeNet, Jacobians of {len(x)} digits", "ms", times, Target(0.25), bench.agreement(found))
+
+
+# --- attacks ---------------------------------------------------------------------------------------------
+
+
+def fgsm(bench: Bench) -> Iterator[Result]:
+    """FGSM over a test set."""
+    (x, y), torch = bench.images(bench.sizes.fgsm), bench.peers.torch
+    competitors: Competitors = {OURS: work.fgsm_attack(bench.lenet, x, y, EPSILON)}
+    if torch:
+        for name, judged in (("torch, images alone", False), ("torch, with predictions", True)):
+            competitors[name] = torch.fgsm(bench.weights, x, y, EPSILON, bench.sizes.batch, judged)
+    times, found = bench.milliseconds(competitors)
+    remarks = {who: f"error {(work.predictions(bench.lenet, adv) != y).mean():.4f}" for who, adv in found.items()}
+    yield compare("fgsm", f"LeNet, FGSM on {len(x)} digits", "ms", times, remarks=remarks)
+
+
+def jsma(bench: Bench) -> Iterator[Result]:
+    """JSMA towards the next class, θ = 1, 14.5 % of the pixels, on the first test digits that are read correctly."""
+    sizes, peers = bench.sizes, bench.peers
+    x, y = bench.images(2 * sizes.jsma + 100)
+    right = work.predictions(bench.lenet, x) == y
+    x, targets = x[right][: sizes.jsma], (y[right][: sizes.jsma] + 1) % 10
+    few = sizes.torchattacks
+    competitors: Competitors = {OURS: work.jsma_attack(bench.lenet, x, targets)}
+    if peers.torch and peers.art:
+        competitors["ART"] = peers.art(peers.torch.victim(bench.weights), x, targets)
+    if peers.torch and peers.torchattacks:
+        competitors["torchattacks"] = peers.torchattacks(peers.torch.victim(bench.weights), x[:few], targets[:few])
+    each = {who: len(x) for who in competitors} | {"torchattacks": few}
+    times, found = bench.milliseconds(competitors, long=True, each=each)
+    remarks = {who: work.success(bench.lenet, x, adv, targets) for who, adv in found.items()}
+    goals = {"ART": Target(1 / 12), "torchattacks": Target(1 / 150)}
+    yield compare("jsma", "LeNet, JSMA, per digit", "ms", times, goals, remarks)
+
+
+def pairs(bench: Bench) -> Iterator[Result]:
+    """JSMA's search for the best pair alone, with the kernels in use and with the plain ones."""
+    slopes = work.random_slopes(bench.sizes.batch, 784)
+    competitors = {OURS: work.pair_search(slopes), "plain kernels": work.pair_search(slopes, plain=True)}
+    times, found = bench.milliseconds(competitors, each=dict.fromkeys(competitors, bench.sizes.batch))
+    same = all((to_numpy(found[OURS]) == to_numpy(found["plain kernels"])).all(axis=1))
+    remarks = {"plain kernels": "the same pairs" if same else "OTHER PAIRS"}
+    yield compare("pairs", "best pair of 784 features, per image", "ms", times, remarks=remarks)
+
+
+# --- fresh processes -------------------------------------------------------------------------------------
+
+
+def imports(bench: Bench) -> Iterator[Result]:
+    """How long the import statement takes."""
+    modules = [OURS, "numpy"] + (["torch"] if bench.peers.torch else [])
+    times = fresh.import_times(modules, min(bench.sizes.rounds, 4 * bench.sizes.long_rounds))
+    remarks = {OURS: "NumPy's included, Numba's not: the first kernel imports it"}
+    yield compare("imports", "import", "ms", times, remarks=remarks)
+
+
+def start(bench: Bench) -> Iterator[Result]:
+    """A fresh process that takes a step with LeNet and one with the MLP, and attacks with FGSM and JSMA."""
+    cold, warm, spent = fresh.first_uses(bench.sizes.long_rounds)
+    name = backend.current().name
+    yield compare("start", "first steps and attacks, cold", "s", {OURS: cold[name]}, Target(30, "value"),
+                  {OURS: spent["cold"]})  # fmt: skip
+    rounds = {OURS: warm[name]} | ({"numpy backend": warm["numpy"]} if name != "numpy" else {})
+    remarks = {OURS: spent[name], "numpy backend": spent["numpy"]}
+    yield compare("start", "first steps and attacks, warm", "s", rounds, Target(1, "difference"), remarks)
+
+
+def memory(bench: Bench) -> Iterator[Result]:
+    """The peak of resident memory over an epoch of LeNet, libraries included."""
+    if bench.full_mnist:
+        train = load_mnist()[0]
+        x, y = to_numpy(train.x), to_numpy(train.y)
+    else:
+        x, y = (np.concatenate([to_numpy(getattr(part, name)) for part in bench.digits])[: bench.sizes.epoch]
+                for name in ("x", "y"))  # fmt: skip
+    found = fresh.epoch_memory([OURS] + (["torch"] if bench.peers.torch else []), x, y)
+    remarks = {who: f"{m['imports']:.0f} after the imports, {m['data']:.0f} the digits" for who, m in found.items()}
+    work_done = f"LeNet, peak memory of an epoch of {len(x)}"
+    yield compare("memory", work_done, "MB", {who: [m["peak"]] for who, m in found.items()}, Target(0.6), remarks)
+
+
+#: Every contest by the name that --only knows it by.
+CONTESTS: dict[str, Callable[[Bench], Iterator[Result]]] = {
+    contest.__name__: contest
+    for contest in (mlp, products, lenet, gradient, jacobian, fgsm, jsma, pairs, imports, start, memory)
+}

@@ -1,0 +1,81 @@
+"""Timing competitors against each other: in turns, in one process, so that whatever drifts meets them all alike."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+#: Seconds of silence between two turns.  The thread pools of BLAS, OpenMP and others spin for up to some 30 ms
+#: after their last work; without the pause, one competitor would lose a core to the threads of another.
+PAUSE = 0.05
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Others:
+    """What other processes do meanwhile: peers whose threads spin suffer from them more than ours does."""
+
+    def __init__(self) -> None:
+        self._start = self._counted()
+
+    def share(self) -> float | None:
+        """The part of the machine's cores that they took since; None where there is no /proc."""
+        if self._start is None:
+            return None
+        own, busy, all_cores = (now - then for now, then in zip(self._counted() or self._start, self._start))
+        return max(0.0, busy - own) / max(all_cores, 1e-9)
+
+    def fact(self) -> dict[str, str]:
+        """The same in words, for the head of a table."""
+        share = self.share()
+        return {} if share is None else {"meanwhile": f"other processes took {share:.0%} of all cores"}
+
+    @staticmethod
+    def _counted() -> tuple[float, float, float] | None:
+        """Seconds of processor time: this process and its children, everybody, all there was."""
+        try:
+            fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
+        except OSError:
+            return None
+        user, nice, system, idle, waiting, *interrupts_and_stolen = (int(t) / os.sysconf("SC_CLK_TCK") for t in fields)
+        busy = user + nice + system + sum(interrupts_and_stolen)
+        return sum(os.times()[:4]), busy, busy + idle + waiting
+
+
+def in_turns(
+    competitors: dict[str, Callable[[], Any]], rounds: int, turn: float = 0.1
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Seconds per call, one number for each round, and what each competitor's first call returned: both by name.
+
+    In every round each competitor has one turn: calls in a row, for about `turn` seconds, of which the median
+    counts.  The first call of a turn, which wakes threads and fills caches, does not count, unless it alone takes
+    longer than a turn.  Before the first round everyone is called twice, to compile and to warm up.
+    """
+    calls: dict[str, int] = {}
+    results: dict[str, Any] = {}
+    for name, call in competitors.items():
+        results[name] = call()
+        calls[name] = max(1, math.ceil(turn / _seconds(call)))
+        time.sleep(PAUSE)
+    seconds: dict[str, list[float]] = {name: [] for name in competitors}
+    for _ in range(rounds):
+        for name, call in competitors.items():
+            if calls[name] > 1:
+                call()
+            seconds[name].append(statistics.median(_seconds(call) for _ in range(calls[name])))
+            time.sleep(PAUSE)
+    return seconds, results
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

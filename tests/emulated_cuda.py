@@ -1,0 +1,161 @@
+"""A stand-in for CuPy's `RawModule` on machines without a GPU: CUDA kernels compiled for the processor, and strict.
+
+Kernels without shared memory and atomics are ordinary C++ but for a few words, which a prelude defines.  Their
+threads never meet, so here they run one after the other: last to first, since nothing may depend on their order.
+
+What CuPy would pass on unseen, and a GPU would answer with wrong numbers or none at all, is refused: arguments of
+another type than the kernel declares, arrays that are not in C order, arrays of the host, empty grids, and writing
+past the edge of an array.  What is read there is NaN.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+COMPILER = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to emulate CUDA with, such as g++")
+
+#: How often each kernel was launched.
+launches: Counter[str] = Counter()
+
+FLAGS = ("-O2", "-shared", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden")
+PRELUDE = """
+#include <cmath>
+using std::exp; using std::log; using std::sqrt; using std::tanh;
+#define __global__
+#define __device__
+struct dim3 { unsigned x = 1, y = 1, z = 1; };
+static thread_local dim3 gridDim, blockDim, blockIdx, threadIdx;
+#line 1 "kernels.cu"
+"""
+LAUNCHER = """
+extern "C" __attribute__((visibility("default"))) void launch_{name}(unsigned grid, unsigned block, void** arguments)
+{{
+    gridDim.x = grid, blockDim.x = block;
+    for (blockIdx.x = grid; blockIdx.x-- > 0;)
+        for (threadIdx.x = block; threadIdx.x-- > 0;)
+            {name}({arguments});
+}}
+"""
+TYPES = {"int": np.int32, "long long": np.int64, "unsigned long long": np.uint64, "unsigned char": np.uint8,
+         "bool": np.bool_, "float": np.float32, "double": np.float64}  # fmt: skip
+MARGIN, JUNK = 4096, 0xFF  # bytes on either side of an array, and what they hold: NaN as a real, -1 as an integer
+
+
+class RawModule:
+    """CUDA sources, compiled when the first function is asked for."""
+
+    def __init__(self, *, code: str, options: tuple[str, ...] = ()) -> None:
+        self.code, self.options = code, options
+
+    def get_function(self, name: str) -> RawKernel:
+        return RawKernel(name, _compiled(self.code, self.options), _parameters(self.code, self.options)[name])
+
+
+class RawKernel:
+    """A kernel: ``kernel(grid, block, arguments)``."""
+
+    def __init__(self, name: str, compiled: ctypes.CDLL, parameters: list[str]) -> None:
+        self.name, self.parameters, self.launch = name, parameters, compiled[f"launch_{name}"]
+
+    def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
+        for lengths, most in ((grid, 2**31 - 1), (block, 1024)):
+            if not isinstance(lengths, tuple) or len(lengths) != 1 or not 1 <= lengths[0] <= most:
+                raise ValueError(f"{self.name}: a grid or block of {lengths}")
+        if len(arguments) != len(self.parameters):
+            raise TypeError(f"{self.name}: {len(self.parameters)} arguments wanted, {len(arguments)} given")
+        passed = [_Argument(self.name, *pair) for pair in zip(self.parameters, arguments)]
+        self.launch(grid[0], block[0], (ctypes.c_void_p * len(passed))(*(p.address for p in passed)))
+        for argument in passed:
+            argument.collect()
+        launches[self.name] += 1
+
+
+class _Argument:
+    """One argument on its way to a kernel: checked, and copied to between two margins if it is an array."""
+
+    def __init__(self, kernel: str, declared: str, value: Any) -> None:
+        self.complaint = f"{kernel}: {type(value).__name__} for a parameter `{declared}`"
+        self.held, self.written = getattr(value, "_held", None), "const" not in declared
+        self.dtype = np.dtype(TYPES[declared.replace("const", "").strip(" *")])
+        if not declared.endswith("*"):
+            self._require(isinstance(value, np.generic) and value.dtype == self.dtype)
+            self.memory = np.array(value)
+            self.address = self.memory.ctypes.data
+        elif value is None:
+            self.pointer = ctypes.c_void_p(None)
+            self.address = ctypes.addressof(self.pointer)
+        else:
+            self._require(self.held is not None and self.held.dtype == self.dtype)
+            self._require(self.held.flags.c_contiguous and (self.held.flags.writeable or not self.written))
+            self.memory = np.full(self.held.nbytes + 2 * MARGIN, JUNK, np.uint8)
+            self._inside()[:] = self.held.reshape(-1).view(np.uint8)
+            self.pointer = ctypes.c_void_p(self.memory.ctypes.data + MARGIN)
+            self.address = ctypes.addressof(self.pointer)
+
+    def _require(self, condition: bool) -> None:
+        if not condition:
+            held = f" of dtype {self.held.dtype}, {self.held.strides}" if self.held is not None else ""
+            raise TypeError(self.complaint + held)
+
+    def _inside(self) -> np.ndarray:
+        return self.memory[MARGIN:-MARGIN]
+
+    def collect(self) -> None:
+        """What the kernel wrote, back to where it belongs."""
+        if self.held is None:
+            return
+        if (self.memory[:MARGIN] != JUNK).any() or (self.memory[-MARGIN:] != JUNK).any():
+            raise RuntimeError(f"{self.complaint}: written past its edge")
+        if self.written:
+            self.held[...] = self._inside().view(self.dtype).reshape(self.held.shape)
+
+
+def _parameters(code: str, options: tuple[str, ...]) -> dict[str, list[str]]:
+    """The types that each kernel declares for its parameters, with `real` replaced by what it stands for."""
+    meaning = dict(option[2:].split("=") for option in options if option.startswith("-D"))
+    code = re.sub(r"\w+", lambda word: meaning.get(word[0], word[0]), code)
+    kernels = re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', code)
+    return {name: re.findall(r"\s*(.+?)\s*\b\w+(?:,|$)", declared) for name, declared in kernels}
+
+
+@functools.cache
+def _compiled(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
+    """The sources as a library of the processor's, with a launcher for each kernel; one a process for the same code."""
+    if COMPILER is None:
+        raise RuntimeError("no C++ compiler")
+    launchers = [
+        LAUNCHER.format(name=name, arguments=", ".join(f"*({t}*)arguments[{i}]" for i, t in enumerate(types)))
+        for name, types in _parameters(code, options).items()
+    ]
+    stem = _folder() / hashlib.sha256(repr((code, options)).encode()).hexdigest()[:16]
+    source, library = stem.with_suffix(".cpp"), stem.with_suffix(".so")
+    source.write_text(PRELUDE + code + "".join(launchers), encoding="utf-8")
+    given = [option.removeprefix("-") if option.startswith("--std") else option for option in options]
+    given = [option for option in given if option != "--fmad=false"]  # said by FLAGS
+    done = subprocess.run([COMPILER, *FLAGS, *given, str(source), "-o", str(library)], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return ctypes.CDLL(str(library))
+
+
+@functools.cache
+def _folder() -> Path:
+    """A folder for compiled kernels, for as long as this process runs."""
+    folder = tempfile.mkdtemp(prefix="emulated-cuda-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

@@ -1,0 +1,142 @@
+"""The benchmarks run, say what they promise, and reckon rightly.  No time is asserted."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+
+import pytest
+
+from tests.benchmarks import __main__ as benchmarks
+from tests.benchmarks import growth, pair_search, timing
+from tests.benchmarks.peers import Peers
+from tests.benchmarks.report import OURS, Target, columns, compare, number
+
+QUICK = ["--quick", "--backend", "numpy"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a benchmark's main as from the command line; what it printed."""
+    monkeypatch.setattr(timing, "PAUSE", 0.0)
+
+    def run(main, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
+        main()
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("names", "works"),
+    [
+        (
+            ["mlp", "products", "lenet", "gradient", "jacobian", "fgsm", "jsma", "pairs"],
+            ["MLP, training step of 8", "MLP, training step over its floor", "LeNet, training step of 8",
+             "LeNet, gradient in 8 inputs", "LeNet, Jacobians of 8 digits", "LeNet, FGSM on 16 digits",
+             "LeNet, JSMA, per digit", "best pair of 784 features, per image"],
+        ),
+        (
+            ["imports", "start", "memory"],
+            ["import", "first steps and attacks, cold", "first steps and attacks, warm",
+             "LeNet, peak memory of an epoch of 256"],
+        ),
+    ],
+    ids=["in turns", "fresh processes"],
+)  # fmt: skip
+def test_every_contest_without_peers(names, works, run, tmp_path) -> None:
+    arguments = [*QUICK, "--peers", "--only", *names, "--json", f"{tmp_path}/run.json", "--out", str(tmp_path)]
+    said = run(benchmarks.main, *arguments)
+    assert (tmp_path / "benchmarks.txt").read_text(encoding="utf-8") == said.removesuffix("\n")
+    rows = said.partition("\n\n")[2].splitlines()[2:]
+    assert [row.partition("  ")[0] for row in rows if not row.startswith(" ") and row] == works
+    content = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert {"date", "command", "machine", "backend", "versions", "peers"} <= content["provenance"].keys()
+    assert "reference kernels" in content["provenance"]["backend"]
+    assert [result["work"] for result in content["results"]] == works
+    for result in content["results"]:
+        assert result["name"] in names
+        assert result["unit"] in ("ms", "s", "MB")
+        assert result["lines"][0]["who"] == OURS
+        for line in result["lines"]:
+            assert line["median"] > 0
+            assert all(x > 0 for x in line["rounds"])
+            assert (line["ratio"] is None) == (line["who"] == OURS)
+            assert (line["target"] is None) == (line["met"] is None)
+    found = {line["who"]: line for result in content["results"] for line in result["lines"]}
+    assert "plain kernels" not in found or found["plain kernels"]["remark"] == "the same pairs"
+
+
+def test_growth_and_pair_search(run, tmp_path) -> None:
+    said = run(growth.main, *QUICK, "--peers", "--out", str(tmp_path))
+    assert "training step" in said
+    assert "forward walk" in said
+    said = run(pair_search.main, *QUICK, "--repeats", "1", "--out", str(tmp_path))
+    assert said.count("all pairs") == 2
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == ["growth.txt", "growth_batch.png", "growth_classes.png", "pair_search.png", "pair_search.txt"]
+
+
+def test_a_part_of_the_run_is_not_written_as_the_whole(run, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(benchmarks, "RESULTS", tmp_path)
+    run(benchmarks.main, *QUICK, "--peers", "--only", "pairs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_peers_are_said_to_be_missing(monkeypatch) -> None:
+    for library in ("jax", "art"):
+        monkeypatch.setitem(sys.modules, library, None)  # its import fails
+    monkeypatch.delitem(sys.modules, "tests.benchmarks.jax_peer", raising=False)
+    peers = Peers(["jax", "art"])
+    assert peers.torch is peers.jax is peers.art is None
+    assert peers.found.keys() == {"jax", "art"}
+    assert all(how.startswith("missing: ") for how in peers.found.values())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is here")
+def test_without_a_gpu_the_cupy_backend_says_so(run) -> None:
+    with pytest.raises(SystemExit, match=r"expected CuPy and a GPU, got No module .*Fix: pip install"):
+        run(benchmarks.main, "--quick", "--backend", "cupy")
+
+
+def test_competitors_take_turns(monkeypatch) -> None:
+    monkeypatch.setattr(timing, "PAUSE", 0.0)
+    calls: list[str] = []
+    seconds, results = timing.in_turns({name: lambda name=name: calls.append(name) or name for name in "ab"}, 3, 0.0)
+    assert "".join(calls) == "aabb" + "ab" * 3
+    assert results == {"a": "a", "b": "b"}
+    assert [len(found) for found in seconds.values()] == [3, 3]
+
+
+def test_ratios_are_those_of_the_rounds_and_the_best_peer_has_the_target() -> None:
+    rounds = {OURS: [1.0, 2.0, 3.0], "slow": [4.0, 4.0, 4.0], "fast": [1.0, 1.0, 6.0]}
+    ours, slow, fast = compare("name", "work", "ms", rounds, Target(0.75)).lines
+    assert (ours.median, ours.ratio, ours.target) == (2.0, None, None)
+    assert (slow.ratio, slow.target, slow.met) == (0.5, None, None)
+    assert (fast.median, fast.ratio, fast.middle_half) == (1.0, 1.0, (0.75, 1.5))
+    assert (fast.target, fast.met) == ("≤ 0.75 ×", False)
+
+
+@pytest.mark.parametrize(
+    ("target", "met", "said"),
+    [
+        (Target(0.5), True, "≤ 0.5 ×"),
+        (Target(1 / 12), False, "≤ 1/12 ×"),
+        (Target(1, "difference"), True, "≤ +1"),
+        (Target(1.9, "value"), False, "≤ 1.9"),
+    ],
+)
+def test_targets(target, met, said) -> None:
+    assert (target.met([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]), str(target)) == (met, said)
+    value = target.kind == "value"
+    lines = compare("name", "work", "s", {OURS: [1.0, 2.0, 3.0], "peer": [4.0, 5.0, 6.0]}, target).lines
+    assert [line.met for line in lines] == ([met, None] if value else [None, met])
+
+
+def test_numbers_and_columns() -> None:
+    assert list(map(number, (0.00123, 0.5, 1.0, 12.345, 123.45, 12345.6))) == [
+        "0.00123", "0.5", "1.00", "12.3", "123", "12346"]  # fmt: skip
+    assert columns([("who", "ms"), ("a", "1.00"), ("bb", "10")], left=("who",)) == [
+        "who    ms", "---------", "a    1.00", "bb     10"]  # fmt: skip

@@ -1,0 +1,339 @@
+"""The CUDA kernels against their reference twins: emulated on this processor, and on the GPU where there is one.
+
+Also that NVRTC compiles them, and that CuPy has all that is asked of an array library, which needs no GPU.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import attacks
+import minidl
+from attacks import fgsm, jsma
+from minidl import backend, layers, linearize, models, optim
+from minidl.backend import Backend
+from minidl.data import Dataset
+from minidl.kernels import cuda, reference
+from minidl.train import fit
+from tests import emulated_cuda, strict
+from tests.emulated_cuda import needs_compiler
+from tests.laws.twins import LAWS, Side
+
+EMULATED = Side(cuda, strict.ndarray, keeps_roundings=True)
+
+
+@needs_compiler
+@pytest.mark.parametrize("law", LAWS)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_kernels_are_the_references(law, data) -> None:
+    LAWS[law](EMULATED, data)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("law", LAWS)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_kernels_are_the_references_on_a_gpu(law, data) -> None:
+    cupy = cupy_with_a_gpu()
+    LAWS[law](Side(cuda, cupy.asarray), data)
+
+
+def cupy_with_a_gpu():
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    try:
+        count, problem = cupy.cuda.runtime.getDeviceCount(), "CuPy finds none"
+    except RuntimeError as error:
+        count, problem = 0, str(error)
+    return cupy if count else pytest.skip(f"no GPU: {problem}")
+
+
+# --- wrong kernels -------------------------------------------------------------------------------------------
+
+#: What to plant in `cuda.cu`: a law, a piece of text, and what to write in its place.
+WRONG = {
+    "a wrong shift in the hash": ("dropout_mask", "z >> 27", "z >> 26"),
+    "draws that count from 0": ("dropout_mask", "(i + 1) * 0x9E37", "i * 0x9E37"),
+    "a mask that is not of the position in y": ("unit_slope", "mask(j, key", "mask(i, key"),
+    "the bias of another unit": ("unit", "bias[i % units]", "bias[(i + 1) % units]"),
+    "a threshold of its own": ("unit", "random_bits(key, i) >= threshold", "random_bits(key, i) > threshold << 1"),
+    "the slope of the dropped activation": ("unit_slope", "slope(y[j] * kept", "slope(y[j]"),
+    "no momentum": ("sgd", "velocity[i] = momentum * velocity[i] - step", "velocity[i] = velocity[i] - step"),
+    "a penalty that knows no sign": ("adam", "g + l1 * sign(w)", "g + l1"),
+    "epsilon on the wrong side": ("rmsprop", "inside ?", "!inside ?"),
+    "one row too few": ("gather", "rows[i / width]", "rows[(i + 1) / width]"),
+    "no clipping to the ball": ("sign_step", "if (origin)", "if (false)"),
+    "one class too many": ("cross_entropy", "for (int k = 0; k < classes; ++k)\n            total",
+                           "for (int k = 0; k <= classes; ++k)\n            total"),
+    "the label's entry, lost to rounding": ("cross_entropy", "p[labels[row]] = -others", "p[labels[row]] -= 1"),
+    "a window that starts too late": ("conv2d", "% across * stride - padding", "% across * stride + 1 - padding"),
+    "columns that do not add up": ("conv2d", "sum += columns", "sum = columns"),
+    "windows with no end": ("conv2d", "&& start / stride < windows ?", "?"),
+    "the last of equal maxima": ("max_windows", "pixel > best ||", "pixel >= best ||"),
+    "windows that do not add up": ("max_windows", "sum += y", "sum = y"),
+    "a bias by image": ("conv2d_max", "bias[channel]", "bias[image % channels]"),
+    "ties by the number alone": ("best_pairs", "return b(p) > b(q)", "return p < q"),
+    "a bound of the wrong feature": ("best_pairs", "b(p) + b(top.second)", "b(p) + b(top.first)"),
+    "any of equal pairs": ("best_pairs", "|| earlier", ""),
+    "an impatient bound": ("best_pairs", ">= found", "> found"),
+    "the domain ignored": ("best_pairs", "if (domain[p * count + row]) x.list", "x.list"),
+    "one thread too many": ("unit", "i < (count)", "i <= (count)"),
+}  # fmt: skip
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_kernels_are_caught(name, monkeypatch) -> None:
+    law, old, new = WRONG[name]
+    assert old in cuda.SOURCE
+    monkeypatch.setattr(cuda, "SOURCE", cuda.SOURCE.replace(old, new))
+
+    # That it fails is all one asks: no shrinking, and one failure will do.
+    @settings(max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
+    @given(data=st.data())
+    def wrong(data) -> None:
+        LAWS[law](EMULATED, data)
+
+    with pytest.raises((AssertionError, RuntimeError, RuntimeWarning)):
+        wrong()
+
+
+# --- which arrays go where ------------------------------------------------------------------------------------
+
+
+def examples(dtype) -> dict[str, tuple]:
+    """Arguments for every kernel of `cuda`."""
+    rng = np.random.default_rng(0)
+    x, w, z = (strict.ndarray(rng.random(shape).astype(dtype)) for shape in ((2, 1, 4, 4), (3, 1, 2, 2), (2, 3)))
+    y = strict.ndarray(rng.random((2, 3, 3, 3)).astype(dtype))
+    g = strict.ndarray(rng.random((2, 3, 1, 1)).astype(dtype))
+    places, labels = strict.ndarray(np.zeros((2, 3, 1, 1), np.uint8)), strict.ndarray(np.array([0, 2]))
+    domain, pooling = strict.ones((2, 3), dtype=bool), ((2, 2), 2)
+    return {
+        "unit": (z, z[0], "tanh", 3, 0.5), "unit_slope": (z, z, "tanh", 3, 0.5), "dropout_mask": (3, z, 0.5),
+        "sgd": (z.copy(), z, z.copy(), 0.1, 0.9, True), "rmsprop": (z.copy(), z, z.copy(), 0.1, 0.9, 0.1, True),
+        "adam": (z.copy(), z, z.copy(), z.copy(), 1, 0.1, 0.9, 0.9, 0.1), "gather": (x, labels % 2),
+        "sign_step": (z, z, 0.1, (0, 1)), "cross_entropy": (z, labels), "cross_entropy_slope": (z, labels),
+        "conv2d": (x, w, 1, 0), "conv2d_input": (y, w, 1, 0, (4, 4)), "conv2d_weights": (x, y, 1, 0, (2, 2)),
+        "max_windows": (y, *pooling), "winners": (y, g, *pooling), "unpick": (g, places, *pooling, (3, 3)),
+        "conv2d_max": (x, w, z[0], 1, 0, *pooling), "best_features": (z, z, domain), "best_pairs": (z, z, domain),
+        "conv2d_max_input": (g, places, w, 1, 0, *pooling, (3, 3), (4, 4)),
+        "conv2d_max_weights": (x, g, places, 1, 0, *pooling, (3, 3), (2, 2)),
+    }  # fmt: skip
+
+
+@needs_compiler
+def test_every_kernel_is_launched_and_none_waits_for_the_device(monkeypatch) -> None:
+    monkeypatch.setattr(emulated_cuda, "launches", emulated_cuda.Counter())
+    for name, arguments in examples(np.float32).items():
+        launched, waited = emulated_cuda.launches.total(), strict.synchronisations
+        getattr(cuda, name)(*arguments)
+        assert emulated_cuda.launches.total() > launched, name
+        assert strict.synchronisations == waited, name
+    assert set(emulated_cuda.launches) == set(KERNELS)
+
+
+def test_other_dtypes_and_mixed_ones_are_left_to_the_reference(monkeypatch) -> None:
+    monkeypatch.setattr(cuda, "_run", lambda *_: pytest.fail("a kernel was run"))
+    for name, arguments in examples(np.float16).items():
+        getattr(cuda, name)(*arguments)
+    (wide, *_), (narrow, *_) = examples(np.float64)["unit"], examples(np.float32)["unit"]
+    assert cuda.unit_slope(wide, narrow, "tanh", None, 0.0).dtype == np.float64
+    assert cuda.sign_step(narrow, wide, 0.1, None, origin=wide).dtype == np.float64
+
+
+@needs_compiler
+def test_the_emulation_is_strict() -> None:
+    kernel = strict.RawModule(code=cuda.SOURCE, options=(*cuda.OPTIONS, "-Dreal=float")).get_function("dropout_mask")
+    y = strict.zeros(4, dtype="float32")
+    given = [np.int64(4), y, np.uint64(0), np.uint64(0), np.float32(1)]
+    kernel((1,), (128,), tuple(given))
+    assert y.get().tolist() == [1, 1, 1, 1]
+    frozen = np.zeros(4, np.float32)
+    frozen.setflags(write=False)
+    of_the_host, strided = np.zeros(4, np.float32), strict.zeros(8, dtype="float32")[::2]
+    for place, wrong in [(0, 4), (0, np.int32(4)), (4, 1.0), (4, np.float64(1)), (1, of_the_host), (1, strided),
+                         (1, strict.zeros(4)), (1, strict.ndarray(frozen)), (0, None)]:  # fmt: skip
+        with pytest.raises(TypeError):
+            kernel((1,), (128,), (*given[:place], wrong, *given[place + 1 :]))
+    with pytest.raises(TypeError):
+        kernel((1,), (128,), tuple(given[:-1]))
+    for grid, block in [((0,), (128,)), ((1,), (2048,)), (1, 128)]:
+        with pytest.raises(ValueError, match="grid or block"):
+            kernel(grid, block, tuple(given))
+    with pytest.raises(RuntimeError, match="past its edge"):
+        kernel((1,), (128,), (np.int64(5), *given[1:]))
+
+
+def test_all_names_and_signatures_are_the_references() -> None:
+    def parameters(function):
+        return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+    for name, theirs in vars(reference).items():
+        if not name.startswith("_"):
+            assert hasattr(cuda, name), name
+            if inspect.isfunction(theirs):
+                assert parameters(getattr(cuda, name)) == parameters(theirs), name
+
+
+# --- whole networks -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_strict(monkeypatch):
+    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: cuda))
+    with backend.use("strict"):
+        yield
+
+
+def lenet(dtype: str = "float32") -> models.Sequential:
+    return models.Sequential(
+        layers.Conv2d(4, 3), layers.ReLU(), layers.MaxPool2d(2), layers.Conv2d(6, 3, padding=1), layers.Tanh(),
+        layers.MaxPool2d(2), layers.Flatten(), layers.Dropout(0.1), layers.Dense(16), layers.Sigmoid(),
+        layers.Dropout(0.3), layers.Dense(5), input_shape=(1, 12, 12), seed=1, dtype=dtype,
+    )  # fmt: skip
+
+
+def images(n: int = 50, dtype: str = "float32") -> Dataset:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((n, 1, 12, 12)).astype(dtype), rng.integers(0, 5, n)
+    return Dataset(backend.asarray(x), backend.asarray(y), tuple("abcde"))
+
+
+@needs_compiler
+@pytest.mark.parametrize("optimizer", [optim.SGD(0.1, 0.9, True), optim.RMSProp(), optim.Adam()], ids=repr)
+def test_two_epochs_end_where_numpy_does(on_strict, optimizer) -> None:
+    ours = lenet()
+    history = fit(ours, images(), epochs=2, batch_size=16, optimizer=optimizer, progress=False)
+    with backend.use("numpy"):
+        theirs = lenet()
+        expected = fit(theirs, images(), epochs=2, batch_size=16, optimizer=optimizer, progress=False)
+    np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-5)
+    for name, w in theirs.params.items():
+        np.testing.assert_allclose(ours.params[name].get(), w, rtol=0, atol=1e-5)
+
+
+@needs_compiler
+def test_a_step_does_not_wait_for_the_device(on_strict) -> None:
+    net, data, optimizer = lenet(), images(), optim.Adam()
+    state, before = optimizer.init(net.params), strict.synchronisations
+    for _ in range(3):
+        lin = linearize(lambda p: net.apply(p, data.x, np.random.default_rng(0)), net.params)
+        optimizer.update(net.params, lin.vjp(lin.value), state)
+    assert strict.synchronisations == before
+
+
+@needs_compiler
+def test_attacks_find_the_same_images(on_strict) -> None:
+    """In float64, where no two slopes are alike but for rounding."""
+
+    def attacked():
+        net, data = lenet("float64"), images(8, "float64")
+        pairs, single = (jsma(net, data.x, data.y, features=n, all_targets=True) for n in (2, 1))
+        return [pairs, single, fgsm(net, data.x, data.y, epsilon=0.1)]
+
+    found = attacked()
+    with backend.use("numpy"):
+        expected = attacked()
+    for ours, theirs in zip(found, expected):
+        np.testing.assert_allclose(ours.x_adv.get(), theirs.x_adv, rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(ours.success.get(), theirs.success)
+
+
+# --- CuPy and NVRTC, without a GPU ----------------------------------------------------------------------------
+
+KERNELS = re.findall(r'extern "C" __global__ void (\w+)\(', cuda.SOURCE)
+TRANSCENDENTAL = ("unit", "cross_entropy", "cross_entropy_slope")  # NVIDIA's exp, log and tanh are made of fma
+ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
+
+
+@functools.cache
+def nvrtc():
+    """CuPy's access to NVRTC, NVIDIA's compiler."""
+    pytest.importorskip("cupy", reason="CuPy is not installed")
+    from cupy_backends.cuda.libs import nvrtc
+
+    try:
+        nvrtc.getVersion()
+    except RuntimeError as error:
+        pytest.skip(f"no NVRTC: {error}")
+    return nvrtc
+
+
+@pytest.mark.parametrize("architecture", ["compute_75", "compute_90"])
+@pytest.mark.parametrize("real", ["float", "double"])
+def test_nvrtc_compiles_the_kernels(real, architecture) -> None:
+    program = nvrtc().createProgram(cuda.SOURCE, "cuda.cu", (), ())
+    options = (*cuda.OPTIONS, f"-Dreal={real}", *ADDED_BY_CUPY, f"-arch={architecture}")
+    try:
+        nvrtc().compileProgram(program, options)
+    except nvrtc().NVRTCError:
+        pytest.fail(nvrtc().getProgramLog(program))
+    assert not nvrtc().getProgramLog(program)  # no warnings either
+    found = {part.partition("(")[0]: part for part in nvrtc().getPTX(program).decode().split(".entry ")[1:]}
+    assert set(found) == set(KERNELS)
+    for name, code in found.items():
+        assert not re.search(r"atom\.|\.shared", code)
+        assert name in TRANSCENDENTAL or "fma." not in code  # sums are not contracted
+
+
+def test_the_sources_are_ascii() -> None:
+    """CuPy writes them to a file in the encoding of the place."""
+    assert cuda.SOURCE.isascii()
+
+
+def asked_of_a_namespace(source: str) -> set[str]:
+    """What a program takes from an array library: ``xp.name``, ``library(x).name``, ``_of_library("name")``."""
+    tree = ast.parse(source)
+
+    def is_namespace(node) -> bool:
+        called = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("library", "namespace")
+        return called or (isinstance(node, ast.Attribute) and node.attr == "namespace")
+
+    bound, asked = {"xp"}, set()
+    for node in ast.walk(tree):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            both = isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+            for name, value in zip(target.elts, node.value.elts) if both else [(target, node.value)]:
+                bound |= {name.id} if isinstance(name, ast.Name) and is_namespace(value) else set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (getattr(node.value, "id", "") in bound or is_namespace(node.value)):
+            asked.add(node.attr)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_of_library":
+            asked.add(node.args[0].value)
+    return asked
+
+
+def test_the_names_asked_of_a_namespace_are_found() -> None:
+    source = """
+xp, n = library(a), 3
+other = namespace(b)
+xp.one(other.two, library(c).three, current().namespace.four, n.not_this)
+five = _of_library("five")
+"""
+    assert asked_of_a_namespace(source) == {"one", "two", "three", "four", "five"}
+
+
+def test_cupy_has_every_name_that_is_asked_for() -> None:
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    missing = {}
+    for package in (minidl, attacks):
+        for path in Path(package.__file__).parent.rglob("*.py"):
+            asked = asked_of_a_namespace(path.read_text(encoding="utf-8"))
+            missing |= {f"{path.name}: {name}": name for name in asked if not hasattr(cupy, name)}
+    assert missing == {}
+
+
+def test_the_stand_in_has_nothing_that_cupy_lacks() -> None:
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    assert [name for name in vars(strict) if hasattr(np, name) and not hasattr(cupy, name)] == []
+    assert [name for name in strict._ATTRIBUTES | strict._METHODS if not hasattr(cupy.ndarray, name)] == []
