@@ -213,6 +213,12 @@ class Linearization:
         self._x, self._nodes, self._index = x, record.nodes, output.index if depends else None
         self._inputs: list[Array] = list(x.values()) if isinstance(x, dict) else [x]
 
+    @property
+    def widest(self) -> int:
+        """The size in bytes of the largest array on record: a walk's is as large, for each direction stacked."""
+        arrays = [*self._inputs, *(node.output for node in self._nodes if node is not None)]
+        return max(a.size * a.dtype.itemsize for a in arrays)
+
     def jvp(self, tangent: Arrays) -> Array:
         """J·t, the forward walk.  t like x, with any extra leading axes: (..., *x.shape) -> (..., *y.shape).
 

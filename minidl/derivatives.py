@@ -5,13 +5,14 @@ per row), and one walk costs about as much as running the function again.  So ``
 when N ≤ M and in reverse when M < N.  A LeNet with 10 logits and 784 pixels wants reverse, unless one is
 interested in how a single pixel travels, as the forward derivative of JSMA is.
 
-**chunk** bounds memory: at most `chunk` basis vectors are walked at once, all of them if None.  A walk holds
-about `chunk` times what a run of the function holds.
+**chunk** bounds memory: at most `chunk` basis vectors are walked at once.  A walk holds about `chunk` times what a
+run of the function holds.  None takes as many as keep each array of a walk within 4 MB (one at least): larger ones
+cost more, in memory that is new each time, than fewer walks save.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from numbers import Integral
 from typing import Any
@@ -71,11 +72,11 @@ def batch_jacobian(f: Callable[..., Array], x: Array, mode: str = "auto", chunk:
         raise ShapeError("batch_jacobian", "x (N, ...) and f(x) (N, ...) with the same N", got)
     rows, output, input_ = x.shape[0], lin.value.shape[1:], x.shape[1:]
     if _choose(mode, prod(input_), prod(output)) == "forward":
-        columns = ops.concatenate([lin.jvp(_for_each_row(e, rows)) for e in _basis(x, input_, chunk)])
+        columns = ops.concatenate([lin.jvp(_for_each_row(e, rows)) for e in _basis(lin, x, input_, chunk)])
         found = ops.transpose(columns, [*range(1, columns.ndim), 0])  # (N, *output, columns)
     else:
-        cotangents = [_for_each_row(e, rows) for e in _basis(lin.value, output, chunk)]
-        found = ops.concatenate([lin.vjp(g) for g in cotangents])  # (rows of J, N, *input)
+        bases = _basis(lin, lin.value, output, chunk)
+        found = ops.concatenate([lin.vjp(_for_each_row(e, rows)) for e in bases])  # (rows of J, N, *input)
         found = ops.transpose(found, [1, 0, *range(2, found.ndim)])
     return ops.reshape(found, (rows, *output, *input_))
 
@@ -87,11 +88,11 @@ def explicit_jacobian(lin: Linearization, x: Arrays, mode: str, chunk: int | Non
     found: dict[Any, Array] = {}
     if _choose(mode, columns, y.size) == "forward":
         for name, piece in pieces.items():
-            blocks = [lin.jvp(_only(x, name, e)) for e in _basis(piece, piece.shape, chunk)]
+            blocks = [lin.jvp(_only(x, name, e)) for e in _basis(lin, piece, piece.shape, chunk)]
             flat = ops.concatenate(blocks)  # (columns, *y.shape)
             found[name] = ops.reshape(ops.transpose(flat, [*range(1, flat.ndim), 0]), y.shape + piece.shape)
     else:
-        walks = [lin.vjp(e) for e in _basis(y, y.shape, chunk)]
+        walks = [lin.vjp(e) for e in _basis(lin, y, y.shape, chunk)]
         for name, piece in pieces.items():
             flat = ops.concatenate([walk[name] if isinstance(x, dict) else walk for walk in walks])
             found[name] = ops.reshape(flat, y.shape + piece.shape)
@@ -104,14 +105,17 @@ def _choose(mode: str, columns: int, rows: int) -> str:
     return mode if mode != "auto" else "forward" if columns <= rows else "reverse"
 
 
-def _basis(like: Array, shape: tuple[int, ...], chunk: int | None) -> list[Array]:
+COMFORTABLE = 2**22  # bytes
+
+
+def _basis(lin: Linearization, like: Array, shape: tuple[int, ...], chunk: int | None) -> Iterator[Array]:
     """The unit vectors of `shape`, `chunk` at a time: arrays (≤ chunk, *shape).  One empty array if there are none."""
     if chunk is not None and (not isinstance(chunk, Integral) or int(chunk) < 1):
         raise RangeError("jacobian", "a chunk of at least 1 basis vector, or None", f"{chunk}")
     size, xp = prod(shape), namespace(unbox(like))
-    step = chunk or max(size, 1)
-    starts = range(0, max(size, 1), step)
-    return [xp.eye(min(step, size - i), size, k=i, dtype=like.dtype).reshape(-1 if size else 0, *shape) for i in starts]
+    step = chunk or max(1, COMFORTABLE // max(lin.widest, 1))
+    for i in range(0, max(size, 1), step):
+        yield xp.eye(min(step, size - i), size, k=i, dtype=like.dtype).reshape(-1 if size else 0, *shape)
 
 
 def _for_each_row(e: Array, rows: int) -> Array:

@@ -105,6 +105,10 @@ def _pull_weights(g: Array, y: Array, x: Array, w: Array, bias: Array, found: Ar
     return conv._weights.stacked(x, _unpooled(g, places, **o), size=w.shape[2:], **_of_conv(**o))
 
 
+def _pull_bias(g: Array) -> Array:
+    return ops.sum(g, axis=(-4, -2, -1)) if _nested(g) else kernels(g).channel_sums(g)
+
+
 def _of_conv(stride: int, padding: int, **_: Any) -> dict[str, int]:
     return {"stride": stride, "padding": padding}
 
@@ -122,5 +126,5 @@ _conv2d_max = Primitive(
         lambda t, y, x, w, bias, **o: _pooled(conv._conv2d.stacked(x, t, **_of_conv(**o)), **o),
         lambda t, y, x, w, bias, **o: _to_channels(t, y),
     ],
-    pull=[_pull_input, _pull_weights, lambda g, y, x, w, bias, **o: ops.sum(g, axis=(-4, -2, -1))],
+    pull=[_pull_input, _pull_weights, lambda g, y, x, w, bias, **o: _pull_bias(g)],
 )

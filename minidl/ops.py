@@ -315,9 +315,9 @@ def where(condition: Array, a: Array, b: Array) -> Array:
 
 _matmul = Primitive(
     "matmul",
-    operator.matmul,
-    push=(lambda t, y, a, b: t @ b, lambda t, y, a, b: a @ t),
-    pull=(lambda g, y, a, b: g @ _swap_last(b), lambda g, y, a, b: _swap_last(a) @ g),
+    _of_kernels("matmul"),
+    push=(lambda t, y, a, b: matmul(t, b), lambda t, y, a, b: matmul(a, t)),
+    pull=(lambda g, y, a, b: matmul(g, _swap_last(b)), lambda g, y, a, b: matmul(_swap_last(a), g)),
 )
 _matmul_of_stacks = broadcasting(_matmul, axes=2)
 
@@ -329,7 +329,7 @@ def matmul(a: Array, b: Array) -> Array:
         fix = "the last axis of the first must be as long as the last but one of the second"
         raise ShapeError("matmul", "matrices that fit", f"{shapes[0]} @ {shapes[1]}", fix)
     if not isinstance(a, Box) and not isinstance(b, Box):
-        return a @ b
+        return _matmul(a, b)
     row, column = a.ndim == 1, b.ndim == 1
     a = reshape(a, (1, *a.shape)) if row else a
     b = reshape(b, (*b.shape, 1)) if column else b

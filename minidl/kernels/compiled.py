@@ -18,21 +18,17 @@ RELAXED = {"reassoc", "contract", "nsz"}
 WORKING = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-#: For the greatest of many numbers, several at a time, where none is NaN.
-MAXIMUM = {"nnan", "nsz"}
-
-
-def compiled(relaxed: bool | str = True) -> Callable[[Callable], Callable]:
+def compiled(relaxed: bool = True) -> Callable[[Callable], Callable]:
     """Compile a loop when it is first called, keep the result on disk, and let go of Python's lock while it runs.
 
-    relaxed: what `RELAXED` allows; "maximum", what `MAXIMUM` allows; or False, to keep every rounding as written,
-    for kernels that must agree with the reference to the bit.
+    relaxed: allow what `RELAXED` says; False keeps every rounding as written, for kernels that must agree with the
+    reference to the bit.
     Division by zero gives infinities, as in NumPy; the check for it would keep loops from being vectorised.
     The disk is left out where no folder can be written.
     """
 
     def decorate(loop: Callable) -> Callable:
-        options: dict[str, Any] = {"nogil": True, "fastmath": MAXIMUM if relaxed == "maximum" else RELAXED if relaxed else False, "error_model": "numpy"}
+        options: dict[str, Any] = {"nogil": True, "fastmath": RELAXED if relaxed else False, "error_model": "numpy"}
         try:
             return numba.njit(cache=True, **options)(loop)
         except RuntimeError:  # "cannot cache function: no locator available"

@@ -15,6 +15,7 @@ import numpy as np
 from . import reference, threads
 from .compiled import compiled, twin
 from .cpu_conv import (  # noqa: F401
+    channel_sums,
     conv2d,
     conv2d_input,
     conv2d_max,
@@ -26,6 +27,7 @@ from .cpu_conv import (  # noqa: F401
     winners,
 )
 from .cpu_pairs import best_features, best_pairs  # noqa: F401
+from .memory import keep_freed_memory
 from .reference import (  # noqa: F401
     best_pairs_by_definition,
     convolve_by_definition,
@@ -45,10 +47,37 @@ from .reference import (  # noqa: F401
 
 Array = Any
 
+keep_freed_memory()
+
 
 def _flat(*arrays: Array) -> list[Array]:
     """The elements of each, in row-major order; views of those that lie so in memory."""
     return [np.ascontiguousarray(a).reshape(a.size) for a in arrays]
+
+
+# --- products --------------------------------------------------------------------------------------------
+
+
+WORTH_SHARING = 5 * 10**6  # multiplications in a matrix product
+
+
+@twin
+def matmul(a: Array, b: Array) -> Array:
+    with threads.single_blas():  # small ones, too: BLAS's threads would be in the way of ours for long afterwards
+        if b.ndim != 2 or a.ndim < 2 or a.size * b.shape[1] < WORTH_SHARING:
+            return a @ b
+        rows = a.reshape(a.size // a.shape[-1], a.shape[-1])
+        found = np.empty((len(rows), b.shape[1]), a.dtype)
+
+        def by_rows(first: int, last: int) -> None:
+            np.matmul(rows[first:last], b, out=found[first:last])
+
+        def by_columns(first: int, last: int) -> None:
+            np.matmul(rows, b[:, first:last], out=found[:, first:last])
+
+        longer = by_rows if len(rows) >= b.shape[1] else by_columns
+        threads.spread(longer, max(found.shape), rows.size * b.shape[1])
+        return found if a.ndim == 2 else found.reshape(*a.shape[:-1], b.shape[1])
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------

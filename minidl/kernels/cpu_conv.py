@@ -15,6 +15,7 @@ product.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -28,7 +29,7 @@ from .reference_conv import place_dtype
 Array = Any
 Size = tuple[int, int]
 
-BLOCK = 2**22  # bytes of windows at a time
+BLOCK = 2**20  # bytes of windows at a time, which fit the second cache
 PARTS = 8  # of a batch, each with a sum of its own: a fixed number, so that threads do not change the order of sums
 SMALL = 64  # weights in a filter
 _memory = threading.local()
@@ -74,13 +75,7 @@ def _counts(x: Array, size: Size, stride: int) -> Size:
     return (x.shape[1] - size[0]) // stride + 1, (x.shape[2] - size[1]) // stride + 1
 
 
-def _blocks(images: int, numbers: int, itemsize: int) -> Any:
-    """Ranges of images whose windows, so many numbers an image, fill a block of memory."""
-    step = max(1, BLOCK // max(1, numbers * itemsize))
-    return [(i, min(i + step, images)) for i in range(0, images, step)]
-
-
-# --- windows as rows -------------------------------------------------------------------------------------
+# --- convolution, by windows spelled out as rows -----------------------------------------------------------
 
 
 def _lines(x: Array) -> Array:
@@ -88,25 +83,41 @@ def _lines(x: Array) -> Array:
     return x.reshape(*x.shape[:2], x.shape[2] * x.shape[3])
 
 
+def _in_blocks(kernel: Callable[[int, int], None], images: int, image_bytes: int, work: float) -> None:
+    """Call ``kernel(first, last)`` for all images, a block at a time, and the blocks on several threads.
+
+    image_bytes: of all windows of one image.  The blocks do not depend on how many threads there are, and so neither
+    do the products in them, of which BLAS may compute the last bit in one way or another.
+    """
+    blocks = max(1, -(-images * image_bytes // BLOCK), min(PARTS, images, int(work / 2_000_000)))
+    bounds = [images * i // blocks for i in range(blocks + 1)]
+
+    def part(first: int, last: int) -> None:
+        for block in range(first, last):
+            kernel(bounds[block], bounds[block + 1])
+
+    with threads.single_blas():
+        threads.spread(part, blocks, work)
+
+
 def _windows(x: Array, size: Size, stride: int) -> Array:
     """All windows of x (N, H, W, C) as rows (N·H'·W', h·w·C), in a workspace."""
     counts, channels = _counts(x, size, stride), x.shape[3]
     rows = _workspace("windows", (len(x) * prod(counts), prod(size) * channels), x.dtype)
-    threads.spread(loops.read_windows, len(x), rows.size, _lines(x), channels, *size, stride, *counts, rows)
+    loops.read_windows(0, len(x), _lines(x), channels, *size, stride, *counts, rows)
     return rows
-
-
-def _block_ranges(x: Array, size: Size, stride: int) -> Any:
-    return _blocks(len(x), prod(_counts(x, size, stride)) * prod(size) * x.shape[3], x.itemsize)
 
 
 @twin
 def conv2d(x: Array, w: Array, stride: int, padding: int) -> Array:
-    x, filters = _channels_last(x, padding), _filters(w)
-    counts = _counts(x, w.shape[2:], stride)
+    x, filters, size = _channels_last(x, padding), _filters(w), w.shape[2:]
+    counts = _counts(x, size, stride)
     y = np.empty((len(x), *counts, len(w)), x.dtype)
-    for i, j in _block_ranges(x, w.shape[2:], stride):
-        np.matmul(_windows(x[i:j], w.shape[2:], stride), filters.T, out=y[i:j].reshape(-1, len(w)))
+
+    def convolve(i: int, j: int) -> None:
+        np.matmul(_windows(x[i:j], size, stride), filters.T, out=y[i:j].reshape(-1, len(w)))
+
+    _in_blocks(convolve, len(x), prod(counts) * filters[0].nbytes, y.size * filters.shape[1])
     return _channels_first(y)
 
 
@@ -115,22 +126,30 @@ def conv2d_input(y: Array, w: Array, stride: int, padding: int, size: Size) -> A
     y, filters = _channels_last(y), _filters(w)
     channels, counts = w.shape[1], y.shape[1:3]
     x = np.zeros((len(y), size[0] + 2 * padding, size[1] + 2 * padding, channels), y.dtype)
-    for i, j in _blocks(len(y), prod(counts) * filters.shape[1], y.itemsize):
+
+    def pull(i: int, j: int) -> None:
         rows = _workspace("windows", ((j - i) * prod(counts), filters.shape[1]), y.dtype)
         np.matmul(y[i:j].reshape(-1, len(w)), filters, out=rows)
-        threads.spread(
-            loops.add_windows, j - i, rows.size, rows, channels, *w.shape[2:], stride, *counts, _lines(x[i:j])
-        )
+        loops.add_windows(0, j - i, rows, channels, *w.shape[2:], stride, *counts, _lines(x[i:j]))
+
+    _in_blocks(pull, len(y), prod(counts) * filters[0].nbytes, y.size * filters.shape[1])
     return _channels_first(x, padding)
 
 
 @twin
 def conv2d_weights(x: Array, y: Array, stride: int, padding: int, size: Size) -> Array:
     x, y = _channels_last(x, padding), _channels_last(y)
-    found = np.zeros((y.shape[3], prod(size) * x.shape[3]), x.dtype)
-    for i, j in _block_ranges(x, size, stride):
-        found += y[i:j].reshape(-1, y.shape[3]).T @ _windows(x[i:j], size, stride)
-    return found.reshape(y.shape[3], *size, x.shape[3]).transpose(0, 3, 1, 2)
+    (n, *_, channels), outputs = x.shape, y.shape[3]
+    found = np.zeros((PARTS, outputs, prod(size) * channels), x.dtype)
+
+    def pull(first: int, last: int) -> None:
+        for part in range(first, last):
+            i, j = n * part // PARTS, n * (part + 1) // PARTS
+            found[part] = y[i:j].reshape(-1, outputs).T @ _windows(x[i:j], size, stride)
+
+    with threads.single_blas():
+        threads.spread(pull, PARTS, y.size * found.shape[2])
+    return found.sum(axis=0).reshape(outputs, *size, channels).transpose(0, 3, 1, 2)
 
 
 # --- max-pooling -----------------------------------------------------------------------------------------
@@ -185,11 +204,21 @@ def conv2d_max(x: Array, w: Array, bias: Any, stride: int, padding: int, size: S
     shape = _pool_shape((len(x), *counts, len(w)), size, step)
     y, places = np.empty(shape, x.dtype), np.empty(shape, place_dtype(size))
     added = bias if hasattr(bias, "shape") else np.zeros(len(w), x.dtype)
-    for i, j in _block_ranges(x, w.shape[2:], stride):
+
+    def convolve(i: int, j: int) -> None:
         z = _workspace("products", (j - i, *counts, len(w)), x.dtype)
         np.matmul(_windows(x[i:j], w.shape[2:], stride), filters.T, out=z.reshape(-1, len(w)))
-        _pooled(z, added, size, step, y[i:j], places[i:j])
+        loops.pool(0, j - i, z, added, *size, step, y[i:j], places[i:j])
+
+    _in_blocks(convolve, len(x), prod(counts) * filters[0].nbytes, len(x) * prod(counts) * filters.size)
     return _channels_first(y), _channels_first(places)
+
+
+@twin
+def channel_sums(g: Array) -> Array:
+    rows = _channels_last(g).reshape(*g.shape[:-4], prod(g.shape[-4:]) // max(g.shape[-3], 1), g.shape[-3])
+    with threads.single_blas():  # a product with ones, which BLAS is better at than NumPy at sums of short rows
+        return np.ones(rows.shape[-2], g.dtype) @ rows
 
 
 def _shifts(width: int, filters: Size, size: Size, between: Size) -> tuple[Array, Array, int]:
@@ -220,8 +249,8 @@ def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: in
         x = x.reshape(*lead, channels, height, width)
         return x[..., padding : padding + image[0], padding : padding + image[1]]
     x = np.zeros((len(g), height, width, channels), g.dtype)
-    lines = np.ascontiguousarray(w.transpose(2, 0, 3, 1)).reshape(filters[0], outputs, filters[1] * channels)
-    threads.spread(loops.pull_input, len(x), work, g, places, lines, channels, stride, size, step, _lines(x))
+    sizes = (channels, filters[0], stride, size, step)
+    threads.spread(loops.pull_input, len(x), work, g, places, _filters(w), *sizes, _lines(x))
     return _channels_first(x.reshape(*lead, *x.shape[1:]), padding)
 
 

@@ -92,39 +92,33 @@ def add_rows(total, table, which, factors, count):
 
 
 @compiled()
-def list_filters(g, places, which, factors, count):
-    """For one image, in each pooling window and for each of its pixels: the filters that chose it, and their g not 0."""
-    count[:] = 0
-    for i in range(g.shape[0]):
-        for j in range(g.shape[1]):
-            value, place, counted = g[i, j], places[i, j], count[i, j]
-            for o in range(len(value)):
-                q = np.uint64(place[o])
-                k = np.uint64(counted[q])
-                which[i, j, q, k], factors[i, j, q, k] = o, value[o]
-                counted[q] += value[o] != 0
-
-
-@compiled()
-def pull_input(first, last, g, places, filters, channels, stride, size, step, x):
-    """x (M, H, W·C) for g (M, I, J, O) and filters (h, O, w·C): the lines of filters that each line of x is due.
-
-    Line by line of the filters, so that those of one number stay in the nearest cache.
-    """
-    height, outputs, length = filters.shape
-    lists = (g.shape[1], g.shape[2], size[0] * size[1])
-    count = np.empty(lists, np.int64)
-    which, factors = np.empty((*lists, outputs), np.int32), np.empty((*lists, outputs), g.dtype)
+def pull_input(first, last, g, places, filters, channels, height, stride, size, step, x):
+    """x (M, H, W·C) for g (M, I, J, O): in each pooling window, for each of its pixels, the filters that chose it."""
+    outputs, pixels, length = g.shape[3], size[0] * size[1], filters.shape[1] // height
+    which, factors = np.empty((pixels, outputs), np.uint64), np.empty((pixels, outputs), g.dtype)
+    count, window = np.empty(pixels, np.int64), np.empty(height * length, g.dtype)
     for m in range(first, last):
-        list_filters(g[m], places[m % len(places)], which, factors, count)
-        for u in range(height):
-            for i in range(lists[0]):
-                for j in range(lists[1]):
-                    for q in range(lists[2]):
-                        line = x[m, (i * step + q // size[1]) * stride + u]
-                        start = (j * step + q % size[1]) * stride * channels
-                        part = line[start : start + length]
-                        add_rows(part, filters[u], which[i, j, q], factors[i, j, q], count[i, j, q])
+        n = m % len(places)
+        for i in range(g.shape[1]):
+            for j in range(g.shape[2]):
+                count[:] = 0
+                value, place = g[m, i, j], places[n, i, j]
+                for o in range(outputs):
+                    q = np.uint64(place[o])
+                    k = np.uint64(count[q])
+                    which[q, k], factors[q, k] = o, value[o]
+                    count[q] += value[o] != 0
+                for q in range(pixels):
+                    if count[q] == 0:
+                        continue
+                    window[:] = 0
+                    add_rows(window, filters, which[q], factors[q], count[q])
+                    start = (j * step + q % size[1]) * stride * channels
+                    for u in range(height):
+                        part = x[m, (i * step + q // size[1]) * stride + u, start : start + length]
+                        row = window[u * length : (u + 1) * length]
+                        for k in range(length):
+                            part[k] += row[k]
 
 
 @compiled()

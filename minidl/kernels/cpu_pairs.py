@@ -1,7 +1,7 @@
 """The search of JSMA for the best feature or pair, compiled.  A part of `cpu`.
 
-No sorting: a product that some pair reaches rules out almost all features, and the few that are left are compared
-in pairs.  Agrees with `reference_pairs` to the bit, ties included.
+No sorting: a product that some pair reaches rules out almost all features, by a bound for each, and the few that are
+left are compared in pairs.  Agrees with `reference_pairs` to the bit, ties included.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from . import threads
 from .compiled import compiled, twin
 
 Array = Any
+STEPS = 8  # of the bounds; with 8 a handful of LeNet's 784 features is left
 
 
 @compiled(relaxed=False)
@@ -34,13 +35,20 @@ def _products(a, b, with_a, with_b, found):
         found[p] = up * down if (up > 0) & (down > 0) else a.dtype.type(-1)
 
 
-@compiled("maximum")
-def _greatest(v):
-    """max v, of numbers that are none of them NaN."""
-    top = v[0]
-    for i in range(len(v)):
-        top = v[i] if v[i] > top else top
-    return top
+@compiled(relaxed=False)
+def _greatest(v, half):
+    """max v, which is folded in two again and again in the memory of `half`: one running maximum could not be
+    computed several numbers at a time."""
+    left = (len(v) + 1) // 2
+    for i in range(left):
+        half[i] = v[i]
+    high = v[left:]
+    while True:
+        for i in range(len(high)):
+            half[i] = high[i] if high[i] > half[i] else half[i]
+        if left == 1:
+            return half[0]
+        high, left = half[(left + 1) // 2 : left], (left + 1) // 2
 
 
 @compiled(relaxed=False)
@@ -63,55 +71,80 @@ def _ranks_before(a, b, p, q):
 
 
 @compiled(relaxed=False)
-def _candidates(a, b, bound, products, kept):
+def _bounds(a, b, products, half, bound):
+    """For each feature a number that no product with it exceeds.
+
+    A partner q has its a in one of the steps from -max a to max a (with less, no sum is positive).  If it is at
+    least `low` and at most `high`, its b is at most the greatest of all with an a of at least `low`.  So
+    (a_p + high)(b_p + that b) is a bound for partners of this step; rounding keeps the order.
+    """
+    top, nothing = _greatest(a, half), a.dtype.type(-np.inf)
+    bound[:] = -1
+    if not top > 0:  # no sum is positive
+        return
+    for k in range(STEPS):
+        low, high = top * a.dtype.type(2 * k / STEPS - 1), top * a.dtype.type(2 * (k + 1) / STEPS - 1)
+        for q in range(len(b)):
+            products[q] = b[q] if a[q] >= low else nothing
+        _products(a, b, high, _greatest(products, half), products)
+        for p in range(len(b)):
+            bound[p] = products[p] if products[p] > bound[p] else bound[p]
+
+
+@compiled(relaxed=False)
+def _candidates(a, b, bound, products, half, kept):
     """The features that the best pair can be made of, into `kept`; how many they are.
 
-    With A and B the greatest a and b, bound_p = (a_p + A)(b_p + B) is at least any product that p has a part in;
-    rounding keeps the order.  So p is ruled out if that is less than the product of some pair.
+    A feature is ruled out if its bound is less than the product of some pair.
     """
-    _products(a, b, _greatest(a), _greatest(b), bound)
-    reached = a.dtype.type(-1)
-    p = _where(bound, _greatest(bound))
+    _bounds(a, b, products, half, bound)
+    reached = a.dtype.type(0)
+    p = _where(bound, _greatest(bound, half))
     for _ in range(3):  # from a promising feature to its best partner, and to the partner's
         _products(a, b, a[p], b[p], products)
         products[p] = -1
-        reached = max(reached, _greatest(products))
-        p = _where(products, _greatest(products))
+        top = _greatest(products, half)
+        reached, p = max(reached, top), _where(products, top)
     count = 0
     for p in range(len(a)):
-        if bound[p] >= reached and bound[p] >= 0:
+        if bound[p] >= reached:
             kept[count] = p
             count += 1
     return count
 
 
 @compiled(relaxed=False)
+def _best_of_candidates(a, b, names, products, half):
+    """The best pair of features with these slopes, by their names; of equal products the one that ranks first."""
+    best, one, other = a.dtype.type(0), -1, -1
+    for i in range(len(a) - 1):
+        later = products[: len(a) - 1 - i]
+        _products(a[i + 1 :], b[i + 1 :], a[i], b[i], later)
+        top = _greatest(later, half)
+        if top < best:
+            continue
+        for j in range(i + 1, len(a)):
+            if later[j - i - 1] == top:
+                p, q = (j, i) if _ranks_before(a, b, j, i) else (i, j)
+                first = one < 0 or _ranks_before(a, b, p, one) or (p == one and _ranks_before(a, b, q, other))
+                if top > best or first:
+                    best, one, other = top, p, q
+    return (names[one], names[other]) if one >= 0 else (-1, -1)
+
+
+@compiled(relaxed=False)
 def _best_pairs(first, last, a, b, domain, found):
-    """The best pair of rows first … last, in the order of the ranking; of equal products the one that ranks first."""
+    """The best pair of rows first … last."""
     features, none = a.shape[1], a.dtype.type(-np.inf)
-    ups, downs, bound, products = np.empty((4, features), a.dtype)
-    kept = np.empty(features, np.int64)
+    ups, downs, bound = np.empty(features, a.dtype), np.empty(features, a.dtype), np.empty(features, a.dtype)
+    products, half, kept = np.empty(features, a.dtype), np.empty(features, a.dtype), np.empty(features, np.int64)
     for n in range(first, last):
         for i in range(features):  # what is not in the domain is in no pair
             ups[i], downs[i] = a[n, i] if domain[n, i] else none, b[n, i] if domain[n, i] else none
-        best, one, other = a.dtype.type(-1), -1, -1
-        count = _candidates(ups, downs, bound, products, kept)
+        count = _candidates(ups, downs, bound, products, half, kept)
         for i in range(count):
-            for j in range(i + 1, count):
-                p, q = kept[i], kept[j]
-                up, down = ups[p] + ups[q], downs[p] + downs[q]
-                product = up * down if up > 0 and down > 0 else a.dtype.type(-1)
-                if product < best or product < 0:
-                    continue
-                if _ranks_before(ups, downs, q, p):
-                    p, q = q, p
-                if (
-                    product > best
-                    or _ranks_before(ups, downs, p, one)
-                    or (p == one and _ranks_before(ups, downs, q, other))
-                ):
-                    best, one, other = product, p, q
-        found[n, 0], found[n, 1] = one, other
+            ups[i], downs[i] = ups[kept[i]], downs[kept[i]]
+        found[n] = _best_of_candidates(ups[:count], downs[:count], kept, products, half)
 
 
 def _searched(search: Any, a: Array, b: Array, domain: Array, width: int) -> Array:

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import library
 from .reference_conv import (  # noqa: F401
+    channel_sums,
     conv2d,
     conv2d_input,
     conv2d_max,
@@ -29,6 +30,14 @@ from .reference_conv import (  # noqa: F401
 from .reference_pairs import best_features, best_pairs, best_pairs_by_definition, saliency  # noqa: F401
 
 Array = Any
+
+
+# --- products --------------------------------------------------------------------------------------------
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """a @ b, for matrices or stacks of them."""
+    return a @ b
 
 
 # --- activations -----------------------------------------------------------------------------------------

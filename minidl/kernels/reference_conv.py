@@ -134,6 +134,11 @@ def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: 
     return conv2d_weights(x, unpick(g, places, size, step, between), stride, padding, filters)
 
 
+def channel_sums(g: Array) -> Array:
+    """What the bias of each channel is due: g (..., N, O, I, J) -> (..., O), summed over all other axes of the four."""
+    return g.sum(axis=(-4, -2, -1))
+
+
 def _counts(x: Array, size: tuple[int, int], stride: int) -> tuple[int, int]:
     """How many windows there are, down and across."""
     return (x.shape[-2] - size[0]) // stride + 1, (x.shape[-1] - size[1]) // stride + 1

@@ -1,33 +1,37 @@
 """Threads for the compiled kernels: `spread` lets several of them work through one range.
 
-A compiled kernel takes a range of rows and leaves all others alone; it runs without Python's lock.  So plain
-Python threads do, and nothing depends on how many there are, since every row has one owner.  Compared with
-Numba's own threads these are slower to wake (some 30 µs), so small ranges are not shared; but they sleep when idle,
-where Numba's spin and slow down the matrix products that run in between, and they survive a fork.
+A compiled kernel takes a range of rows and leaves all others alone; it runs without Python's lock, and so do NumPy's
+matrix products.  So plain Python threads do, and nothing depends on how many there are: every row has one owner.
+They take some 30 µs to wake, so small ranges are not shared.  But they sleep when idle, which neither Numba's nor
+BLAS's own threads do: those wait for more work by spinning, and take turns in stealing each other's processor.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
+from queue import SimpleQueue
 from typing import Any
 
 from ..errors import RangeError
-
-_lock = Lock()
-_pool: ThreadPoolExecutor | None = None
 
 
 def count() -> int:
     """How many threads share a kernel: MINIDL_THREADS, or as many as this process may use cores."""
     wanted = os.environ.get("MINIDL_THREADS")
     if wanted is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return _cores()
     if not wanted.isdecimal() or int(wanted) < 1:
         raise RangeError("MINIDL_THREADS", "a number of threads, at least 1", repr(wanted))
     return int(wanted)
+
+
+@cache
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def spread(kernel: Callable[..., None], rows: int, work: float, *arguments: Any) -> None:
@@ -37,24 +41,93 @@ def spread(kernel: Callable[..., None], rows: int, work: float, *arguments: Any)
     """
     parts = max(1, min(count(), rows, int(work / 200_000)))
     bounds = [rows * i // parts for i in range(parts + 1)]
-    others = [_workers().submit(kernel, bounds[i], bounds[i + 1], *arguments) for i in range(1, parts)]
-    kernel(0, bounds[1], *arguments)
-    for other in others:
-        other.result()
+    done: SimpleQueue[BaseException | None] = SimpleQueue()
+    for i in range(1, parts):
+        _worker(i).tasks.put((kernel, (bounds[i], bounds[i + 1], *arguments), done))
+    try:
+        kernel(0, bounds[1], *arguments)
+    finally:
+        failures = [done.get() for _ in range(1, parts)]
+    for failure in failures:
+        if failure is not None:
+            raise failure
 
 
-def _workers() -> ThreadPoolExecutor:
-    global _pool
+class _Worker(threading.Thread):
+    """A thread that does one task after the other, and tells each caller when his is done."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(name=f"minidl {number}", daemon=True)
+        self.tasks: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...], SimpleQueue[Any]]] = SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            function, arguments, done = self.tasks.get()
+            try:
+                function(*arguments)
+                done.put(None)
+            except BaseException as failure:
+                done.put(failure)
+            del function, arguments, done  # while it waits, it keeps nobody's arrays alive
+
+
+_workers: dict[int, _Worker] = {}
+_lock = threading.Lock()
+
+
+def _worker(number: int) -> _Worker:
     with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(max(1, count() - 1), thread_name_prefix="minidl")
-        return _pool
+        if number not in _workers:
+            _workers[number] = _Worker(number)
+        return _workers[number]
+
+
+# --- BLAS ------------------------------------------------------------------------------------------------
+
+_inside = 0  # how many are inside of `single_blas`
+_before: list[int] = []
+
+
+@contextlib.contextmanager
+def single_blas() -> Iterator[None]:
+    """NumPy's matrix products on one thread each, for those who share them out by `spread`; then as before.
+
+    OpenBLAS takes such orders from the main thread only.  In others products are right, but may be slower.
+    """
+    global _inside
+    with _lock:
+        _inside += 1
+        if _inside == 1:
+            _before[:] = [library.get_num_threads() for library in _blas()]
+            _limit([1] * len(_before))
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _limit(_before)
+
+
+@cache
+def _blas() -> list[Any]:
+    """What threadpoolctl finds of libraries whose threads can be told how many they should be."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _limit(numbers: list[int]) -> None:
+    for library, number in zip(_blas(), numbers):
+        library.set_num_threads(number)
 
 
 def _forget() -> None:
-    """A forked child has none of its parent's threads."""
-    global _pool, _lock
-    _pool, _lock = None, Lock()
+    """A forked child has none of its parent's threads, and is inside of nothing."""
+    global _lock, _inside
+    _lock, _inside = threading.Lock(), 0
+    _workers.clear()
 
 
 if hasattr(os, "register_at_fork"):

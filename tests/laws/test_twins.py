@@ -68,6 +68,8 @@ WRONG = {
     "no clipping to the ball": (cpu, "sign_step", "if len(origin):", "if False:"),
     "one class too few": (cpu, "cross_entropy", "for k in range(z.shape[1]):\n            total", "for k in range(1, z.shape[1]):\n            total"),
     "the label's entry, lost to rounding": (cpu, "cross_entropy", "found[n, labels[n]] = -others", "found[n, labels[n]] -= 1"),
+    "another's columns": (cpu, "matmul", "np.matmul(rows, b[:, first:last]", "np.matmul(rows, b[:, : last - first]"),
+    "a stack in one": (cpu, "matmul", "found if a.ndim == 2 else found.reshape(*a.shape[:-1], b.shape[1])", "found"),
     "absolute values squared": (cpu, "penalty", "total += abs(w[i])", "total += w[i] * w[i]"),
     "windows one line too low": (cpu_conv_loops, "conv2d", "line = x[n, i * stride + u]", "line = x[n, i * stride + u - 1]"),
     "windows that do not add up": (cpu_conv_loops, "conv2d", "part[k] += row[k]", "part[k] = row[k]"),

@@ -231,9 +231,29 @@ def best_pairs(side, data) -> None:
         assert_same(found, reference.best_pairs_by_definition(a, b, domain))
 
 
+def matmul(side, data) -> None:
+    """Of matrices and stacks of them; now and then large enough to be shared among threads."""
+    dtype, large = data.draw(FLOATS), data.draw(st.booleans())
+    n, k, m = data.draw(st.sampled_from([(300, 180, 120), (120, 180, 300)])) if large else data.draw(shapes(3))
+    stack = data.draw(st.sampled_from([(2,), ()] if large else [(), (2,), (3, 1), (0,)]))
+    a, b = data.draw(tensors((*stack, n, k), dtype)), data.draw(tensors((k, m), dtype))
+    compare(side, "matmul", a, b)
+    compare(side, "matmul", data.draw(tensors((k, n), dtype)).T, data.draw(tensors((*stack, k, m), dtype)))
+
+
+def channel_sums(side, data) -> None:
+    """To within a part of what is summed, which may cancel."""
+    shape = (*data.draw(st.sampled_from([(), (2,), (0,)])), *data.draw(shapes(4)))
+    g = data.draw(tensors(shape, data.draw(FLOATS)))
+    found, expected = to_host(side.kernels.channel_sums(side.to_device(g))), reference.channel_sums(g)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    limit = TOLERANCE[str(g.dtype)] * reference.channel_sums(abs(g.astype(np.float64)))
+    assert (abs(found.astype(np.float64) - expected) <= limit).all()
+
+
 RATES = (0.1, 0.9)
 LAWS = {law.__name__: law for law in (unit, unit_slope, dropout_mask, gather, sign_step, cross_entropy, conv2d,
-                                      max_windows, conv2d_max, best_pairs)} | {
+                                      max_windows, conv2d_max, best_pairs, matmul, channel_sums)} | {
     "sgd": update("sgd", 1, (*RATES, False), (*RATES, True, 0.0, 0.1), (0.1, 0.0, True, 0.01, 0.02)),
     "rmsprop": update("rmsprop", 1, (*RATES, 0.1, True), (*RATES, 0.1, False, 0.1, 0.0), (*RATES, 0.1, True, 0.1, 0.2)),
     "adam": update("adam", 2, (1, *RATES, 0.99, 0.01), (7, *RATES, 0.99, 0.01, 0.1, 0.2)),

@@ -30,24 +30,32 @@ def python(code: str, **environment: str) -> str:
 # --- bits ------------------------------------------------------------------------------------------------
 
 
+HOW = {"stride": 1, "padding": 0, "size": (2, 2), "step": 2}
+BACK = HOW | {"between": (8, 8), "image": (12, 12)}
+
+
+def convolved(n: int) -> dict[str, np.ndarray]:
+    """Results with matrix products in them, whose last bits are the BLAS library's."""
+    rng = np.random.default_rng(1)
+    x, w = rng.normal(size=(n, 3, 12, 12)).astype(np.float32), rng.normal(size=(8, 3, 5, 5)).astype(np.float32)
+    y = cpu.conv2d(x, w, 1, 0)
+    return {"conv2d": y, "conv2d_max": cpu.conv2d_max(x, w, 0, **HOW)[0], "input": cpu.conv2d_input(y, w, 1, 0, (12, 12)),
+            "weights": cpu.conv2d_weights(x, y, 1, 0, (5, 5))}  # fmt: skip
+
+
 def kernels_at_work(n: int) -> dict[str, np.ndarray]:
-    """Results of every kernel that shares its work among threads, on arrays large enough for it to do so."""
+    """Results of every other kernel that shares its work among threads, on arrays large enough for it to do so."""
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(n, 3, 12, 12)).astype(np.float32), rng.normal(size=(8, 3, 5, 5)).astype(np.float32)
     z, bias = rng.normal(size=(n, 4000)).astype(np.float32), rng.normal(size=4000).astype(np.float32)
-    how = {"stride": 1, "padding": 0, "size": (2, 2), "step": 2}
-    y, places = cpu.conv2d_max(x, w, bias[:8], **how)
-    back = how | {"between": (8, 8)}
-    g = y * (y > 0)
-    a, b = rng.normal(size=(2, n, 784)).astype(np.float32)
-    small = rng.normal(size=(8, 1, 5, 5)).astype(np.float32)
-    pooled, chosen = cpu.conv2d_max(x[:, :1], small, 0, **how)
+    g, places = rng.normal(size=(n, 8, 4, 4)).astype(np.float32), rng.integers(0, 4, (n, 8, 4, 4)).astype(np.uint8)
+    g, (a, b) = g * (g > 0), rng.normal(size=(2, n, 784)).astype(np.float32)
     dropped = cpu.unit(z, bias, "relu", 5, 0.5)
     return {
-        "y": y, "places": places, "unit": dropped, "slope": cpu.unit_slope(z, dropped, "relu", 5, 0.5),
+        "unit": dropped, "slope": cpu.unit_slope(z, dropped, "relu", 5, 0.5),
         "mask": cpu.dropout_mask(3, z, 0.2), "step": cpu.sign_step(z, -z, 0.1, (0, 1), z, 0.05),
-        "input": cpu.conv2d_max_input(g, places, w, image=(12, 12), **back),
-        "input of small filters": cpu.conv2d_max_input(pooled, chosen, small, image=(12, 12), **back),
+        "input": cpu.conv2d_max_input(g, places, w, **BACK),
+        "input of small filters": cpu.conv2d_max_input(g, places, w[:, :1], **BACK),
         "entropy": cpu.cross_entropy(z, np.arange(n)), "p": cpu.cross_entropy_slope(z, np.arange(n)),
         "pairs": cpu.best_pairs(a, b, a < 1), "features": cpu.best_features(a, b, a < 1),
         "pooled": cpu.max_windows(x, (2, 2), 2), "unpicked": cpu.unpick(g, places, (2, 2), 2, (8, 8)),
@@ -77,8 +85,7 @@ def test_kernels_do_not_depend_on_the_number_of_threads(monkeypatch) -> None:
     results = []
     for n in (1, 2, 3, 7):
         monkeypatch.setenv("MINIDL_THREADS", str(n))
-        monkeypatch.setattr(threads, "_pool", None)
-        results.append(kernels_at_work(60) | over_the_batch())
+        results.append(kernels_at_work(60) | over_the_batch() | convolved(60))
     for other in results[1:]:
         assert_same_bits(results[0], other)
 
@@ -104,11 +111,25 @@ def test_kernels_do_not_depend_on_batch_mates() -> None:
 
 
 def test_two_python_threads_at_once() -> None:
-    """Both in kernels that share their work, a hundred times: no crash, and nobody's numbers in another's array."""
-    expected = kernels_at_work(20)
+    """And more, in kernels that share their work: no crash, and nobody's numbers in another's array.
+
+    BLAS lets only the main thread say how many threads it may use, hence the tolerance for products.
+    """
+    expected, products = kernels_at_work(20), convolved(60)
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: kernels_at_work(20), range(40)):
+        for found, others in pool.map(lambda _: (kernels_at_work(20), convolved(60)), range(40)):
             assert_same_bits(expected, found)
+            for name, y in products.items():
+                np.testing.assert_allclose(others[name], y, rtol=1e-4, atol=1e-3)
+
+
+def test_products_leave_the_number_of_blas_threads_as_it_was() -> None:
+    before = [library.get_num_threads() for library in threads._blas()]
+    convolved(60)
+    with pytest.raises(RuntimeError, match="inside"), threads.single_blas(), threads.single_blas():
+        assert [library.get_num_threads() for library in threads._blas()] == [1] * len(before)
+        raise RuntimeError("inside")
+    assert [library.get_num_threads() for library in threads._blas()] == before
 
 
 # --- processes -------------------------------------------------------------------------------------------
