@@ -50,17 +50,19 @@ _slope: Primitive = Primitive(
 )
 
 
-def cross_entropy(logits: Array, labels: Array, reduction: str = "mean") -> Array:
+def cross_entropy(logits: Array, labels: Array, reduction: str = "mean", check: bool = True) -> Array:
     """-log p_label, from logits (..., K) and integer labels (...) in 0 … K-1.
 
     reduction: "mean" over all examples, "sum" (whose gradient for one example does not depend on how many
     others there are), or "none" for one number per example.  Finite for logits of any size.
+    check: False leaves out the checks of the labels.  To look at them is to wait for the GPU that they are on; `fit`
+    does so once, for all of them.
     Raises `DTypeError` for labels that are not integers, `ShapeError` if they do not fit the logits or there
     is nothing to average, `RangeError` for a label outside 0 … K-1 or another reduction.
     """
     if reduction not in ("mean", "sum", "none"):
         raise RangeError("cross_entropy", "reduction 'mean', 'sum' or 'none'", repr(reduction))
-    each = _cross_entropy(logits, check_labels("cross_entropy", labels, logits))
+    each = _cross_entropy(logits, check_labels("cross_entropy", labels, logits) if check else labels)
     return each if reduction == "none" else ops.mean(each) if reduction == "mean" else ops.sum(each)
 
 

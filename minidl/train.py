@@ -31,7 +31,7 @@ from .models import Sequential
 from .optim import Optimizer, RMSProp
 from .progress import bar
 
-__all__ = ["Evaluation", "History", "evaluate", "fit"]
+__all__ = ["Evaluation", "History", "evaluate", "fit", "gradient"]
 
 Arrays = dict[str, Array]
 
@@ -146,7 +146,8 @@ def _epoch(
     seen = 0
     folded = penalty if isinstance(penalty, losses.Penalty) else None  # into the update, which knows its gradient
     for step, (x, y) in enumerate(batches):
-        loss, logits, grads = gradient(net, x, y, np.random.default_rng((*key, step)), None if folded else penalty)
+        rng = np.random.default_rng((*key, step))
+        loss, logits, grads = gradient(net, x, y, rng, None if folded else penalty, check=False)  # `fit` has checked
         if folded is not None:
             loss = loss + folded.value(net.params)
         optimizer.update(net.params, grads, state, folded)
@@ -158,15 +159,16 @@ def _epoch(
 
 
 def gradient(
-    net: Sequential, x: Array, y: Array, rng: Any = None, penalty: Callable[[Arrays], Array] | None = None
-) -> tuple[Array, Array, Arrays]:
+    net: Sequential, x: Array, y: Array, rng: Any = None, penalty: Callable[[Arrays], Array] | None = None,
+    check: bool = True,
+) -> tuple[Array, Array, Arrays]:  # fmt: skip
     """Backpropagation: the loss of one batch, its logits, and ∂loss/∂params.
 
     The loss is a function of the logits, and the logits a function of the parameters.  So the gradient at the
-    logits, p - onehot, is the cotangent to pull back through the network.
+    logits, p - onehot, is the cotangent to pull back through the network.  check: as of `losses.cross_entropy`.
     """
     lin = linearize(lambda params: net.apply(params, x, rng), net.params)
-    loss, cotangent = value_and_grad(lambda logits: losses.cross_entropy(logits, y), lin.value)
+    loss, cotangent = value_and_grad(lambda logits: losses.cross_entropy(logits, y, check=check), lin.value)
     grads = lin.vjp(cotangent)
     if penalty is not None:
         extra, slopes = value_and_grad(penalty, net.params)

@@ -76,7 +76,7 @@ def matmul(a: Array, b: Array) -> Array:
             np.matmul(rows, b[:, first:last], out=found[:, first:last])
 
         longer = by_rows if len(rows) >= b.shape[1] else by_columns
-        threads.spread(longer, max(found.shape), rows.size * b.shape[1])
+        threads.share(longer, max(found.shape), rows.size * b.shape[1])
         return found if a.ndim == 2 else found.reshape(*a.shape[:-1], b.shape[1])
 
 
@@ -116,7 +116,7 @@ def _logits_and_labels(z: Array, labels: Array) -> tuple[Array, Array]:
 @twin
 def cross_entropy(z: Array, labels: Array) -> Array:
     found = np.empty(labels.shape, z.dtype)
-    threads.spread(_cross_entropy, labels.size, 10 * z.size, *_logits_and_labels(z, labels), found.reshape(labels.size))
+    threads.share(_cross_entropy, labels.size, 10 * z.size, *_logits_and_labels(z, labels), found.reshape(labels.size))
     return found
 
 
@@ -124,7 +124,7 @@ def cross_entropy(z: Array, labels: Array) -> Array:
 def cross_entropy_slope(z: Array, labels: Array) -> Array:
     rows, flat = _logits_and_labels(z, labels)
     found = np.empty(rows.shape, z.dtype)
-    threads.spread(_cross_entropy_slope, labels.size, 10 * z.size, rows, flat, found)
+    threads.share(_cross_entropy_slope, labels.size, 10 * z.size, rows, flat, found)
     return found.reshape(z.shape)
 
 
@@ -158,7 +158,7 @@ def _mask(first, last, key, least, factor, found):
 @twin
 def dropout_mask(key: int, like: Array, rate: float) -> Array:
     found = np.empty(like.shape, like.dtype)
-    threads.spread(_mask, like.size, 4 * like.size, *_dropout(key, rate, like.dtype)[1:], found.reshape(like.size))
+    threads.share(_mask, like.size, 4 * like.size, *_dropout(key, rate, like.dtype)[1:], found.reshape(like.size))
     return found
 
 
@@ -192,7 +192,7 @@ def unit(z: Array, bias: Any, activation: str, key: int | None, rate: float) -> 
     rows = np.ascontiguousarray(z).reshape(z.size // max(units, 1), units)
     y = np.empty(rows.shape, z.dtype)
     added = np.ascontiguousarray(bias) if biased else np.zeros(units, z.dtype)
-    threads.spread(_unit, len(rows), 5 * z.size, rows, added, activation == "relu", *_dropout(key, rate, z.dtype), y)
+    threads.share(_unit, len(rows), 5 * z.size, rows, added, activation == "relu", *_dropout(key, rate, z.dtype), y)
     return y.reshape(z.shape)
 
 
@@ -228,7 +228,7 @@ def unit_slope(g: Array, y: Array, activation: str, key: int | None, rate: float
     found = np.empty(stacked.shape, y.dtype)
     kept = y.dtype.type(1 - rate if key is not None else 1)
     mask = _dropout(key, rate, y.dtype)
-    threads.spread(_unit_slope, y.size, 4 * g.size, stacked, flat, KINDS[activation], *mask, kept, found)
+    threads.share(_unit_slope, y.size, 4 * g.size, stacked, flat, KINDS[activation], *mask, kept, found)
     found = found.reshape(g.shape)
     return found if key is not None else found.transpose(back)
 
@@ -293,7 +293,7 @@ def _update(loop: Any, w: Array, g: Array, states: list[Array], options: list[An
     if not all(a.flags.c_contiguous and a.dtype == w.dtype for a in (w, *states)):
         return False
     numbers = [o if isinstance(o, bool) else w.dtype.type(o) for o in options]
-    threads.spread(loop, w.size, 4 * w.size, *_flat(w, g, *states), *numbers)
+    threads.share(loop, w.size, 4 * w.size, *_flat(w, g, *states), *numbers)
     return True
 
 
@@ -340,7 +340,7 @@ def sign_step(x: Array, g: Array, step: float, bounds: tuple[float, float] | Non
     found = np.empty(x.shape, x.dtype)
     images, slopes, centre = _flat(x, g, x[:0] if origin is None else origin)
     numbers = number(step), number(low), number(high)
-    threads.spread(
+    threads.share(
         _sign_step, x.size, 4 * x.size, images, slopes, *numbers, centre, number(epsilon), found.reshape(x.size)
     )
     return found

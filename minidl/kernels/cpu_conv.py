@@ -97,7 +97,7 @@ def _in_blocks(kernel: Callable[[int, int], None], images: int, image_bytes: int
             kernel(bounds[block], bounds[block + 1])
 
     with threads.single_blas():
-        threads.spread(part, blocks, work)
+        threads.share(part, blocks, work)
 
 
 def _windows(x: Array, size: Size, stride: int) -> Array:
@@ -148,7 +148,7 @@ def conv2d_weights(x: Array, y: Array, stride: int, padding: int, size: Size) ->
             found[part] = y[i:j].reshape(-1, outputs).T @ _windows(x[i:j], size, stride)
 
     with threads.single_blas():
-        threads.spread(pull, PARTS, y.size * found.shape[2])
+        threads.share(pull, PARTS, y.size * found.shape[2])
     return found.sum(axis=0).reshape(outputs, *size, channels).transpose(0, 3, 1, 2)
 
 
@@ -156,7 +156,7 @@ def conv2d_weights(x: Array, y: Array, stride: int, padding: int, size: Size) ->
 
 
 def _pooled(z: Array, bias: Array, size: Size, step: int, y: Array, places: Array) -> None:
-    threads.spread(loops.pool, len(z), z.size, z, bias, *size, step, y, places)
+    threads.share(loops.pool, len(z), z.size, z, bias, *size, step, y, places)
 
 
 def _pool_shape(z_shape: tuple[int, ...], size: Size, step: int) -> tuple[int, ...]:
@@ -190,7 +190,7 @@ def unpick(y: Array, places: Array, size: Size, stride: int, image: Size) -> Arr
     x = np.zeros((*g.shape[:-3], *image, g.shape[-1]), g.dtype)
     flat = x.reshape(-1, *x.shape[-3:]) if x.size else x.reshape(0, *x.shape[-3:])
     g = g.reshape(len(flat), *g.shape[-3:]) if g.size else g.reshape(0, *g.shape[-3:])
-    threads.spread(loops.unpool, len(g), g.size, g, places, size[1], stride, flat)
+    threads.share(loops.unpool, len(g), g.size, g, places, size[1], stride, flat)
     return _channels_first(x)
 
 
@@ -245,12 +245,12 @@ def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: in
         x = np.zeros((len(g), channels, height * width), g.dtype)
         shifts, behind, run = _shifts(width, filters, size, between)
         weights = np.ascontiguousarray(w).reshape(outputs, channels, len(shifts))
-        threads.spread(loops.pull_input_planes, len(x), work, g, places, weights, shifts, behind, step, width, run, x)
+        threads.share(loops.pull_input_planes, len(x), work, g, places, weights, shifts, behind, step, width, run, x)
         x = x.reshape(*lead, channels, height, width)
         return x[..., padding : padding + image[0], padding : padding + image[1]]
     x = np.zeros((len(g), height, width, channels), g.dtype)
     sizes = (channels, filters[0], stride, size, step)
-    threads.spread(loops.pull_input, len(x), work, g, places, _filters(w), *sizes, _lines(x))
+    threads.share(loops.pull_input, len(x), work, g, places, _filters(w), *sizes, _lines(x))
     return _channels_first(x.reshape(*lead, *x.shape[1:]), padding)
 
 
@@ -266,11 +266,11 @@ def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: 
         found = np.empty((PARTS, outputs, channels, taps), g.dtype)
         images = np.ascontiguousarray(_channels_first(x)).reshape(n, channels, height * width)
         shifts, behind, run = _shifts(width, filters, size, between)
-        threads.spread(
+        threads.share(
             loops.pull_weights_planes, PARTS, work, images, g, places, shifts, behind, step, width, run, found
         )
         return found.sum(axis=0).reshape(outputs, channels, *filters)
     found = np.empty((PARTS, outputs, taps * channels), g.dtype)
     sizes = (channels, *filters, stride, size, step, *between)
-    threads.spread(loops.pull_weights, PARTS, work, _lines(x), g, places, *sizes, found)
+    threads.share(loops.pull_weights, PARTS, work, _lines(x), g, places, *sizes, found)
     return found.sum(axis=0).reshape(outputs, *filters, channels).transpose(0, 3, 1, 2)

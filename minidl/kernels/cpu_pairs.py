@@ -150,7 +150,7 @@ def _best_pairs(first, last, a, b, domain, found):
 def _searched(search: Any, a: Array, b: Array, domain: Array, width: int) -> Array:
     found = np.empty((len(a), width), np.int64)
     arrays = (np.ascontiguousarray(a), np.ascontiguousarray(b), np.ascontiguousarray(domain))
-    threads.spread(search, len(a), 10 * a.size, *arrays, found)
+    threads.share(search, len(a), 10 * a.size, *arrays, found)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Threads for the compiled kernels: `spread` lets several of them work through one range.
+"""Threads for the compiled kernels: `share` lets several of them work through one range.
 
 A compiled kernel takes a range of rows and leaves all others alone; it runs without Python's lock, and so do NumPy's
 matrix products.  So plain Python threads do, and nothing depends on how many there are: every row has one owner.
@@ -34,12 +34,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def spread(kernel: Callable[..., None], rows: int, work: float, *arguments: Any) -> None:
+def share(kernel: Callable[..., None], rows: int, work: float, *arguments: Any) -> None:
     """Call ``kernel(first, last, *arguments)`` over 0 … rows, in as many parts as there are threads and work for.
 
-    work: roughly how many simple operations it is.  A part is worth a thread from about 200,000.
+    work: roughly how many simple operations it is.  A part is worth a thread from about a million.
     """
-    parts = max(1, min(count(), rows, int(work / 200_000)))
+    parts = max(1, min(count(), rows, int(work / 1_000_000)))
     bounds = [rows * i // parts for i in range(parts + 1)]
     done: SimpleQueue[BaseException | None] = SimpleQueue()
     for i in range(1, parts):
@@ -91,7 +91,7 @@ _before: list[int] = []
 
 @contextlib.contextmanager
 def single_blas() -> Iterator[None]:
-    """NumPy's matrix products on one thread each, for those who share them out by `spread`; then as before.
+    """NumPy's matrix products on one thread each, for those who share them out by `share`; then as before.
 
     OpenBLAS takes such orders from the main thread only.  In others products are right, but may be slower.
     """

@@ -35,7 +35,7 @@ class Sizes:
     epoch: int = 10_000
     rounds: int = 30
     long_rounds: int = 3  # of what takes seconds
-    turn: float = 0.1  # seconds
+    turn: float = 0.4  # seconds
 
 
 QUICK = Sizes(batch=8, steps=2, epochs=1, fgsm=16, jsma=2, torchattacks=1, epoch=256, rounds=2, long_rounds=1, turn=0.0)
@@ -103,6 +103,7 @@ def mlp(bench: Bench) -> Iterator[Result]:
             competitors["torch, compiled"] = torch.training_step(torch.mlp, weights, batches, compiled=True)
     if jax:
         competitors["jax, jit"] = jax.training_step(jax.mlp, weights, batches)
+        competitors["jax, jit, donated"] = jax.training_step(jax.mlp, weights, batches, donated=True)
     times, _ = bench.milliseconds(competitors)
     yield compare("mlp", f"MLP, training step of {bench.sizes.batch}", "ms", times, Target(0.75))
 

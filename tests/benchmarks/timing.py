@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-#: Seconds of silence between two turns.  The thread pools of BLAS, OpenMP and others spin for up to some 30 ms
+#: Seconds of silence between two turns.  The thread pools of BLAS, OpenMP and others spin for up to some 100 ms
 #: after their last work; without the pause, one competitor would lose a core to the threads of another.
-PAUSE = 0.05
+PAUSE = 0.2
 
 
 def cores() -> int:

@@ -146,5 +146,5 @@ def test_wrong_threads_are_caught(old, new, monkeypatch) -> None:
         rows[first:last] += 1
 
     monkeypatch.setenv("MINIDL_THREADS", "3")
-    plain(threads, old, new).spread(kernel, len(rows), 1e9)
+    plain(threads, old, new).share(kernel, len(rows), 1e9)
     assert (rows == 1).all() == (old == "rows * i // parts")

@@ -212,7 +212,7 @@ def test_an_error_in_any_part_is_an_error() -> None:
             raise ValueError("in another thread")
 
     with pytest.raises(ValueError, match="in another thread"):
-        threads.spread(kernel, 4, 1e9)
+        threads.share(kernel, 4, 1e9)
 
 
 def test_explicit_choices_of_kernels() -> None:

@@ -1,0 +1,80 @@
+"""Training LeNet on each backend, from the same weights on the same digits: do the curves lie on each other?
+
+    python -m tests.benchmarks.curves
+
+The readable kernels, the compiled ones, and the CUDA kernels: on a GPU if there is one, else emulated on this
+processor.  Writes curves.txt, with how far apart the losses are, and a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from attacks import plots
+from minidl import backend, models, optim, train
+from minidl.backend import Backend, asarray
+from minidl.data import load_digits
+from minidl.errors import BackendError
+from minidl.io import atomically
+from minidl.kernels import cuda
+from tests import strict
+
+EMULATED = "cuda, emulated"
+
+
+def losses(name: str, steps: int, batch: int) -> list[float]:
+    """The loss of each step."""
+    with backend.use("numpy"):
+        batches = list(load_digits()[0].take(steps * batch).batches(batch))
+    with backend.use(name):
+        net, optimizer = models.lenet(seed=0), optim.RMSProp()
+        state, found = optimizer.init(net.params), []
+        for x, y in batches:
+            loss, _, grads = train.gradient(net, asarray(x), asarray(y))
+            optimizer.update(net.params, grads, state)
+            found.append(float(loss))
+    return found
+
+
+def third() -> str:
+    """The backend for the CUDA kernels that can run here."""
+    try:
+        with backend.use("cupy"):
+            return "cupy"
+    except BackendError:
+        backend.BACKENDS[EMULATED] = lambda: Backend(EMULATED, strict, lambda: cuda)
+        return EMULATED
+
+
+def main() -> None:
+    """Train, compare, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=62, help="of training (default: 62, an epoch)")
+    parser.add_argument("--batch", type=int, default=128, help="digits in a step (default: 128)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    arguments = parser.parse_args()
+    curves = {name: losses(name, arguments.steps, arguments.batch) for name in ("numpy", "numba", third())}
+    plain = np.array(curves["numpy"])
+    lines = [f"{date.today().isoformat()}   python -m tests.benchmarks.curves   NumPy {np.__version__}",
+             f"LeNet, {arguments.steps} steps of {arguments.batch} digits, float32, seed 0"]  # fmt: skip
+    for name, found in curves.items():
+        apart = abs(np.array(found) - plain)
+        lines.append(f"{name:<16} last loss {found[-1]:.6f}   from numpy's at most {apart.max():.1e}, "
+                     f"in the first ten steps {apart[:10].max():.1e}")  # fmt: skip
+    print("\n".join(lines))
+    figure = plots.curves(list(range(1, arguments.steps + 1)), curves, title="Three sets of kernels, one curve",
+                          x_label="step", y_label="loss", y_limits=None)  # fmt: skip
+    for line, style in zip(figure.axes[0].lines, ("-", "--", ":")):
+        line.set(linestyle=style, linewidth=2.5 if style == ":" else 1.5)
+    with atomically(arguments.out / "curves.txt") as file:
+        file.write(("\n".join(lines) + "\n").encode())
+    with atomically(arguments.out / "curves.png") as file:
+        figure.savefig(file, format="png")
+
+
+if __name__ == "__main__":
+    main()
