@@ -141,6 +141,32 @@ def test_demos_run_and_write_what_they_say(arguments, written, tmp_path) -> None
     assert "error" in said
 
 
+ON_THE_STAND_IN = """
+import runpy, sys
+sys.path[:0] = [".", "demos"]
+from minidl import backend
+from minidl.kernels import reference
+from tests import strict
+backend.BACKENDS["strict"] = lambda: backend.Backend("strict", strict, lambda: reference)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("arguments", [
+    ["demos/quickstart.py", "--epochs", "1"],
+    ["demos/lacok.py", "--epochs", "1"],
+    ["demos/lecture_linear.py", "--epochs", "1"],
+    ["demos/papernot_and.py", "--seeds", "1"],
+    ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "1", "--sets", "test"],
+], ids=lambda arguments: arguments[0])  # fmt: skip
+def test_demos_run_on_other_arrays(arguments, tmp_path) -> None:
+    """With --backend and a library that forgives nothing, as on a GPU."""
+    demo, *options = arguments
+    code = f"import sys; sys.argv = {[demo, '--backend', 'strict', '--out', str(tmp_path), *options]!r}" + ON_THE_STAND_IN
+    python("-c", code)
+    assert any(path.suffix == ".txt" for path in tmp_path.iterdir())
+
+
 def test_the_lectures_numbers(tmp_path) -> None:
     python("demos/lecture_linear.py", "--epochs", "1", "--out", str(tmp_path))
     rows = [line.split() for line in (tmp_path / "lecture_linear.txt").read_text(encoding="utf-8").splitlines()]

@@ -62,9 +62,9 @@ def seen_batches(monkeypatch, **options) -> list[np.ndarray]:
     seen = []
     inner = train.gradient
 
-    def spy(net, x, *rest):
+    def spy(net, x, *rest, **checks):
         seen.append(x[:, 0].copy())
-        return inner(net, x, *rest)
+        return inner(net, x, *rest, **checks)
 
     monkeypatch.setattr(train, "gradient", spy)
     fit(network(), small(), progress=False, **options)
