@@ -104,8 +104,8 @@ _current: ContextVar[Backend | None] = ContextVar("minidl_backend", default=None
 class use:
     """Make new arrays with backend `name`: ``use("numpy")`` from here on, ``with use("numpy"):`` for a block.
 
-    name: "numpy", "numba" or "cupy".  The choice holds for the current thread (or asyncio task); others begin with
-    the default.  Arrays made before keep their library.
+    name: "numpy", "numba" or "cupy".  The choice holds for the current thread (or asyncio task); a new thread begins
+    with the default, a new task with the choice of the one that starts it.  Arrays made before keep their library.
     Raises `BackendError` for an unknown name, or a library that cannot run here.
     """
 

@@ -109,11 +109,16 @@ def conv2d(x: Array, w: Array, stride: int = 1, padding: int = 0) -> Array:
     Raises `ShapeError` if ranks or channels differ or a filter is larger than the padded image, `RangeError`
     for a stride below 1 or a negative padding.
     """
+    check_filters(x, w)
+    windows("conv2d", x.shape[2:], w.shape[2:], stride, padding)
+    return _conv2d(x, w, stride=stride, padding=padding)
+
+
+def check_filters(x: Array, w: Array) -> None:
+    """Raise `ShapeError` unless these are images and filters of as many channels."""
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
         got = f"x {x.shape}, w {w.shape}"
         raise ShapeError("conv2d", "x (N, C, H, W) and w (O, C, h, w) with the same C", got)
-    windows("conv2d", x.shape[2:], w.shape[2:], stride, padding)
-    return _conv2d(x, w, stride=stride, padding=padding)
 
 
 def windows(

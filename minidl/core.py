@@ -217,7 +217,7 @@ class Linearization:
     def widest(self) -> int:
         """The size in bytes of the largest array on record: a walk's is as large, for each direction stacked."""
         arrays = [*self._inputs, *(node.output for node in self._nodes if node is not None)]
-        return max(a.size * a.dtype.itemsize for a in arrays)
+        return max((a.size * a.dtype.itemsize for a in arrays), default=0)
 
     def jvp(self, tangent: Arrays) -> Array:
         """J·t, the forward walk.  t like x, with any extra leading axes: (..., *x.shape) -> (..., *y.shape).

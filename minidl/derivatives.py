@@ -113,7 +113,7 @@ def _basis(lin: Linearization, like: Array, shape: tuple[int, ...], chunk: int |
     if chunk is not None and (not isinstance(chunk, Integral) or int(chunk) < 1):
         raise RangeError("jacobian", "a chunk of at least 1 basis vector, or None", f"{chunk}")
     size, xp = prod(shape), namespace(unbox(like))
-    step = chunk or max(1, COMFORTABLE // max(lin.widest, 1))
+    step = chunk or max(1, COMFORTABLE // max(lin.widest, size * like.dtype.itemsize, 1))
     for i in range(0, max(size, 1), step):
         yield xp.eye(min(step, size - i), size, k=i, dtype=like.dtype).reshape(-1 if size else 0, *shape)
 

@@ -39,9 +39,9 @@ def _through(t: Array, y: Array, found: Array, activation: str, key: int | None,
     """t times ∂y/∂z, which is diagonal: both rules of z."""
     if not _nested(t, y):
         return kernels(y).unit_slope(t, y, activation, key, rate)
-    mask = 1 if key is None else kernels(found).dropout_mask(key, found, rate)
-    phi = y if key is None else y * (1 - rate)
-    return t * (_SLOPES[activation](phi) * mask)
+    if key is None:
+        return t * _SLOPES[activation](y)
+    return t * _SLOPES[activation](y * (1 - rate)) * kernels(found).dropout_mask(key, found, rate)
 
 
 _SLOPES = {"identity": lambda phi: 1, "relu": lambda phi: phi > 0, "tanh": lambda phi: 1 - phi * phi,
@@ -77,6 +77,7 @@ def conv2d_max(x: Array, w: Array, bias: Array | None, stride: int, padding: int
     Only the pooled pixels are kept, each with the place it came from.  So on the way back there is at most one
     cotangent for each window to take through the convolution, and a kernel may skip those that are 0.
     """
+    conv.check_filters(x, w)
     between = conv.windows("conv2d", x.shape[2:], w.shape[2:], stride, padding)
     conv.windows("max_pool2d", between, size, step)
     bias = 0 if bias is None else bias

@@ -49,6 +49,8 @@ class Sequential:
     Raises `ShapeError` as soon as two layers do not fit.
     """
 
+    fused = True  # for networks pickled before there was a choice
+
     def __init__(self, *layers: Layer, input_shape: int | Sequence[int], seed: int = 0, dtype: str = "float32",
                  fused: bool = True) -> None:  # fmt: skip
         if not layers or not all(isinstance(layer, Layer) for layer in layers):

@@ -7,8 +7,8 @@ joins what belongs together, by two rules:
     Conv2d, activation, MaxPool2d   convolution, bias and maximum in one (`fused.conv2d_max`), then the activation
 
 In the second the maximum comes first, because an increasing function and a maximum can change places: so the
-activation runs on a quarter of the pixels, and only they are kept.  What the rules do not know stays a step of
-its own.  ``print(net.plan())`` shows the result; ``net.fused = False`` switches it off.
+activation runs on fewer pixels (with windows of 2×2 on a quarter of them), and only they are kept.  What the rules do
+not know stays a step of its own.  ``print(net.plan())`` shows the result; ``net.fused = False`` switches it off.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import losses
-from .backend import namespace, to_numpy
+from .backend import current, namespace, to_numpy
 from .core import Array, linearize
 from .data.dataset import Dataset
 from .derivatives import value_and_grad
@@ -28,7 +28,7 @@ from .errors import DataError, DTypeError, RangeError, ShapeError
 from .evaluation import Evaluation, evaluate
 from .io import read_archive, shapes_and_dtypes, write_archive
 from .models import Sequential
-from .optim import Optimizer, RMSProp
+from .optim import SGD, Adam, Optimizer, RMSProp
 from .progress import bar
 
 __all__ = ["Evaluation", "History", "evaluate", "fit", "gradient"]
@@ -104,7 +104,8 @@ def fit(
     state, history, settings = optimizer.init(net.params), History(), {}
     if checkpoint is not None:
         settings = {
-            "network": repr(net), "start": _digest(*net.params.values()), "data": _digest(dataset.x, dataset.y),
+            "network": repr(net), "fused": net.fused, "backend": current().name,
+            "start": _digest(*net.params.values()), "data": _digest(dataset.x, dataset.y),
             "optimizer": repr(optimizer), "batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last,
             "penalty": _name(penalty), "seed": seed,
             "validation": _digest(validation.x, validation.y) if validation is not None else None,
@@ -144,14 +145,15 @@ def _epoch(
     total_loss: Any = 0.0
     correct: Any = 0
     seen = 0
-    folded = penalty if isinstance(penalty, losses.Penalty) else None  # into the update, which knows its gradient
+    # Into the update, which knows its gradient; but a class of the user's may mean something else.
+    folded = penalty if type(penalty) is losses.Penalty and type(optimizer) in (SGD, RMSProp, Adam) else None
     for step, (x, y) in enumerate(batches):
         rng = np.random.default_rng((*key, step))
         loss, logits, grads = gradient(net, x, y, rng, None if folded else penalty, check=False)  # `fit` has checked
         if folded is not None:
             loss = loss + folded.value(net.params)
-        optimizer.update(net.params, grads, state, folded)
-        total_loss, seen = total_loss + loss * len(y), seen + len(y)
+        optimizer.update(net.params, grads, state, *([] if folded is None else [folded]))
+        total_loss, seen = total_loss + loss.astype("float64") * len(y), seen + len(y)
         correct = correct + (logits.argmax(axis=-1) == y).sum()
         if step % 50 == 49:  # rarely: reading a number waits for the device
             batches.set_postfix(loss=f"{float(total_loss) / seen:.4f}", accuracy=f"{float(correct) / seen:.4f}")

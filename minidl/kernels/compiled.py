@@ -37,15 +37,23 @@ def compiled(relaxed: bool = True) -> Callable[[Callable], Callable]:
     return decorate
 
 
-def twin(function: Callable) -> Callable:
-    """A kernel with a twin in `reference`, which serves arrays of other dtypes than float32 and float64, or of two."""
-    plain = getattr(reference, function.__name__)
+def twin(kernel: Callable | None = None, *, integers: bool = False, alike: bool = False) -> Callable:
+    """A kernel with a twin in `reference`, which serves what compiled loops must not see, for they check nothing.
 
-    @functools.wraps(function)
+    That is: arrays that are empty, or of other dtypes than float32 or float64, or of both.  integers: whether the
+    kernel takes arrays of integers or booleans beside those.  alike: whether all arrays must have one shape.
+    """
+    if kernel is None:
+        return functools.partial(twin, integers=integers, alike=alike)
+    plain = getattr(reference, kernel.__name__)
+
+    @functools.wraps(kernel)
     def dispatched(*arguments: Any, **options: Any) -> Any:
-        kinds = {a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
-        serves = len(kinds) == 1 and kinds.pop() in WORKING
-        return (function if serves else plain)(*arguments, **options)
+        arrays = [a for a in (*arguments, *options.values()) if isinstance(a, np.ndarray)]
+        kinds = {a.dtype for a in arrays if a.dtype.kind == "f" or not integers}
+        serves = len(kinds) == 1 and kinds.pop() in WORKING and all(a.size for a in arrays)
+        serves = serves and not (alike and len({a.shape for a in arrays}) > 1)
+        return (kernel if serves else plain)(*arguments, **options)
 
     dispatched.__doc__ = plain.__doc__
     return dispatched

@@ -108,20 +108,29 @@ def _cross_entropy_slope(first, last, z, labels, found):
         found[n, labels[n]] = -others
 
 
+def _name_classes(labels: Array, z: Array) -> bool:
+    """Whether the loops may use the labels as they are: as indices, unchecked."""
+    return labels.shape == z.shape[:-1] and 0 <= labels.min() <= labels.max() < z.shape[-1]
+
+
 def _logits_and_labels(z: Array, labels: Array) -> tuple[Array, Array]:
     rows = np.ascontiguousarray(z).reshape(labels.size, z.shape[-1])
     return rows, np.ascontiguousarray(labels, dtype=np.int64).reshape(labels.size)
 
 
-@twin
+@twin(integers=True)
 def cross_entropy(z: Array, labels: Array) -> Array:
+    if not _name_classes(labels, z):
+        return reference.cross_entropy(z, labels)
     found = np.empty(labels.shape, z.dtype)
     threads.share(_cross_entropy, labels.size, 10 * z.size, *_logits_and_labels(z, labels), found.reshape(labels.size))
     return found
 
 
-@twin
+@twin(integers=True)
 def cross_entropy_slope(z: Array, labels: Array) -> Array:
+    if not _name_classes(labels, z):
+        return reference.cross_entropy_slope(z, labels)
     rows, flat = _logits_and_labels(z, labels)
     found = np.empty(rows.shape, z.dtype)
     threads.share(_cross_entropy_slope, labels.size, 10 * z.size, rows, flat, found)
@@ -184,6 +193,8 @@ def _unit(first, last, z, bias, rectify, drop, key, least, factor, y):
 @twin
 def unit(z: Array, bias: Any, activation: str, key: int | None, rate: float) -> Array:
     biased = hasattr(bias, "shape")
+    if biased and bias.shape != z.shape[-1:]:
+        return reference.unit(z, bias, activation, key, rate)
     if activation not in ("identity", "relu"):  # NumPy's own tanh and exp use wider instructions than ours would
         z, bias, biased = reference.ACTIVATIONS[activation](z + bias if biased else z), 0, False
     if not biased and key is None:
@@ -297,21 +308,21 @@ def _update(loop: Any, w: Array, g: Array, states: list[Array], options: list[An
     return True
 
 
-@twin
+@twin(alike=True)
 def sgd(w: Array, g: Array, velocity: Array, lr: float, momentum: float, nesterov: bool, l1: float = 0.0,
         l2: float = 0.0) -> None:  # fmt: skip
     if not _update(_sgd, w, g, [velocity], [lr, momentum, nesterov, l1, l2]):
         reference.sgd(w, g, velocity, lr, momentum, nesterov, l1, l2)
 
 
-@twin
+@twin(alike=True)
 def rmsprop(w: Array, g: Array, mean_square: Array, lr: float, rho: float, epsilon: float, inside: bool,
             l1: float = 0.0, l2: float = 0.0) -> None:  # fmt: skip
     if not _update(_rmsprop, w, g, [mean_square], [lr, rho, 1 - rho, epsilon, inside, l1, l2]):
         reference.rmsprop(w, g, mean_square, lr, rho, epsilon, inside, l1, l2)
 
 
-@twin
+@twin(alike=True)
 def adam(w: Array, g: Array, mean: Array, mean_square: Array, step: int, lr: float, beta1: float, beta2: float,
          epsilon: float, l1: float = 0.0, l2: float = 0.0) -> None:  # fmt: skip
     numbers = [lr / (1 - beta1**step), beta1, 1 - beta1, beta2, 1 - beta2, 1 - beta2**step, epsilon, l1, l2]
@@ -327,13 +338,13 @@ def _sign_step(first, last, x, g, step, low, high, origin, epsilon, found):
     """x ± step, within ε of the origin unless that is empty, and within low … high."""
     x, g, origin, found = x[first:last], g[first:last], origin[first:last], found[first:last]
     for i in range(len(x)):
-        value = x[i] + step if g[i] > 0 else x[i] - step if g[i] < 0 else x[i]
+        value = x[i] + (step if g[i] > 0 else -step if g[i] < 0 else g[i])  # which is 0, or NaN
         if len(origin):
             value = min(max(value, origin[i] - epsilon), origin[i] + epsilon)
         found[i] = min(max(value, low), high)
 
 
-@twin
+@twin(alike=True)
 def sign_step(x: Array, g: Array, step: float, bounds: tuple[float, float] | None, origin: Any = None,
               epsilon: float = 0.0) -> Array:  # fmt: skip
     number, (low, high) = x.dtype.type, bounds or (-np.inf, np.inf)

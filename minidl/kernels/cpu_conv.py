@@ -141,11 +141,14 @@ def conv2d_weights(x: Array, y: Array, stride: int, padding: int, size: Size) ->
     x, y = _channels_last(x, padding), _channels_last(y)
     (n, *_, channels), outputs = x.shape, y.shape[3]
     found = np.zeros((PARTS, outputs, prod(size) * channels), x.dtype)
+    step = max(1, BLOCK // (prod(y.shape[1:3]) * found[0, 0].nbytes))
 
     def pull(first: int, last: int) -> None:
         for part in range(first, last):
-            i, j = n * part // PARTS, n * (part + 1) // PARTS
-            found[part] = y[i:j].reshape(-1, outputs).T @ _windows(x[i:j], size, stride)
+            end = n * (part + 1) // PARTS
+            for i in range(n * part // PARTS, end, step):
+                j = min(i + step, end)
+                found[part] += y[i:j].reshape(-1, outputs).T @ _windows(x[i:j], size, stride)
 
     with threads.single_blas():
         threads.share(pull, PARTS, y.size * found.shape[2])
@@ -182,14 +185,13 @@ def winners(x: Array, y: Array, size: Size, stride: int) -> Array:
     return _max_and_places(x, size, stride)[1] if x.ndim == 4 else reference.winners(x, y, size, stride)
 
 
-@twin
+@twin(integers=True)
 def unpick(y: Array, places: Array, size: Size, stride: int, image: Size) -> Array:
     if y.ndim < 4 or places.ndim != 4:
         return reference.unpick(y, places, size, stride, image)
     g, places = _channels_last(y), _channels_last(places)
     x = np.zeros((*g.shape[:-3], *image, g.shape[-1]), g.dtype)
-    flat = x.reshape(-1, *x.shape[-3:]) if x.size else x.reshape(0, *x.shape[-3:])
-    g = g.reshape(len(flat), *g.shape[-3:]) if g.size else g.reshape(0, *g.shape[-3:])
+    flat, g = x.reshape(-1, *x.shape[-3:]), g.reshape(-1, *g.shape[-3:])
     threads.share(loops.unpool, len(g), g.size, g, places, size[1], stride, flat)
     return _channels_first(x)
 
@@ -199,6 +201,8 @@ def unpick(y: Array, places: Array, size: Size, stride: int, image: Size) -> Arr
 
 @twin
 def conv2d_max(x: Array, w: Array, bias: Any, stride: int, padding: int, size: Size, step: int) -> tuple[Array, Array]:
+    if hasattr(bias, "shape") and bias.shape != (len(w),):
+        return reference.conv2d_max(x, w, bias, stride, padding, size, step)
     x, filters = _channels_last(x, padding), _filters(w)
     counts = _counts(x, w.shape[2:], stride)
     shape = _pool_shape((len(x), *counts, len(w)), size, step)
@@ -232,7 +236,7 @@ def _small(w_shape: tuple[int, ...], stride: int) -> bool:
     return stride == 1 and prod(w_shape[1:]) <= SMALL
 
 
-@twin
+@twin(integers=True)
 def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: int, size: Size, step: int,
                      between: Size, image: Size) -> Array:  # fmt: skip
     if step == 1:
@@ -254,7 +258,7 @@ def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: in
     return _channels_first(x.reshape(*lead, *x.shape[1:]), padding)
 
 
-@twin
+@twin(integers=True)
 def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: int, size: Size, step: int,
                        between: Size, filters: Size) -> Array:  # fmt: skip
     if step == 1:

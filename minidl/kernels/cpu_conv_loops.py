@@ -57,7 +57,7 @@ def pool(first, last, z, bias, height, width, step, y, places):
                     pixel = z[n, i * step + q // width, j * step + q % width]
                     for o in range(len(best)):
                         value = pixel[o] + bias[o]
-                        better = value > best[o]
+                        better = (value > best[o]) | (value != value)  # a NaN wins, so that it is not hidden
                         best[o] = value if better else best[o]
                         place[o] = q if better else place[o]
 

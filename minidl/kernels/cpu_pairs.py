@@ -53,11 +53,11 @@ def _greatest(v, half):
 
 @compiled(relaxed=False)
 def _where(v, value):
-    """The first place of a value that is there."""
-    i = 0
-    while v[i] != value:
-        i += 1
-    return i
+    """The first place of a value that is there; the last place if it is not, as a NaN never is."""
+    for i in range(len(v)):
+        if v[i] == value:
+            return i
+    return len(v) - 1
 
 
 @compiled(relaxed=False)
@@ -154,11 +154,11 @@ def _searched(search: Any, a: Array, b: Array, domain: Array, width: int) -> Arr
     return found
 
 
-@twin
+@twin(integers=True, alike=True)
 def best_features(a: Array, b: Array, domain: Array) -> Array:
     return _searched(_best_features, a, b, domain, 1)
 
 
-@twin
+@twin(integers=True, alike=True)
 def best_pairs(a: Array, b: Array, domain: Array) -> Array:
     return _searched(_best_pairs, a, b, domain, 2)

@@ -1,7 +1,7 @@
 """Memory that is used again: `keep_freed_memory` tells the C library not to hand freed arrays back to the system.
 
 A step makes and frees the same few megabytes each time.  By default glibc gives arrays of that size back at once, and
-the next step pays for fresh pages, about a third of its time.  Nothing is held that was not in use before.
+the next step pays for fresh pages, about a third of its time.  What is held, up to 512 MB, was in use before.
 """
 
 from __future__ import annotations

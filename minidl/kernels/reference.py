@@ -1,7 +1,7 @@
 """The kernels as plain array code: what each computes, for any array library.  *The specification.*
 
 Everything here takes and returns plain arrays, counts axes from the end, and finds its library from its
-arguments.  The updates of the optimisers work in place; all else returns new arrays.  Convolution and JSMA's
+arguments.  The updates of the optimisers work in place; all else leaves its arguments alone.  Convolution and JSMA's
 search have files of their own, and are imported here, so that this module has every kernel by name.  `cpu` and
 `cuda` have the same names with the same signatures; what they leave out they take from here.
 """

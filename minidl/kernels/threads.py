@@ -22,7 +22,7 @@ from ..errors import RangeError
 def count() -> int:
     """How many threads share a kernel: MINIDL_THREADS, or as many as this process may use cores."""
     wanted = os.environ.get("MINIDL_THREADS")
-    if wanted is None:
+    if not wanted:
         return _cores()
     if not wanted.isdecimal() or int(wanted) < 1:
         raise RangeError("MINIDL_THREADS", "a number of threads, at least 1", repr(wanted))
@@ -42,15 +42,23 @@ def share(kernel: Callable[..., None], rows: int, work: float, *arguments: Any) 
     parts = max(1, min(count(), rows, int(work / 1_000_000)))
     bounds = [rows * i // parts for i in range(parts + 1)]
     done: SimpleQueue[BaseException | None] = SimpleQueue()
-    for i in range(1, parts):
-        _worker(i).tasks.put((kernel, (bounds[i], bounds[i + 1], *arguments), done))
+    handed_out, failure = 0, None
     try:
+        for i in range(1, parts):
+            _worker(i).tasks.put((kernel, (bounds[i], bounds[i + 1], *arguments), done))
+            handed_out += 1
         kernel(0, bounds[1], *arguments)
-    finally:
-        failures = [done.get() for _ in range(1, parts)]
-    for failure in failures:
-        if failure is not None:
-            raise failure
+    except BaseException as error:  # Ctrl-C among them
+        failure = error
+    while handed_out:  # whatever happens, nobody goes on to write to these arrays once this returns
+        try:
+            found = done.get()
+            handed_out -= 1
+            failure = failure or found
+        except KeyboardInterrupt as error:
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 class _Worker(threading.Thread):
@@ -85,9 +93,6 @@ def _worker(number: int) -> _Worker:
 
 # --- BLAS ------------------------------------------------------------------------------------------------
 
-_inside = 0  # how many are inside of `single_blas`
-_before: list[int] = []
-
 
 @contextlib.contextmanager
 def single_blas() -> Iterator[None]:
@@ -95,19 +100,15 @@ def single_blas() -> Iterator[None]:
 
     OpenBLAS takes such orders from the main thread only.  In others products are right, but may be slower.
     """
-    global _inside
-    with _lock:
-        _inside += 1
-        if _inside == 1:
-            _before[:] = [library.get_num_threads() for library in _blas()]
-            _limit([1] * len(_before))
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [library.get_num_threads() for library in _blas()]
     try:
+        _limit([1] * len(before))
         yield
     finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _limit(_before)
+        _limit(before)
 
 
 @cache
@@ -124,9 +125,9 @@ def _limit(numbers: list[int]) -> None:
 
 
 def _forget() -> None:
-    """A forked child has none of its parent's threads, and is inside of nothing."""
-    global _lock, _inside
-    _lock, _inside = threading.Lock(), 0
+    """A forked child has none of its parent's threads."""
+    global _lock
+    _lock = threading.Lock()
     _workers.clear()
 
 

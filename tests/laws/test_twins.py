@@ -74,7 +74,7 @@ WRONG = {
     "windows one line too low": (cpu_conv_loops, "conv2d", "line = x[n, i * stride + u]", "line = x[n, i * stride + u - 1]"),
     "windows that do not add up": (cpu_conv_loops, "conv2d", "part[k] += row[k]", "part[k] = row[k]"),
     "padding on one side only": (cpu_conv, "conv2d", "padding : height - padding, padding : width - padding", "padding:, padding:"),
-    "the last of equal maxima": (cpu_conv_loops, "max_windows", "better = value > best[o]", "better = value >= best[o]"),
+    "the last of equal maxima": (cpu_conv_loops, "max_windows", "(value > best[o])", "(value >= best[o])"),
     "the first pixel left out": (cpu_conv_loops, "max_windows", "place[o] = 0", "place[o] = 1"),
     "unpooled pixels that do not add up": (cpu_conv_loops, "max_windows", "] += g[m, i, j, o]", "] = g[m, i, j, o]"),
     "maxima before the bias": (cpu_conv_loops, "conv2d_max", "value = pixel[o] + bias[o]", "value = pixel[o]"),

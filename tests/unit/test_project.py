@@ -162,7 +162,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_demos_run_on_other_arrays(arguments, tmp_path) -> None:
     """With --backend and a library that forgives nothing, as on a GPU."""
     demo, *options = arguments
-    code = f"import sys; sys.argv = {[demo, '--backend', 'strict', '--out', str(tmp_path), *options]!r}" + ON_THE_STAND_IN
+    code = (
+        f"import sys; sys.argv = {[demo, '--backend', 'strict', '--out', str(tmp_path), *options]!r}" + ON_THE_STAND_IN
+    )
     python("-c", code)
     assert any(path.suffix == ".txt" for path in tmp_path.iterdir())
 
