@@ -200,7 +200,7 @@ def unit(z: Array, bias: Any, activation: str, key: int | None, rate: float) -> 
     if not biased and key is None:
         return reference.ACTIVATIONS[activation](z) if activation == "relu" else z
     units = z.shape[-1]
-    rows = np.ascontiguousarray(z).reshape(z.size // max(units, 1), units)
+    rows = np.ascontiguousarray(z).reshape(z.size // units, units)
     y = np.empty(rows.shape, z.dtype)
     added = np.ascontiguousarray(bias) if biased else np.zeros(units, z.dtype)
     threads.share(_unit, len(rows), 5 * z.size, rows, added, activation == "relu", *_dropout(key, rate, z.dtype), y)
@@ -235,7 +235,7 @@ def unit_slope(g: Array, y: Array, activation: str, key: int | None, rate: float
         there = (*range(lead), *(lead + order))
         back = np.argsort(there)
         y, g = y.transpose(order), g.transpose(there)
-    flat, stacked = _flat(y)[0], np.ascontiguousarray(g).reshape(g.size // max(y.size, 1), y.size)
+    flat, stacked = _flat(y)[0], np.ascontiguousarray(g).reshape(g.size // y.size, y.size)
     found = np.empty(stacked.shape, y.dtype)
     kept = y.dtype.type(1 - rate if key is not None else 1)
     mask = _dropout(key, rate, y.dtype)

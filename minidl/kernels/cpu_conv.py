@@ -158,10 +158,6 @@ def conv2d_weights(x: Array, y: Array, stride: int, padding: int, size: Size) ->
 # --- max-pooling -----------------------------------------------------------------------------------------
 
 
-def _pooled(z: Array, bias: Array, size: Size, step: int, y: Array, places: Array) -> None:
-    threads.share(loops.pool, len(z), z.size, z, bias, *size, step, y, places)
-
-
 def _pool_shape(z_shape: tuple[int, ...], size: Size, step: int) -> tuple[int, ...]:
     n, height, width, channels = z_shape
     return n, (height - size[0]) // step + 1, (width - size[1]) // step + 1, channels
@@ -171,7 +167,7 @@ def _max_and_places(x: Array, size: Size, stride: int) -> tuple[Array, Array]:
     z = _channels_last(x)
     shape = _pool_shape(z.shape, size, stride)
     y, places = np.empty(shape, x.dtype), np.empty(shape, place_dtype(size))
-    _pooled(z, np.zeros(shape[3], x.dtype), size, stride, y, places)
+    threads.share(loops.pool, len(z), z.size, z, np.zeros(shape[3], x.dtype), *size, stride, y, places)
     return _channels_first(y), _channels_first(places)
 
 
@@ -220,7 +216,7 @@ def conv2d_max(x: Array, w: Array, bias: Any, stride: int, padding: int, size: S
 
 @twin
 def channel_sums(g: Array) -> Array:
-    rows = _channels_last(g).reshape(*g.shape[:-4], prod(g.shape[-4:]) // max(g.shape[-3], 1), g.shape[-3])
+    rows = _channels_last(g).reshape(*g.shape[:-4], prod(g.shape[-4:]) // g.shape[-3], g.shape[-3])
     with threads.single_blas():  # a product with ones, which BLAS is better at than NumPy at sums of short rows
         return np.ones(rows.shape[-2], g.dtype) @ rows
 
@@ -240,7 +236,9 @@ def _small(w_shape: tuple[int, ...], stride: int) -> bool:
 def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: int, size: Size, step: int,
                      between: Size, image: Size) -> Array:  # fmt: skip
     if step == 1:
-        return reference.conv2d_max_input(g, places, w, stride, padding, size, step, between, image)
+        z = unpick(g, places, size, step, between)
+        x = conv2d_input(z.reshape(prod(z.shape[:-3]), *z.shape[-3:]), w, stride, padding, image)
+        return x.reshape(*z.shape[:-3], *x.shape[1:])
     lead, (outputs, channels, *filters) = g.shape[:-3], w.shape
     height, width = image[0] + 2 * padding, image[1] + 2 * padding
     places, g = _channels_last(places), _channels_last(g)
@@ -262,7 +260,7 @@ def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: in
 def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: int, size: Size, step: int,
                        between: Size, filters: Size) -> Array:  # fmt: skip
     if step == 1:
-        return reference.conv2d_max_weights(x, g, places, stride, padding, size, step, between, filters)
+        return conv2d_weights(x, unpick(g, places, size, step, between), stride, padding, filters)
     x, g, places = _channels_last(x, padding), _channels_last(g), _channels_last(places)
     (n, height, width, channels), outputs, taps = x.shape, g.shape[3], prod(filters)
     work = g.size * channels * taps
