@@ -1,21 +1,15 @@
-"""Networks: layers in a row (`Sequential`), and the ones from the papers.
+"""The networks of the papers, each a function that makes a `Sequential`.
 
-A network owns a flat dict of parameters, ``net.params``, named after its layers ("dense1.W", "dense1.b").
-``net(x)`` uses them; ``net.apply(params, x, rng)`` is the same function with everything it depends on
-spelled out, which is what gets differentiated.
+All begin with the shape of one input and the number of classes, and give logits.  What a paper does not say, or says
+otherwise, stands in the docstring.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from math import prod
+from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
-import numpy as np
-
-from .backend import asarray
-from .core import Array
 from .errors import DTypeError, RangeError, ShapeError
 from .layers import (
     Conv2d,
@@ -29,120 +23,17 @@ from .layers import (
     MaxPool2d,
     Normal,
     ReLU,
-    Shape,
     Sigmoid,
-    Softmax,
     Tanh,
 )  # fmt: skip
-from .plan import Plan, plan
+from .sequential import Sequential
+
+__all__ = ["ACTIVATIONS", "VGG", "Sequential", "carlini", "lenet", "madry", "mlp", "softmax_regression", "vgg"]
 
 ACTIVATIONS: dict[str, Callable[[], Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
 
-
-class Sequential:
-    """Layers applied one after the other.
-
-    input_shape: of one example, such as (1, 28, 28).  A network that starts with Flatten takes flat rows as
-    well.  seed: of the initial parameters.  dtype: "float32" for work, "float64" for checking derivatives.
-    fused: whether neighbouring layers are computed as one where `plan` joins them; the outputs are the same but
-    for rounding.  An attribute that can be set at any time.
-    Raises `ShapeError` as soon as two layers do not fit.
-    """
-
-    fused = True  # for networks pickled before there was a choice
-
-    def __init__(self, *layers: Layer, input_shape: int | Sequence[int], seed: int = 0, dtype: str = "float32",
-                 fused: bool = True) -> None:  # fmt: skip
-        if not layers or not all(isinstance(layer, Layer) for layer in layers):
-            got = f"{[type(layer).__name__ for layer in layers]}"
-            raise DTypeError("Sequential", "one or more layers", got, "pass them one by one: Sequential(a, b, ...)")
-        self.input_shape: Shape = tuple(map(int, input_shape if isinstance(input_shape, Sequence) else (input_shape,)))
-        self.dtype = str(np.dtype(dtype))
-        if np.dtype(dtype).kind != "f":
-            raise DTypeError("Sequential", "a floating-point dtype", self.dtype, "float32 or float64")
-        self.layers: dict[str, Layer] = _named(layers)
-        self.fused = fused
-        self.shapes: dict[str, Shape] = {}  # what comes out of each layer
-        self.params: dict[str, Array] = {}
-        rng, shape = np.random.default_rng(seed), self.input_shape
-        for name, layer in self.layers.items():
-            for key, draw in layer.init(shape, rng).items():
-                self.params[f"{name}.{key}"] = asarray(draw, dtype=self.dtype)
-            shape = self.shapes[name] = layer.output_shape(shape)
-
-    def __call__(self, x: Array) -> Array:
-        """The outputs (N, *output_shape) for x (N, *input_shape), in evaluation mode: no dropout."""
-        return self.apply(self.params, x)
-
-    def apply(self, params: dict[str, Array], x: Array, rng: Any = None) -> Array:
-        """The outputs for these parameters.  Dropout is active exactly when an rng is given.
-
-        Raises `ShapeError` if x is not a batch of inputs.
-        """
-        self._check_input(x)
-        for step in self.plan():
-            x = step.apply(lambda name: self.params_of(name, params), x, rng)
-        return x
-
-    def plan(self) -> Plan:
-        """The steps in which `apply` computes: layers joined where ``net.fused``, else one by one.  Print it."""
-        return plan(self.layers, self.fused)
-
-    def steps(self, params: dict[str, Array], x: Array, rng: Any = None) -> Iterator[tuple[str, Array]]:
-        """The name and output of every layer in turn, none of them joined, for those who want to look inside."""
-        self._check_input(x)
-        for name, layer in self.layers.items():
-            x = layer.apply(self.params_of(name, params), x, rng)
-            yield name, x
-
-    def _check_input(self, x: Array) -> None:
-        flat = isinstance(next(iter(self.layers.values())), Flatten) and x.shape[1:] == (prod(self.input_shape),)
-        if x.ndim < 1 or (x.shape[1:] != self.input_shape and not flat):
-            expected = f"a batch (N, {', '.join(map(str, self.input_shape))})"
-            raise ShapeError("network", expected, f"{x.shape}",
-                             "one example alone is x[None]" if x.shape == self.input_shape else "")  # fmt: skip
-
-    def params_of(self, name: str, params: dict[str, Array] | None = None) -> dict[str, Array]:
-        """The parameters of one layer under its own names for them ("W", "b"): of ``net.params`` if None are given."""
-        params = self.params if params is None else params
-        return {key[len(name) + 1 :]: value for key, value in params.items() if key.startswith(name + ".")}
-
-    @property
-    def output_shape(self) -> Shape:
-        return list(self.shapes.values())[-1]
-
-    @property
-    def gives_probabilities(self) -> bool:
-        """Whether the network ends with a Softmax, so that its outputs are not logits."""
-        return isinstance(list(self.layers.values())[-1], Softmax)
-
-    def __repr__(self) -> str:
-        layers = ", ".join(map(repr, self.layers.values()))
-        return f"Sequential({layers}, input_shape={self.input_shape}, dtype={self.dtype!r})"
-
-    def summary(self) -> str:
-        """A table of the layers: name, what it is, the shape that comes out, and its number of parameters."""
-        counts = {
-            name: sum(value.size for key, value in self.params.items() if key.startswith(name + "."))
-            for name in self.layers
-        }
-        rows = [("layer", "kind", "output", "parameters"), ("input", "", str(self.input_shape), "")]
-        rows += [(n, type(la).__name__, str(self.shapes[n]), f"{counts[n]:,}") for n, la in self.layers.items()]
-        rows += [("total", "", "", f"{sum(counts.values()):,}")]
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
-                         for a, b, c, d in rows)  # fmt: skip
-
-
-def _named(layers: Sequence[Layer]) -> dict[str, Layer]:
-    """dense1, relu1, dense2, …: the kind in lower case, counted; Conv2d is conv."""
-    seen: Counter[str] = Counter()
-    named = {}
-    for layer in layers:
-        kind = type(layer).__name__.lower().removesuffix("2d")
-        seen[kind] += 1
-        named[f"{kind}{seen[kind]}"] = layer
-    return named
+#: Convolutions in each of the five stages, by the number of layers with weights: configurations A, B, D and E.
+VGG = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
 def softmax_regression(input_shape: int | Sequence[int] = (1, 28, 28), classes: int = 10, *, seed: int = 0,
@@ -200,15 +91,111 @@ def lenet(
     rows in C, H, W order, dense1.b, dense2.W (500, 10) and dense2.b.
     """
     act = _activation("models.lenet", activation)
-    if not isinstance(channels, Sequence) or len(channels) != 2:
-        raise DTypeError("models.lenet", "channels of the two convolutions", repr(channels), "channels=(20, 50)")
+    first, second = _two_channels("models.lenet", channels, "(20, 50)")
     weights = init_weights or (He() if activation == "relu" else Glorot())
     return Sequential(
-        Conv2d(channels[0], 5, init_weights=weights), act(), MaxPool2d(2),
-        Conv2d(channels[1], 5, init_weights=weights), act(), MaxPool2d(2),
+        Conv2d(first, 5, init_weights=weights), act(), MaxPool2d(2),
+        Conv2d(second, 5, init_weights=weights), act(), MaxPool2d(2),
         Flatten(), Dense(hidden, init_weights=weights), act(), Dense(classes, init_weights=weights),
         input_shape=input_shape, seed=seed, dtype=dtype,
     )  # fmt: skip
+
+
+def carlini(
+    input_shape: Sequence[int] = (1, 28, 28),
+    classes: int = 10,
+    *,
+    channels: tuple[int, int] = (32, 64),
+    hidden: int = 200,
+    dropout: float = 0.5,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Sequential:
+    """The network of Carlini and Wagner 2017, Table 1: twice (two 3×3 convolutions, 2×2 pooling), 200, 200, 10 logits.
+
+    No padding, ReLU behind every layer but the last, dropout between the two hidden layers.  By default the one for
+    MNIST, of 312,202 parameters; theirs for CIFAR-10 is ``carlini((3, 32, 32), channels=(64, 128), hidden=256)``.
+    Weights are drawn by `He()`; the paper does not say how.
+    Its parameters are conv1.W (32, 1, 3, 3), conv2.W (32, 32, 3, 3), conv3.W (64, 32, 3, 3), conv4.W (64, 64, 3, 3),
+    dense1.W (1024, 200) with rows in C, H, W order, dense2.W (200, 200), dense3.W (200, 10), and a bias .b of each.
+    """
+    first, second = _two_channels("models.carlini", channels, "(32, 64)")
+    return Sequential(
+        Conv2d(first, 3), ReLU(), Conv2d(first, 3), ReLU(), MaxPool2d(2),
+        Conv2d(second, 3), ReLU(), Conv2d(second, 3), ReLU(), MaxPool2d(2),
+        Flatten(), Dense(hidden), ReLU(), Dropout(dropout), Dense(hidden), ReLU(), Dense(classes),
+        input_shape=input_shape, seed=seed, dtype=dtype,
+    )  # fmt: skip
+
+
+def madry(
+    input_shape: Sequence[int] = (1, 28, 28),
+    classes: int = 10,
+    *,
+    channels: tuple[int, int] = (32, 64),
+    hidden: int = 1024,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Sequential:
+    """The MNIST network of Madry et al. 2018: 32@5×5, 2×2 pooling, 64@5×5, 2×2 pooling, 1024 units, 10 logits.
+
+    The convolutions are padded by 2, so that only pooling makes images smaller; ReLU; 3,274,634 parameters.  Weights
+    are drawn by `He()` and biases start at 0; the authors' code draws N(0, .1²) and starts biases at .1.
+    Its parameters are conv1.W (32, 1, 5, 5), conv2.W (64, 32, 5, 5), dense1.W (3136, 1024) with rows in C, H, W order,
+    dense2.W (1024, 10), and a bias .b of each.
+    """
+    first, second = _two_channels("models.madry", channels, "(32, 64)")
+    return Sequential(
+        Conv2d(first, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(second, 5, padding=2), ReLU(), MaxPool2d(2),
+        Flatten(), Dense(hidden), ReLU(), Dense(classes), input_shape=input_shape, seed=seed, dtype=dtype,
+    )  # fmt: skip
+
+
+def vgg(
+    input_shape: Sequence[int] = (3, 32, 32),
+    classes: int = 10,
+    *,
+    depth: int = 11,
+    width: int = 64,
+    hidden: int = 4096,
+    dropout: float = 0.5,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Sequential:
+    """A network of Simonyan and Zisserman 2015, Table 1: five stages of 3×3 convolutions, two hidden layers, logits.
+
+    Each stage ends with 2×2 pooling, which is left out where the image is already 1 pixel high or wide, so that any
+    size will do.  ReLU behind every layer but the last; dropout behind both hidden layers.
+    depth: 11, 13, 16 or 19 layers with weights, the paper's configurations A, B, D and E.  width: channels w of the
+    first stage; the others have 2w, 4w, 8w and 8w.  ``vgg((3, 224, 224), 1000)`` is the paper's VGG11, of 132,863,336
+    parameters.  Weights are drawn by `He()`, which came later; the authors began deep networks from a shallow one.
+    Its parameters are conv1.W (w, channels, 3, 3), conv1.b, … and dense1.W, … dense3.b.
+    Raises `RangeError` for another depth or a width that is no whole number of at least 1.
+    """
+    if depth not in list(VGG):
+        raise RangeError("models.vgg", f"a depth of {sorted(VGG)}", repr(depth))
+    if not isinstance(width, Integral) or width < 1:
+        raise RangeError("models.vgg", "a whole width, at least 1", repr(width), "width=64 is the paper's")
+    if not isinstance(input_shape, Sequence) or len(input_shape) != 3:
+        raise ShapeError("models.vgg", "an input_shape (channels, height, width)", repr(input_shape), "(3, 32, 32)")
+    layers: list[Layer] = []
+    shorter_side = min(input_shape[1:])
+    for stage, convolutions in enumerate(VGG[depth]):
+        for _ in range(convolutions):
+            layers += [Conv2d(width * min(2**stage, 8), 3, padding=1), ReLU()]
+        if shorter_side > 1:
+            layers.append(MaxPool2d(2))
+            shorter_side //= 2
+    layers.append(Flatten())
+    for _ in range(2):
+        layers += [Dense(hidden), ReLU(), Dropout(dropout)]
+    return Sequential(*layers, Dense(classes), input_shape=input_shape, seed=seed, dtype=dtype)
+
+
+def _two_channels(operation: str, channels: Any, example: str) -> Sequence[int]:
+    if not isinstance(channels, Sequence) or len(channels) != 2:
+        raise DTypeError(operation, "channels of the two stages", repr(channels), f"channels={example}")
+    return channels
 
 
 def _activation(operation: str, name: str) -> Callable[[], Layer]:
