@@ -7,6 +7,7 @@ gradient_sign, saliency.  evaluate measures and plots draws what they found.
 from . import evaluate, plots
 from .goal import Goal, Targeted, Untargeted
 from .gradient_sign import fgsm, sign_noise
+from .projected_gradient import bim, kurakin_steps, least_likely, pgd
 from .result import AttackResult
 from .saliency import forward_derivative, jsma, saliency_map
 from .victim import Victim
@@ -18,6 +19,10 @@ __all__ = [
     "Untargeted",
     "Victim",
     "fgsm",
+    "bim",
+    "least_likely",
+    "pgd",
+    "kurakin_steps",
     "evaluate",
     "forward_derivative",
     "jsma",

@@ -7,16 +7,14 @@ ReLUs are linear enough for the same to work on them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels
 from minidl.core import Array
-from minidl.errors import RangeError
 
-from .norms import NORMS, norm_named
+from .norms import NORMS, ladder, norm_named
 from .result import AttackResult, Run, begin
 
 
@@ -44,9 +42,9 @@ def fgsm(
     A pixel whose gradient is exactly 0 is not moved.  Raises as `result.begin` does, and `RangeError` for a
     negative ε or an unknown norm, all before any work.
     """
-    ladder, move = _ladder("fgsm", epsilon), norm_named("fgsm", norm).move
+    lengths, move = ladder("fgsm", epsilon), norm_named("fgsm", norm).move
     run = begin("fgsm", victim, x, goal, seed)
-    return _climb(run, move, run.victim.gradient(x, run.goal), ladder, epsilon, clip, norm=norm)
+    return _climb(run, move, run.victim.gradient(x, run.goal), lengths, epsilon, clip, norm=norm)
 
 
 def sign_noise(
@@ -64,26 +62,17 @@ def sign_noise(
     The signs are a function of (seed, index of the example in x, pixel) alone.  Parameters, list of ε, result
     and errors are those of `fgsm`.
     """
-    ladder = _ladder("sign_noise", epsilon)
+    lengths = ladder("sign_noise", epsilon)
     run = begin("sign_noise", victim, x, goal, seed)
-    return _climb(run, NORMS["linf"].move, kernels(x).random_signs(seed, x), ladder, epsilon, clip)
+    return _climb(run, NORMS["linf"].move, kernels(x).random_signs(seed, x), lengths, epsilon, clip)
 
 
 def _climb(
-    run: Run, move: Callable[..., Array], g: Array, ladder: list[float], epsilon: Any, clip: bool, **params: Any
+    run: Run, move: Callable[..., Array], g: Array, lengths: list[float], epsilon: Any, clip: bool, **params: Any
 ) -> Any:
     """The results of moving along one slope g by each ε: a list of them if a list was asked for."""
     results: list[AttackResult] = []
-    for length in ladder:
+    for length in lengths:
         x_adv = move(run.x, g, length, run.victim.bounds if clip else None)
         results.append(run.end(x_adv, epsilon=length, clip=clip, **params))
     return results[0] if isinstance(epsilon, Real) else results
-
-
-def _ladder(attack: str, epsilon: Any) -> list[float]:
-    """One ε or several, checked."""
-    ladder = list(epsilon) if getattr(epsilon, "shape", ()) or isinstance(epsilon, Sequence) else [epsilon]
-    for value in ladder:
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
-            raise RangeError(attack, "epsilon of at least 0, a number or a list of them", repr(value))
-    return [float(value) for value in ladder]

@@ -2,18 +2,27 @@
 
 Perturbations d are (N, ...); `length` gives (N,).  `steepest(g)` is the perturbation of length 1 that a
 linear function of slope g rises most along: argmax ⟨g, d⟩ over ‖d‖ ≤ 1.  `move(x, g, step, bounds)` is
-x + step·steepest(g), within the bounds unless they are None.  `project(d, epsilon)` is the nearest point to d of
-length at most ε (in L2).
+x + step·steepest(g), within the bounds unless they are None, and with `origin` and `epsilon` no further than ε from
+there.  `project(d, epsilon)` is the nearest point to d of length at most ε (in L2).  `random(key, x, epsilon)` is a
+perturbation drawn uniformly from the ball of radius ε; it depends on the key and the example's place in x alone.
+
+Lengths are exact but for rounding: an image x + d has pixels that are floating-point numbers, and each may be off by
+half a unit in its last place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from minidl.backend import kernels, namespace
 from minidl.core import Array
 from minidl.errors import RangeError
+
+Bounds = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -23,18 +32,17 @@ class Norm:
     name: str
     length: Callable[[Array], Array]
     steepest: Callable[[Array], Array]
-    move: Callable[[Array, Array, float, tuple[float, float] | None], Array]
+    move: Callable[..., Array]
     project: Callable[[Array, float], Array]
+    random: Callable[[int, Array, float], Array]
 
 
-def _along(steepest: Callable[[Array], Array]) -> Callable[..., Array]:
-    """The move along a steepest direction."""
-
-    def move(x: Array, g: Array, step: float, bounds: tuple[float, float] | None) -> Array:
-        moved = x + step * steepest(g)
-        return moved if bounds is None else namespace(x).clip(moved, *bounds)
-
-    return move
+def _stay(
+    x: Array, bounds: Bounds, origin: Array | None, epsilon: float, project: Callable[[Array, float], Array]
+) -> Array:
+    """x brought back to within ε of the origin, then to within the bounds, which brings it no further from there."""
+    x = x if origin is None else origin + project(x - origin, epsilon)
+    return x if bounds is None else namespace(x).clip(x, *bounds)
 
 
 def _rows(d: Array) -> Array:
@@ -64,14 +72,21 @@ def linf_steepest(g: Array) -> Array:
     return namespace(g).sign(g)
 
 
-def linf_move(x: Array, g: Array, step: float, bounds: tuple[float, float] | None) -> Array:
-    """x + step·sign(g) within the bounds, in one pass."""
-    return kernels(x).sign_step(x, g, step, bounds)
+def linf_move(
+    x: Array, g: Array, step: float, bounds: Bounds, origin: Array | None = None, epsilon: float = 0.0
+) -> Array:
+    """x + step·sign(g), within ε of the origin and within the bounds, in one pass."""
+    return kernels(x).sign_step(x, g, step, bounds, origin, epsilon)
 
 
 def linf_project(d: Array, epsilon: float) -> Array:
     """Each entry cut to ±ε."""
     return namespace(d).clip(d, -epsilon, epsilon)
+
+
+def linf_random(key: int, x: Array, epsilon: float) -> Array:
+    """Each entry from U(-ε, ε)."""
+    return epsilon * (2 * kernels(x).random_uniform(key, x) - 1)
 
 
 # --- L2: a Euclidean length of up to ε -------------------------------------------------------------------
@@ -90,11 +105,25 @@ def l2_steepest(g: Array) -> Array:
     return g / _per_example(namespace(g).where(length > 0, length, 1), g)
 
 
+def l2_move(
+    x: Array, g: Array, step: float, bounds: Bounds, origin: Array | None = None, epsilon: float = 0.0
+) -> Array:
+    """x + step·g/‖g‖₂, then back to within ε of the origin, then to within the bounds."""
+    return _stay(x + step * l2_steepest(g), bounds, origin, epsilon, l2_project)
+
+
 def l2_project(d: Array, epsilon: float) -> Array:
     """d shortened to length ε where it is longer."""
     xp, length = namespace(d), l2_length(d)
     factor = xp.where(length > epsilon, epsilon / xp.where(length > 0, length, 1), 1)
     return d * _per_example(factor, d)
+
+
+def l2_random(key: int, x: Array, epsilon: float) -> Array:
+    """z/√(Σz² + E), of normally distributed z with variance ½ and E from Exp(1), times ε (Barthe et al. 2005)."""
+    xp, uniform = namespace(x), kernels(x).random_uniform
+    z = xp.sqrt(-xp.log(uniform(key, x))) * xp.cos(2 * math.pi * uniform(key + 1, x))  # Box and Muller 1958, over √2
+    return epsilon * z / _per_example(((_rows(z) ** 2).sum(axis=-1) + _exponential(key + 2, x)) ** 0.5, z)
 
 
 # --- L1: a sum of absolute changes of up to ε ------------------------------------------------------------
@@ -113,6 +142,27 @@ def l1_steepest(g: Array) -> Array:
     return xp.where(chosen, xp.sign(rows), 0).reshape(g.shape)
 
 
+def l1_move(
+    x: Array, g: Array, step: float, bounds: Bounds, origin: Array | None = None, epsilon: float = 0.0
+) -> Array:
+    """The steepest pixel moved by `step`; or if the bounds are in its way as far as they let it, the next one by what
+    is left, and so on.  Then back to within ε of the origin.
+
+    That is the way up of length at most `step` within the bounds that a linear function rises most along: without
+    it an attack would push forever at a pixel that is white already.
+    """
+    if bounds is None or not x.size:
+        return _stay(x + step * l1_steepest(g), bounds, origin, epsilon, l1_project)
+    xp, slopes, rows = namespace(x), _rows(g), _rows(x)
+    room = xp.where(slopes > 0, bounds[1] - rows, xp.where(slopes < 0, rows - bounds[0], 0))
+    order = abs(slopes).argsort(axis=-1)[:, ::-1]
+    falling = xp.take_along_axis(room, order, axis=-1)
+    before = xp.cumsum(falling, axis=-1) - falling  # how much of the step has gone into steeper pixels
+    taken = xp.take_along_axis(xp.clip(step - before, 0, falling), order.argsort(axis=-1), axis=-1)
+    moved = (rows + xp.sign(slopes) * taken).reshape(x.shape)
+    return _stay(moved, bounds, origin, epsilon, l1_project)
+
+
 def l1_project(d: Array, epsilon: float) -> Array:
     """Every |d_i| lowered by the one θ ≥ 0 that makes their sum ε (Duchi et al. 2008, Figure 1)."""
     xp, rows = namespace(d), _rows(d)
@@ -126,10 +176,23 @@ def l1_project(d: Array, epsilon: float) -> Array:
     return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)
 
 
+def l1_random(key: int, x: Array, epsilon: float) -> Array:
+    """z/(Σ|z| + E), of z with density ½e^-|z| and E from Exp(1), times ε (Barthe et al. 2005)."""
+    xp, v = namespace(x), 2 * kernels(x).random_uniform(key, x) - 1
+    z = -xp.sign(v) * xp.log1p(-abs(v))
+    return epsilon * z / _per_example(abs(_rows(z)).sum(axis=-1) + _exponential(key + 2, x), z)
+
+
+def _exponential(key: int, x: Array) -> Array:
+    """A draw from Exp(1) for each example: (N,)."""
+    xp = namespace(x)
+    return -xp.log(kernels(x).random_uniform(key, xp.zeros(len(x), dtype=x.dtype)))
+
+
 NORMS = {
-    "linf": Norm("linf", linf_length, linf_steepest, linf_move, linf_project),
-    "l2": Norm("l2", l2_length, l2_steepest, _along(l2_steepest), l2_project),
-    "l1": Norm("l1", l1_length, l1_steepest, _along(l1_steepest), l1_project),
+    "linf": Norm("linf", linf_length, linf_steepest, linf_move, linf_project, linf_random),
+    "l2": Norm("l2", l2_length, l2_steepest, l2_move, l2_project, l2_random),
+    "l1": Norm("l1", l1_length, l1_steepest, l1_move, l1_project, l1_random),
 }
 
 
@@ -138,3 +201,12 @@ def norm_named(attack: str, name: str) -> Norm:
     if name not in NORMS:
         raise RangeError(attack, f"a norm of {sorted(NORMS)}", repr(name))
     return NORMS[name]
+
+
+def ladder(attack: str, epsilon: Any) -> list[float]:
+    """One ε or several, as a list.  Raises `RangeError` unless each is a number of at least 0."""
+    several = list(epsilon) if getattr(epsilon, "shape", ()) or isinstance(epsilon, Sequence) else [epsilon]
+    for value in several:
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
+            raise RangeError(attack, "epsilon of at least 0, a number or a list of them", repr(value))
+    return [float(value) for value in several]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from numbers import Integral
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from minidl.backend import asarray, namespace
 from minidl.core import Array
@@ -127,16 +131,33 @@ class Run:
 
     def __init__(self, attack: str, victim: Victim, x: Array, goal: Goal, seed: int) -> None:
         self.attack, self.victim, self.x, self.goal, self.seed = attack, victim, x, goal, seed
+        self.interrupted: bool | None = None  # None: the attack is over too soon to be interrupted
         self._start = victim.forwards, victim.backwards
         self._checking = 0  # forwards that were spent on the predictions of earlier results
         logits = victim.logits(x)
-        self.clean_pred: Array = logits.argmax(axis=-1)
+        self.clean_logits, self.clean_pred = logits, logits.argmax(axis=-1)
         self.classes: int = logits.shape[1]
         check_labels(attack, goal.labels, logits)
         if isinstance(goal, Targeted) and (goal.labels == self.clean_pred).any():
             which = namespace(x).nonzero(goal.labels == self.clean_pred)[0]
             got = f"its present answer for {len(which)} examples, the first at index {int(which[0])}"
             raise RangeError(attack, "targets other than what the network answers now", got, "leave those out")
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Around the loop of an attack: Ctrl-C ends it early, and what it has found until then is kept.
+
+        The result says so in ``params["interrupted"]``.
+        """
+        self.interrupted = bool(self.interrupted)
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def key(self, *numbers: int) -> int:
+        """The key of a stream of random numbers: of the seed and of these numbers, such as that of a restart."""
+        return int(np.random.SeedSequence((int(self.seed), *numbers)).generate_state(1, np.uint64)[0])
 
     def end(self, x_adv: Array, iterations: Any = 1, **params: Any) -> AttackResult:
         """The result, with success recomputed from x_adv.  iterations: of each example (N,), or of all of them.
@@ -147,6 +168,8 @@ class Run:
         adv_pred = self.victim.predict(x_adv)
         shared = forwards - self._start[0] - self._checking
         self._checking += self.victim.forwards - forwards
+        if self.interrupted is not None:
+            params["interrupted"] = self.interrupted
         return AttackResult(
             self.x, x_adv, self.goal.achieved(adv_pred), self.goal, self.clean_pred, adv_pred,
             _of_each(iterations, x_adv), shared + self.victim.forwards - forwards,

@@ -120,8 +120,8 @@ def jsma(
     if isinstance(run.goal, Targeted):
         if all_targets:
             raise RangeError("jsma", "labels with all_targets=True", "Targeted", "say which targets, or all of them")
-        x_adv, iterations, interrupted = _move(run.victim, x, run.goal.labels, **params, progress=progress)
-        return run.end(x_adv, iterations, **params, interrupted=interrupted)
+        x_adv, iterations = _move(run, **params, progress=progress)
+        return run.end(x_adv, iterations, **params)
     which, targets = every_other_class(run.clean_pred, run.classes)
     each = jsma(run.victim, x[which], Targeted(targets), **params, seed=seed, progress=progress)
     return replace(each, forwards=each.forwards + len(x)) if all_targets else _cheapest(run, each)
@@ -190,10 +190,10 @@ def _scaled(slopes: Array) -> Array:
 
 
 def _move(
-    victim: Victim, x: Array, target: Array, theta: float, max_distortion: float, features: int, outputs: str,
-    progress: bool,
-) -> tuple[Array, Array, bool]:  # fmt: skip
-    """Algorithms 1 to 3 on all examples side by side: the images, the steps each took, and whether Ctrl-C ended it."""
+    run: Run, theta: float, max_distortion: float, features: int, outputs: str, progress: bool
+) -> tuple[Array, Array]:
+    """Algorithms 1 to 3 on all examples side by side: the images, and the steps each took."""
+    x, target, victim = run.x, run.goal.labels, run.victim
     xp, (low, high) = namespace(x), victim.bounds
     flat = x.reshape(len(x), prod(x.shape[1:])).copy()
     movable = (lambda pixels: pixels < high) if theta > 0 else (lambda pixels: pixels > low)
@@ -201,7 +201,7 @@ def _move(
     iterations, active = xp.zeros(len(x), dtype=int), xp.arange(len(x))
     choose = kernels(x).best_pairs if features == 2 else kernels(x).best_features
     shown = bar(range(steps_allowed(flat.shape[1], max_distortion, features)), "JSMA", progress, unit="step")
-    try:
+    with run.interruptible():
         for _ in shown:
             if not len(active):
                 break
@@ -216,9 +216,7 @@ def _move(
             before, flat[where] = flat[where], xp.clip(flat[where] + theta * (high - low), low, high)
             domain[where] = (flat[where] != before) & movable(flat[where])
             iterations[active] += 1
-    except KeyboardInterrupt:
-        return flat.reshape(x.shape), iterations, True
-    return flat.reshape(x.shape), iterations, False
+    return flat.reshape(x.shape), iterations
 
 
 def _cheapest(run: Run, each: AttackResult) -> AttackResult:

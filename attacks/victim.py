@@ -7,12 +7,14 @@ from math import prod
 from numbers import Integral
 from typing import Any
 
+from minidl import ops
 from minidl.backend import namespace
 from minidl.core import Array, linearize
 from minidl.derivatives import grad
 from minidl.errors import DTypeError, RangeError, ShapeError
 
 from .goal import Goal
+from .objectives import Objective, cross_entropy
 
 
 class Victim:
@@ -77,12 +79,21 @@ class Victim:
         xp = namespace(x)
         return xp.concatenate(logits), xp.concatenate(found, axis=-x.ndim)
 
-    def gradient(self, x: Array, goal: Goal) -> Array:
-        """∂(goal's objective)/∂x, shaped like x: where to move each example to get closer to the goal.
+    def ascent(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> tuple[Array, Array]:
+        """The logits (N, K) at x, and the slope of the objective there, like x: where to move each example to get
+        closer to the goal.
 
-        Raises as `pull_back` does.
+        It is the slope of a sum over the examples, so that none weighs on another's.  Raises as `pull_back` does.
         """
-        return self.pull_back(x, lambda logits, part: grad(goal.take(part).objective, logits))[1]
+
+        def slope(logits: Array, part: slice) -> Array:
+            return grad(lambda logits: ops.sum(objective(goal.take(part), logits)), logits)
+
+        return self.pull_back(x, slope)
+
+    def gradient(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> Array:
+        """The slope that `ascent` gives, alone: ∂J(x, y)/∂x for a label to get away from, -∂J(x, t)/∂x for a target."""
+        return self.ascent(x, goal, objective)[1]
 
     def check_images(self, attack: str, x: Any) -> None:
         """Refuse inputs that are no batch of floating-point examples within the bounds, with the matching error."""

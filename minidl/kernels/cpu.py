@@ -171,6 +171,23 @@ def dropout_mask(key: int, like: Array, rate: float) -> Array:
     return found
 
 
+@compiled(relaxed=False)
+def _uniform(first, last, key, offset, shift, half, part, found):
+    found = found[first:last]
+    for i in range(len(found)):
+        found[i] = _draw(key, offset + first + i) >> shift
+        found[i] = (found[i] + half) * part
+
+
+@twin
+def random_uniform(key: int, like: Array, first: int = 0) -> Array:
+    found, number = np.empty(like.shape, like.dtype), like.dtype.type
+    bits = {4: 23, 8: 52}[like.dtype.itemsize]
+    numbers = np.uint64(key & 0xFFFFFFFFFFFFFFFF), first, np.uint64(64 - bits), number(0.5), number(2.0**-bits)
+    threads.share(_uniform, like.size, 4 * like.size, *numbers, found.reshape(like.size))
+    return found
+
+
 IDENTITY, RELU, TANH, SIGMOID = range(4)
 KINDS = {"identity": IDENTITY, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 

@@ -30,6 +30,7 @@ from .reference import (  # noqa: F401
     pick,
     random_bits,
     random_signs,
+    random_uniform,
     saliency,
     sigmoid,
     softmax,

@@ -115,6 +115,15 @@ def random_signs(key: int, like: Array, first: int = 0) -> Array:
     return 1 - 2 * (random_bits(key, like, first) >> 63).astype(like.dtype)
 
 
+def random_uniform(key: int, like: Array, first: int = 0) -> Array:
+    """Numbers strictly between 0 and 1, in the shape and dtype of `like`: (k + ½)/2ⁿ, k < 2ⁿ, exactly.
+
+    n = 10, 23 or 52, for the 2, 4 or 8 bytes of a number: as many bits as leave room for the ½.
+    """
+    bits = {2: 10, 4: 23, 8: 52}[like.dtype.itemsize]
+    return ((random_bits(key, like, first) >> (64 - bits)).astype(like.dtype) + 0.5) * 2.0**-bits
+
+
 # --- a unit's way from the sum of its inputs to its output ------------------------------------------------
 
 

@@ -199,7 +199,7 @@ MUTANTS = [
     Mutant("single features: two wrongs make a right", line(reference_pairs, "saliency", "(a > 0) & (b > 0)", "(a == a)"), test_kernels.test_single_features_are_eq_8s_arg_max),
     # --- attacks
     Mutant("FGSM: downhill", line(attacks.gradient_sign, "fgsm", "run.victim.gradient(", "-run.victim.gradient("), test_attacks.test_the_step_is_the_papers),
-    Mutant("FGSM: targets as if untargeted", line(Targeted, "objective", "-losses", "losses"), targets_are_reached_downhill),
+    Mutant("FGSM: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), targets_are_reached_downhill),
     Mutant("FGSM: the gradient, not its sign", line(reference, "sign_step", "xp.sign(g)", "g"), test_attacks.test_the_step_is_the_papers),
     Mutant("FGSM: never clipped", line(reference, "sign_step", "bounds is None", "True"), test_attacks.test_bounds_budget_and_honesty),
     Mutant("FGSM: always clipped", line(attacks.gradient_sign, "_climb", "run.victim.bounds if clip else None", "run.victim.bounds"), test_attacks.test_the_step_is_the_papers),

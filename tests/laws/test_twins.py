@@ -55,6 +55,8 @@ def test_all_names_and_signatures_are_the_references() -> None:
 WRONG = {
     "a wrong shift in the hash": (cpu, "dropout_mask", "z >> np.uint64(27)", "z >> np.uint64(26)"),
     "draws that count from 0": (cpu, "dropout_mask", "np.uint64(i) + np.uint64(1)", "np.uint64(i)"),
+    "parts of another size": (cpu, "random_uniform", "number(2.0**-bits)", "number(2.0 ** (1 - bits))"),
+    "uniform draws that begin anew": (cpu, "random_uniform", "offset + first + i", "first + i"),
     "a mask that does not know its row": (cpu, "unit", "_draw(key, n * units + k)", "_draw(key, k)"),
     "the bias of another unit": (cpu, "unit", "bias[k]", "bias[k - 1]"),
     "ReLU before the bias": (cpu, "unit", "value = zero if value < zero else value", "value = bias[k] if sums[k] < zero else value"),

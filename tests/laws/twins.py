@@ -99,6 +99,11 @@ def dropout_mask(side, data) -> None:
     compare(side, "dropout_mask", key, like, data.draw(rates), exactly=True)
 
 
+def random_uniform(side, data) -> None:
+    like, key = data.draw(tensors(data.draw(shapes(2)), data.draw(FLOATS))), data.draw(st.integers(0, 2**64 - 1))
+    compare(side, "random_uniform", key, like, data.draw(st.integers(0, 2**40)), exactly=True)
+
+
 #: The same numbers in memory that can be written to, and laid out in one way or another.
 WRITABLE = [np.array, np.asfortranarray, lambda x: np.repeat(x, 2, -1)[..., ::2], lambda x: x[::-1].copy()[::-1]]
 
@@ -252,7 +257,7 @@ def channel_sums(side, data) -> None:
 
 
 RATES = (0.1, 0.9)
-LAWS = {law.__name__: law for law in (unit, unit_slope, dropout_mask, gather, sign_step, cross_entropy, conv2d,
+LAWS = {law.__name__: law for law in (unit, unit_slope, dropout_mask, random_uniform, gather, sign_step, cross_entropy, conv2d,
                                       max_windows, conv2d_max, best_pairs, matmul, channel_sums)} | {
     "sgd": update("sgd", 1, (*RATES, False), (*RATES, True, 0.0, 0.1), (0.1, 0.0, True, 0.01, 0.02)),
     "rmsprop": update("rmsprop", 1, (*RATES, 0.1, True), (*RATES, 0.1, False, 0.1, 0.0), (*RATES, 0.1, True, 0.1, 0.2)),

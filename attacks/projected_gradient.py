@@ -1,0 +1,229 @@
+"""Many small steps along the gradient, never far from the start: `bim`, `least_likely`, `pgd`.
+
+One loop serves them all: run the network, step along the steepest direction of the objective, project back onto the
+ball of radius ε, clip to the bounds.  FGSM is its first step.  What differs is where it starts, what it
+raises, and how long its steps are.
+
+    bim            Kurakin, Goodfellow and Bengio 2016: from the image itself, away from the label
+    least_likely   the same, towards the class that the network thinks least likely
+    pgd            Madry et al. 2018: from random points of the ball, again and again
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+from minidl.backend import kernels, namespace
+from minidl.core import Array
+from minidl.errors import DTypeError, RangeError
+from minidl.progress import bar
+
+from .goal import Goal, Targeted
+from .norms import ladder, norm_named
+from .objectives import objective_named
+from .result import AttackResult, Run, begin
+
+
+def bim(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    epsilon: float | Sequence[float] = 0.3,
+    norm: str = "linf",
+    steps: int = 10,
+    step: float | None = None,
+    objective: str = "cross_entropy",
+    early_stop: bool = False,
+    clip: bool = True,
+    seed: int = 0,
+    progress: bool = False,
+) -> Any:
+    """The basic iterative method:  X₀ = X,  X_{N+1} = Clip_{X,ε}{X_N + α·sign(∇ₓJ(X_N, y))}   (Kurakin et al., §2.2).
+
+    victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.  goal: labels (N,),
+    `Untargeted(y)` or `Targeted(t)`.
+    epsilon: the radius of the ball, at least 0; for a list of them a list of results comes back.  norm: "linf" as in
+    the paper, "l2" or "l1", with their own steepest directions and projections (see `norms`).
+    steps: how many, at least 1.  step (α): how long each is, ε/steps if None, so that the last just reaches the surface
+    of the ball, and ``steps=1`` is FGSM.  The paper takes α = 1 of 255 and `kurakin_steps` of them.
+    objective: what is raised, "cross_entropy", "margin" or "dlr" (see `objectives`).
+    early_stop: take examples out as soon as they succeed, which costs less and moves them less.  The paper goes on to
+    the last step: the images are then misread with more confidence, and survive more.
+    clip: keep the images within the bounds.  The seed is accepted, as by every attack, but nothing here is random.
+
+    result.iterations counts each example's steps.  Ctrl-C ends the attack early and returns what there is, with
+    ``params["interrupted"]`` set.  Raises as `result.begin` does, and `RangeError` for parameters out of range,
+    all before any work.
+    """
+    plan = Plan("BIM", norm, steps, step, 1.0, objective, early_stop, clip)
+    lengths = ladder("bim", epsilon)
+    run = begin("bim", victim, x, goal, seed)
+    return _at_each_radius(run, run.goal, plan, lengths, epsilon, progress)
+
+
+def least_likely(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    epsilon: float | Sequence[float] = 0.3,
+    norm: str = "linf",
+    steps: int = 10,
+    step: float | None = None,
+    clip: bool = True,
+    seed: int = 0,
+    progress: bool = False,
+) -> Any:
+    """The iterative least-likely class method:  X_{N+1} = Clip_{X,ε}{X_N - α·sign(∇ₓJ(X_N, y_LL))}.
+
+    Kurakin et al., §2.3.  y_LL is the class that the network thinks least likely for the image as it is.  goal: labels (N,) or
+    `Untargeted(y)`: success is, as in the paper, any answer but y; `DTypeError` for targets, which are chosen here.
+    All else is as for `bim`.
+    """
+    plan = Plan("least likely", norm, steps, step, 1.0, "cross_entropy", False, clip)
+    lengths = ladder("least_likely", epsilon)
+    if isinstance(goal, Targeted):
+        raise DTypeError("least_likely", "labels, or Untargeted(y)", "Targeted", "bim(victim, x, Targeted(t))")
+    run = begin("least_likely", victim, x, goal, seed)
+    return _at_each_radius(run, Targeted(run.clean_logits.argmin(axis=-1)), plan, lengths, epsilon, progress)
+
+
+def pgd(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    epsilon: float | Sequence[float] = 0.3,
+    norm: str = "linf",
+    steps: int = 40,
+    step: float | None = None,
+    restarts: int = 1,
+    random_start: bool = True,
+    objective: str = "cross_entropy",
+    early_stop: bool = True,
+    clip: bool = True,
+    seed: int = 0,
+    progress: bool = False,
+) -> Any:
+    """Projected gradient descent from a random x⁰:  xᵗ⁺¹ = Π_{x+S}(xᵗ + α·sign(∇ₓL(θ, xᵗ, y))).
+
+    Madry et al. 2018, §2.1.
+    step (α): 2.5·ε/steps if None, Madry's rule, by which any point of the ball can be reached from any other.
+    restarts: how often an example is tried; only those that still stand are tried again.  random_start: begin at a
+    point drawn uniformly from the ball, a function of (seed, index of the example in x, restart) alone;
+    False begins at x itself, for which more restarts say nothing new.
+    early_stop: take examples out as soon as they succeed.  With it, several ε share their work: from the smallest
+    to the greatest, an example that fell stays fallen, and only the others are attacked again.  (So at each ε more
+    succeed than would alone, never fewer than at a smaller one.)
+    All else is as for `bim`.
+    """
+    plan = Plan("PGD", norm, steps, step, 2.5, objective, early_stop, clip, restarts, random_start)
+    lengths = ladder("pgd", epsilon)
+    run = begin("pgd", victim, x, goal, seed)
+    return _at_each_radius(run, run.goal, plan, lengths, epsilon, progress)
+
+
+def kurakin_steps(epsilon: float) -> int:
+    """min(ε + 4, 1.25·ε), rounded up: how many steps of α = 1 to take, for ε in units of 255 (Kurakin et al., §2.2)."""
+    return math.ceil(min(epsilon + 4, 1.25 * epsilon) - 1e-9)
+
+
+# --- the loop --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to climb: checked when it is made.  crossings: how often `steps` steps reach through the radius ε, if
+    `step` does not say how long they are."""
+
+    name: str
+    norm: str
+    steps: int
+    step: float | None
+    crossings: float
+    objective: str
+    early_stop: bool
+    clip: bool
+    restarts: int = 1
+    random_start: bool = False
+
+    def __post_init__(self) -> None:
+        norm_named(self.name, self.norm)
+        objective_named(self.name, self.objective)
+        for name, value in (("steps", self.steps), ("restarts", self.restarts)):
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise RangeError(self.name, f"a whole number of {name}, at least 1", repr(value))
+        if self.step is not None and (not isinstance(self.step, Real) or not 0 <= float(self.step) < math.inf):
+            raise RangeError(self.name, "a step of at least 0, or None", repr(self.step))
+
+    def step_at(self, epsilon: float) -> float:
+        """The length of a step within a ball of radius ε."""
+        return self.crossings * epsilon / self.steps if self.step is None else float(self.step)
+
+    def params(self) -> dict[str, Any]:
+        """The parameters that a result tells."""
+        told = ("norm", "steps", "objective", "early_stop", "clip")
+        return {name: getattr(self, name) for name in told + ("restarts", "random_start") * self.random_start}
+
+
+def _at_each_radius(run: Run, aim: Goal, plan: Plan, lengths: list[float], epsilon: Any, progress: bool) -> Any:
+    """The results at each ε, in the order asked for; one result if one was asked for.
+
+    aim: where the steps lead, which for least_likely is not the goal by which success is judged.
+    """
+    xp = namespace(run.x)
+    x_adv, iterations = run.x.copy(), xp.zeros(len(run.x), dtype="int64")
+    fallen = run.goal.achieved(run.clean_pred) & plan.early_stop
+    found: dict[float, AttackResult] = {}
+    shown = bar(range(len(set(lengths)) * plan.restarts * plan.steps), plan.name, progress, unit="step")
+    with run.interruptible(), shown:
+        for radius in sorted(set(lengths)):
+            active = xp.nonzero(~fallen)[0]
+            iterations[active] = 0
+            for restart in range(plan.restarts):
+                if restart:  # only those that the last one did not get
+                    active = active[~run.goal.take(active).achieved(run.victim.predict(x_adv[active]))]
+                x_adv[active] = _start(run, plan, radius, restart)[active]
+                _climb(run, aim, plan, radius, active, x_adv, iterations, shown)
+            found[radius] = _end(run, plan, radius, x_adv, iterations)
+            fallen = found[radius].success & plan.early_stop
+    results = [found[r] if r in found else _end(run, plan, r, x_adv, iterations) for r in lengths]
+    return results[0] if isinstance(epsilon, Real) else results
+
+
+def _start(run: Run, plan: Plan, radius: float, restart: int) -> Array:
+    """Where all examples begin."""
+    if not plan.random_start:
+        return run.x
+    drawn = run.x + norm_named(plan.name, plan.norm).random(run.key(restart), run.x, radius)
+    return namespace(run.x).clip(drawn, *run.victim.bounds) if plan.clip else drawn
+
+
+def _climb(
+    run: Run, aim: Goal, plan: Plan, radius: float, active: Array, x_adv: Array, iterations: Array, shown: Any
+) -> None:
+    """Walk the active examples of x_adv up the objective, in place, and count their steps."""
+    move, objective = norm_named(plan.name, plan.norm).move, objective_named(plan.name, plan.objective)
+    gather, step = kernels(run.x).gather, plan.step_at(radius)
+    bounds = run.victim.bounds if plan.clip else None
+    for _ in range(plan.steps):
+        if not len(active):
+            break
+        now = gather(x_adv, active)
+        logits, slope = run.victim.ascent(now, aim.take(active), objective)
+        if plan.early_stop:
+            standing = namespace(now).nonzero(~run.goal.take(active).achieved(logits.argmax(axis=-1)))[0]
+            active, now, slope = active[standing], gather(now, standing), gather(slope, standing)
+        x_adv[active] = move(now, slope, step, bounds, gather(run.x, active), radius)
+        iterations[active] += 1
+        shown.update()
+        shown.set_postfix(active=len(active), refresh=False)
+
+
+def _end(run: Run, plan: Plan, radius: float, x_adv: Array, iterations: Array) -> AttackResult:
+    return run.end(x_adv.copy(), iterations.copy(), epsilon=radius, step=plan.step_at(radius), **plan.params())
