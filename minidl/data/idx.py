@@ -5,16 +5,15 @@ Only unsigned bytes (type code 8) are read, which is what MNIST and its relative
 
 from __future__ import annotations
 
-import gzip
 import struct
-import zlib
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 from ..errors import DataError
+from .files import unpacked
 
 LARGEST = 2**31  # values in a file; MNIST has 47 million
 
@@ -24,19 +23,11 @@ def read_idx(path: str | Path, rank: int) -> np.ndarray:
 
     Raises `DataError` if the file is missing, damaged, of another type or rank, too short or too long.
     """
-    try:
-        with open(path, "rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            with gzip.open(file) if zipped else file as content:
-                return _read(content, path, rank)  # type: ignore[arg-type]
-    except FileNotFoundError as error:
-        raise DataError("read_idx", f"a file {path}", "no such file") from error
-    except (OSError, EOFError, MemoryError, zlib.error) as error:
-        raise DataError("read_idx", f"{path} to be a sound IDX file", repr(error), "fetch it again") from error
+    with unpacked("read_idx", path, "IDX") as content:
+        return _read(content, path, rank)
 
 
-def _read(content: BinaryIO, path: str | Path, rank: int) -> np.ndarray:
+def _read(content: IO[bytes], path: str | Path, rank: int) -> np.ndarray:
     magic, expected = content.read(4), bytes([0, 0, 8, rank])
     if magic != expected:
         raise DataError("read_idx", f"{path} to begin with {expected.hex(' ')}", magic.hex(" ") or "an empty file")

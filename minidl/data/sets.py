@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from ..backend import asarray
 from ..errors import DataError
 from .dataset import Dataset
+from .files import cache_folder, download, find
 from .idx import read_idx
 
 DIGITS = tuple("0123456789")
@@ -85,31 +85,19 @@ def load_fashion_mnist() -> tuple[Dataset, Dataset]:
     return _load(FASHION)
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept: pooch's cache for minidl, under the user's cache folder."""
-    import pooch
-
-    return Path(pooch.os_cache("minidl"))
-
-
 def _load(source: Source) -> tuple[Dataset, Dataset]:
     own = os.environ.get("MINIDL_DATA")
     if own and (folder := Path(own) / source.name).is_dir():
         return _read(folder, "train", source.class_names), _read(folder, "t10k", source.class_names)
     folder = cache_folder() / source.name
-    missing = [name for name in source.sha256 if not _find(folder, name).exists()]
+    missing = [name for name in source.sha256 if not find(folder, name).exists()]
     if missing:
         _download(source, missing, folder)
     return _read(folder, "train", source.class_names), _read(folder, "t10k", source.class_names)
 
 
-def _find(folder: Path, name: str) -> Path:
-    """The file of that name, unpacked if it is there, gzipped otherwise."""
-    return folder / name if (folder / name).exists() else folder / f"{name}.gz"
-
-
 def _read(folder: Path, part: str, class_names: tuple[str, ...]) -> Dataset:
-    images, labels = (read_idx(_find(folder, name), rank) for name, rank in zip(FILES[part], (3, 1)))
+    images, labels = (read_idx(find(folder, name), rank) for name, rank in zip(FILES[part], (3, 1)))
     if len(images) != len(labels):
         raise DataError("load", f"as many labels as images in {folder}", f"{len(images)} and {len(labels)} ({part})")
     if len(labels) and labels.max() >= len(class_names):
@@ -132,14 +120,12 @@ def _download(source: Source, names: list[str], folder: Path) -> None:
 
 def _fetch(url: str, folder: Path, name: str, sha256: str, failures: list[str]) -> bool:
     """Whether the file came from this address and is the right one; it is cached only then."""
-    import pooch
-
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         file = Path(temporary) / f"{name}.gz"
         try:
-            pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)(url, str(file), None)
+            download(url, file)
             values = read_idx(file, rank=int(name[name.index("idx") + 3]))
-        except (OSError, DataError) as error:  # requests' errors are OSErrors
+        except (OSError, DataError) as error:
             failures.append(f"{url}: {error}")
             return False
         header = bytes([0, 0, 8, values.ndim]) + b"".join(n.to_bytes(4, "big") for n in values.shape)

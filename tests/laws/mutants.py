@@ -25,14 +25,14 @@ import attacks.result
 import attacks.saliency
 import attacks.victim
 from attacks import Targeted, Victim
-from minidl import conv, core, derivatives, evaluation, io, layers, losses, ops, train
+from minidl import conv, core, derivatives, evaluation, io, layers, losses, models, ops, train
 from minidl.core import Primitive, elementwise
-from minidl.data import dataset, idx
+from minidl.data import cifar, dataset, idx
 from minidl.kernels import reference, reference_conv, reference_pairs
 from minidl.optim import RMSProp
 from tests.laws import test_attacks, test_engine, test_jsma, test_kernels, test_layers, test_losses, test_optim
 from tests.laws.test_primitives import LAWS
-from tests.unit import test_data, test_evaluation, test_io, test_train
+from tests.unit import test_cifar, test_data, test_evaluation, test_io, test_models, test_train
 from tests.zoo import CASES
 
 
@@ -216,6 +216,10 @@ MUTANTS = [
     Mutant("evaluate: confidence on errors over all", line(evaluation.Evaluation, "confidence_on_errors", "self.confidences[self.wrong]", "self.confidences"), test_evaluation.test_error_and_both_confidences),
     Mutant("IDX: little-endian lengths", line(idx, "_read", '">{rank}I"', '"<{rank}I"'), test_data.test_round_trip),
     Mutant("IDX: too much is fine", line(idx, "_read", "len(values) != prod(shape)", "len(values) < prod(shape)"), test_data.test_oversized),
+    Mutant("CIFAR-10: colours side by side", line(cifar, "read_batch", "reshape(-1, *SHAPE)", "reshape(-1, 32, 32, 3).transpose(0, 3, 1, 2)"), test_cifar.test_round_trip),
+    Mutant("CIFAR-10: the label last", line(cifar, "read_batch", "records[:, 1:].reshape(-1, *SHAPE), records[:, 0]", "records[:, :-1].reshape(-1, *SHAPE), records[:, -1]"), test_cifar.test_round_trip),
+    Mutant("VGG: ever wider", line(models, "vgg", "min(2**stage, 8)", "2**stage"), lambda: test_models.test_vggs_stages(11, "11222")),
+    Mutant("VGG: a pooling too few", line(models, "vgg", "shorter_side > 1", "shorter_side > 2"), lambda: test_models.test_vggs_stages(11, "11222")),
     Mutant("load: whatever the file holds", line(io, "load", "wanted != found", "False"), test_io.test_parameters_must_fit),
 ]
 # fmt: on

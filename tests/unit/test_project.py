@@ -54,7 +54,7 @@ def test_names_promised_are_there() -> None:
             assert hasattr(package, name)
     assert {"softmax_regression", "mlp"} <= set(dir(minidl.models))
     assert {"SGD", "RMSProp", "Adam"} <= set(dir(minidl.optim))
-    assert {"load_digits", "load_mnist", "load_fashion_mnist"} <= set(dir(minidl.data))
+    assert {"load_cifar10", "load_digits", "load_mnist", "load_fashion_mnist"} <= set(dir(minidl.data))
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
