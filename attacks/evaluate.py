@@ -1,95 +1,239 @@
-"""What a set of targeted attacks says about a network: matrices by source and target class, hardness, robustness.
+"""What attacks did to a network: accuracy against ε, and a table of several attacks.
 
-The measures of Papernot et al. 2016, §IV-V.  The source of an example is the class the network took it for, so
-that no attack has its source for a target, and the diagonals are nan.
+Results are NumPy arrays, on the host.  A mean over no examples is nan.  What attacks say about classes is in
+`by_class`, and what became of each image in `outcomes`; both can be asked for here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.backend import to_numpy
+from minidl.backend import namespace, to_numpy
 from minidl.core import Array
-from minidl.errors import DTypeError, RangeError
+from minidl.errors import DTypeError, RangeError, ShapeError
+from minidl.losses import check_labels, softmax
 
-from .goal import Targeted
+from .by_class import (  # noqa: F401
+    adversarial_distance,
+    distortion_matrix,
+    hardness_matrix,
+    mean_by_pair,
+    robustness,
+    success_matrix,
+    vulnerability,
+)
+from .goal import Goal, as_goal
+from .norms import ladder
+from .outcomes import outcomes  # noqa: F401
 from .result import AttackResult
-from .saliency import serves_target, steps_allowed
+from .tables import table
+from .victim import Victim, as_victim
+
+# --- accuracy against ε ----------------------------------------------------------------------------------
 
 
-def success_matrix(result: AttackResult, classes: int = 10) -> np.ndarray:
-    """τ(s, t): the share of attacks from class s (row) on target t (column) that succeed: (K, K) (Fig. 12).
+def top_k(logits: Array, labels: Array, k: int) -> Array:
+    """Whether each label (N,) is among the k greatest of its logits (N, K): (N,) bool.
 
-    nan where there were none.  Raises `DTypeError` if the attack was not targeted.
+    Of equal logits the first counts as the greatest, as in ``argmax``, so that k = 1 is the prediction.
+    Raises as `minidl.losses.check_labels` does, and `RangeError` unless k is a whole number from 1 to K and no logit
+    is NaN.
     """
-    return _by_pair(result, to_numpy(result.success).astype(np.float64), classes)
+    check_labels("top_k", labels, logits)
+    _check_k("top_k", k, logits.shape[-1])
+    xp = namespace(logits)
+    own = xp.take_along_axis(logits, labels[:, None], axis=-1)
+    if not ((own == own).all() and (logits == logits).all()):
+        raise RangeError("top_k", "logits that can be ranked", "NaN")
+    ahead = (logits > own) | ((logits == own) & (xp.arange(logits.shape[-1]) < labels[:, None]))
+    return ahead.sum(axis=-1) < k
 
 
-def distortion_matrix(result: AttackResult, classes: int = 10, successful: bool = True) -> np.ndarray:
-    """ε(s, t): the mean fraction of features changed from class s (row) to target t (column): (K, K) (Fig. 13).
+@dataclass(frozen=True, eq=False)
+class RobustnessCurve:
+    """Accuracy under an attack of growing strength: epsilons (E,), k, and accuracy (len(k), E), one row for each k.
 
-    Over the successful attacks, or over all of them.  nan where there were none.
+    ``str()`` gives the table.
     """
-    which = to_numpy(result.success) if successful else np.ones(len(result), bool)
-    return _by_pair(result, to_numpy(result.distortion), classes, which)
+
+    attack: str
+    epsilons: np.ndarray
+    k: tuple[int, ...]
+    accuracy: np.ndarray
+
+    def top(self, k: int) -> np.ndarray:
+        """The accuracies (E,) for one of the k."""
+        if k not in self.k:
+            raise RangeError("top", f"a k of {list(self.k)}", f"{k}")
+        return self.accuracy[self.k.index(k)]
+
+    def __str__(self) -> str:
+        rows = [[f"{e:g}", *map(float, column)] for e, column in zip(self.epsilons, self.accuracy.T)]
+        return table(f"Accuracy under {self.attack}", ["ε", *(f"top-{k}" for k in self.k)], rows)
 
 
-def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int = 10) -> np.ndarray:
-    """H(s, t) = ∫ ε(s, t, τ) dτ, how much must be changed to fool from s to t, over all success rates: (K, K)
-    (eqs. 12 and 13, Fig. 14).
+def robustness_curve(
+    victim: Any,
+    x: Array,
+    y: Array,
+    attack: Callable[..., Any],
+    epsilons: Iterable[float],
+    *,
+    k: int | Sequence[int] = (1, 5),
+    goal: Goal | None = None,
+    **parameters: Any,
+) -> RobustnessCurve:
+    """How often the label y is still among the k likeliest classes, after an attack within each ε.
 
-    ladder: growing values of Υ.  Each gives a success rate τ_k and a mean distortion ε_k over all attacks, and
-    H ≈ Σ_k (τ_{k+1} - τ_k)·(ε_{k+1} + ε_k)/2.  All come from the one run, whose Υ must be at least the last: under
-    a smaller Υ, `jsma` would have taken the same steps, and stopped earlier.  Unlike the paper, which ran the
-    attack again for each Υ, and counts from its smallest, we begin at τ = 0, where nothing is changed.
-    Raises `RangeError` for a ladder that falls or goes beyond the run, for a run that was interrupted, and for
-    |θ| < 1, where a feature is moved several times and the number of steps does not say how many were changed.
+    x (N, ...) and y (N,) as for every attack; all images count, those that were misclassified from the start too.
+    attack: any that takes ``epsilon``, with its other parameters by name.  One whose signature says that epsilon may
+    be a Sequence gets them all at once, and shares the work; others are called for one after another.
+    epsilons: growing, at least 0; ε = 0 shows the accuracy before.  k: one or several.  goal: what the attack is
+    after, if not any class but y: with ``Targeted(t)`` the curve still counts y.
+    Raises `RangeError` for a ladder that is empty or does not grow, or for a k beyond the number of classes, and what
+    the attack raises, all before any work.
     """
-    features, largest = result.params.get("features", 0), result.params.get("max_distortion", 0.0)
-    if not features or abs(result.params["theta"]) != 1 or result.params["interrupted"]:
-        got = ", ".join(f"{name}={result.params.get(name)}" for name in ("attack", "theta", "interrupted"))
-        raise RangeError("hardness_matrix", "a complete run of jsma with θ = ±1", got)
-    if list(ladder) != sorted(ladder) or not len(ladder) or not 0 <= ladder[0] <= ladder[-1] <= largest + 1e-12:
-        raise RangeError("hardness_matrix", f"growing distortions in [0, {largest:g}]", f"{list(ladder)}")
-    width = result.features
-    steps, final = to_numpy(result.iterations), to_numpy(result.distortion)
-    rates, costs = [np.zeros((classes, classes))], [np.zeros((classes, classes))]
-    for bound in ladder:
-        allowed = steps_allowed(width, bound, features)
-        done = to_numpy(result.success) & (steps <= allowed)
-        rates.append(_by_pair(result, done.astype(np.float64), classes))
-        costs.append(_by_pair(result, np.where(steps <= allowed, final, features * allowed / max(width, 1)), classes))
-    return sum((t1 - t0) * (e1 + e0) / 2 for t0, t1, e0, e1 in zip(rates, rates[1:], costs, costs[1:]))  # type: ignore[return-value]
+    victim, lengths = as_victim(victim), ladder("robustness_curve", list(epsilons))
+    if not lengths or any(a >= b for a, b in pairwise(lengths)):
+        raise RangeError("robustness_curve", "epsilons that grow, at least one", f"{lengths}")
+    victim.check_images("robustness_curve", x)
+    several = tuple(k) if isinstance(k, Sequence) else (k,)
+    classes = victim.logits(x[:0]).shape[-1]
+    for each in several:
+        _check_k("robustness_curve", each, classes)
+    if len(as_goal(y).labels) != len(x):
+        raise ShapeError("robustness_curve", f"one label per image ({len(x)},)", f"{as_goal(y).labels.shape}")
+    goal = as_goal(y) if goal is None else goal
+    name, columns = getattr(getattr(attack, "func", attack), "__name__", "attack"), []
+    for result in _at_each(lengths, attack, victim, x, goal, parameters):
+        name, logits = result.params.get("attack", name), victim.logits(result.x_adv)
+        columns.append([_mean(to_numpy(top_k(logits, y, each))) for each in several])
+    return RobustnessCurve(name, np.array(lengths), tuple(map(int, several)), np.array(columns).T)
 
 
-def adversarial_distance(victim: Any, x: Array, target: Array, theta: float = 1.0, **options: Any) -> np.ndarray:
-    """A(X, t) = 1 - (1/M)·Σ_i 1[S(X, t)[i] > 0]: the share of features that do not serve the target: (N,) (eq. 14)."""
-    serves = to_numpy(serves_target(victim, x, target, theta=theta, **options))
-    return 1 - serves.mean(axis=tuple(range(1, serves.ndim)))
+def _at_each(lengths: list[float], attack: Callable[..., Any], *arguments: Any) -> Iterable[AttackResult]:
+    """The results for each ε, at once if the attack says that it can."""
+    *given, parameters = arguments
+    said = inspect.signature(attack).parameters.get("epsilon")
+    if said is not None and "Sequence" in str(said.annotation):
+        return attack(*given, epsilon=lengths, **parameters)
+    return (attack(*given, epsilon=length, **parameters) for length in lengths)
 
 
-def robustness(distances: np.ndarray) -> float:
-    """R(F) = min over X and t of A(X, t) (eq. 15).  nan if there are none."""
-    return float(distances.min()) if distances.size else float("nan")
+def _check_k(operation: str, k: Any, classes: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= int(k) <= classes:
+        raise RangeError(operation, f"a whole number k from 1 to {classes}, the number of classes", f"{k}")
 
 
-def mean_by_pair(source: Array, target: Array, values: Array, classes: int = 10) -> np.ndarray:
-    """The mean of values (N,) for each pair of source (row) and target (column) class: (K, K), nan where none is."""
-    source, target = to_numpy(source), to_numpy(target)
-    if source.size and max(source.max(), target.max()) >= classes:
-        got = f"class {max(source.max(), target.max())}"
-        raise RangeError("mean_by_pair", f"classes in 0 ... {classes - 1}", got, "say classes=...")
-    cells = source * classes + target
-    counts = np.bincount(cells, minlength=classes**2)
-    sums = np.bincount(cells, to_numpy(values).astype(np.float64), minlength=classes**2)
-    return np.where(counts, sums / np.maximum(counts, 1), np.nan).reshape(classes, classes)
+# --- several attacks in one table ------------------------------------------------------------------------
 
 
-def _by_pair(result: AttackResult, values: np.ndarray, classes: int, which: Any = slice(None)) -> np.ndarray:
-    if not isinstance(result.goal, Targeted):
-        raise DTypeError("evaluate", "the result of a targeted attack", type(result.goal).__name__, "Targeted(t)")
-    source, target = to_numpy(result.clean_pred), to_numpy(result.goal.labels)
-    return mean_by_pair(source[which], target[which], values[which], classes)
+class BeforeAndAfter(NamedTuple):
+    """A mean over the same examples as they were, and as the attack left them."""
+
+    before: float
+    after: float
+
+
+class Spread(NamedTuple):
+    """Where many values lie: mean, median, and the 10th and 90th percentile (between two values, linearly)."""
+
+    mean: float
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class AttackReport:
+    """What one attack did.
+
+    success: the share of the examples.  confidence: the mean of the largest softmax probability over all of them,
+    and confidence_of_successes over the successful ones alone: the papers rarely say which they mean.
+    distances: by norm ("l0", "l1", "l2", "linf"), over the successful ones: how far a failure went says nothing.
+    forwards, backwards: per example.  seconds: of the whole attack.
+    """
+
+    name: str
+    examples: int
+    success: float
+    confidence: BeforeAndAfter
+    confidence_of_successes: BeforeAndAfter
+    distances: dict[str, Spread]
+    forwards: float
+    backwards: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AttackTable:
+    """Attacks side by side, one row each: ``str()`` prints them, ``rows`` has the numbers."""
+
+    rows: tuple[AttackReport, ...]
+
+    def __str__(self) -> str:
+        done = [[r.name, r.examples, r.success, *r.confidence, *r.confidence_of_successes,
+                 f"{r.forwards:.1f}", f"{r.backwards:.1f}", f"{r.seconds:.2f}"] for r in self.rows]  # fmt: skip
+        heads = ["attack", "examples", "success", "confidence", "after", "of successes", "after",
+                 "forwards", "backwards", "seconds"]  # fmt: skip
+        norms = [[f"{r.name}, {norm}", *map(float, spread)] for r in self.rows for norm, spread in r.distances.items()]
+        return "\n".join([
+            table("Attacks (forward and backward runs per example)", heads, done),
+            table("Distances of the successful", ["attack, norm", "mean", "median", "10 %", "90 %"], norms),
+        ])  # fmt: skip
+
+
+def evaluate_attack(results: Any, victim: Any) -> AttackTable:
+    """The table of one attack or several: success, confidence before and after, distances, queries, seconds.
+
+    results: an `AttackResult`, a list of them, or a dict from the names to be printed.  victim: the network that was
+    attacked; it is asked for the confidences, which the results do not have.
+    Raises `DTypeError` for anything that is not a result.
+    """
+    victim = as_victim(victim)
+    if isinstance(results, AttackResult):
+        results = [results]
+    named = results.items() if isinstance(results, Mapping) else ((_name(result), result) for result in results)
+    return AttackTable(tuple(_report(str(name), result, victim) for name, result in named))
+
+
+def _name(result: Any) -> str:
+    _check_result("evaluate_attack", result)
+    epsilon = result.params.get("epsilon")
+    return str(result.params.get("attack", "attack")) + ("" if epsilon is None else f", ε {epsilon:g}")
+
+
+def _report(name: str, result: AttackResult, victim: Victim) -> AttackReport:
+    _check_result("evaluate_attack", result)
+    done = to_numpy(result.success)
+    before, after = (to_numpy(softmax(victim.logits(x)).max(axis=-1)).astype(float) for x in (result.x, result.x_adv))
+    distances = {norm: spread(to_numpy(getattr(result, norm))[done]) for norm in ("l0", "l1", "l2", "linf")}
+    each = max(len(result), 1)
+    return AttackReport(
+        name, len(result), _mean(done), BeforeAndAfter(_mean(before), _mean(after)),
+        BeforeAndAfter(_mean(before[done]), _mean(after[done])), distances,
+        result.forwards / each, result.backwards / each, result.seconds,
+    )  # fmt: skip
+
+
+def spread(values: np.ndarray) -> Spread:
+    """Mean, median, 10th and 90th percentile of values (N,); all nan if there are none."""
+    if not values.size:
+        return Spread(*[float("nan")] * 4)
+    return Spread(_mean(values), *(float(np.percentile(values, q)) for q in (50, 10, 90)))
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _check_result(operation: str, result: Any) -> None:
+    if not isinstance(result, AttackResult):
+        raise DTypeError(operation, "an AttackResult", type(result).__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +36,7 @@ class AttackResult:
     ``goal.achieved(adv_pred)``.  clean_pred, adv_pred (N,): the classes predicted for x and x_adv.
     iterations (N,): steps taken.  forwards, backwards: examples run through the network and pulled back
     through it, the predictions before and after included.  params: the attack's name and its parameters.
+    seconds: how long it took by the clock, from its first look at the images; nan if an older file does not say.
     x and the labels are the caller's own arrays, not copies: change them, and the result no longer fits.
     """
 
@@ -49,6 +51,7 @@ class AttackResult:
     backwards: int
     seed: int
     params: dict[str, Any]
+    seconds: float = float("nan")
 
     def __len__(self) -> int:
         return len(self.x)
@@ -106,7 +109,7 @@ class AttackResult:
         names = ("x", "x_adv", "success", "clean_pred", "adv_pred", "iterations")
         arrays = {name: getattr(self, name) for name in names} | {"labels": self.goal.labels}
         header = {"goal": type(self.goal).__name__, "forwards": self.forwards, "backwards": self.backwards,
-                  "seed": self.seed, "params": self.params}  # fmt: skip
+                  "seed": self.seed, "params": self.params, "seconds": self.seconds}  # fmt: skip
         write_archive(path, "attack", header, arrays)
 
     @staticmethod
@@ -116,6 +119,7 @@ class AttackResult:
         try:
             goal = GOALS[header.pop("goal")](asarray(arrays.pop("labels")))
             known = {name: header[name] for name in ("forwards", "backwards", "seed", "params")}
+            known["seconds"] = header.get("seconds", float("nan"))
             fields: dict[str, Any] = {name: asarray(value) for name, value in arrays.items()} | known
             result = AttackResult(goal=goal, **fields)
         except (KeyError, TypeError, MinidlError) as error:
@@ -133,6 +137,7 @@ class Run:
         self.attack, self.victim, self.x, self.goal, self.seed = attack, victim, x, goal, seed
         self.interrupted: bool | None = None  # None: the attack is over too soon to be interrupted
         self._start = victim.forwards, victim.backwards
+        self._clock = time.perf_counter()
         self._checking = 0  # forwards that were spent on the predictions of earlier results
         logits = victim.logits(x)
         self.clean_logits, self.clean_pred = logits, logits.argmax(axis=-1)
@@ -159,10 +164,16 @@ class Run:
         """The key of a stream of random numbers: of the seed and of these numbers, such as that of a restart."""
         return int(np.random.SeedSequence((int(self.seed), *numbers)).generate_state(1, np.uint64)[0])
 
+    @property
+    def seconds(self) -> float:
+        """How long it has been under way."""
+        return time.perf_counter() - self._clock
+
     def end(self, x_adv: Array, iterations: Any = 1, **params: Any) -> AttackResult:
         """The result, with success recomputed from x_adv.  iterations: of each example (N,), or of all of them.
 
-        An attack may end several times, once for each ε; each result counts the shared work, and its own.
+        An attack may end several times, once for each ε; each result counts the shared work, and its own.  Its
+        seconds are those until it was there.
         """
         forwards, backwards = self.victim.forwards, self.victim.backwards
         adv_pred = self.victim.predict(x_adv)
@@ -173,7 +184,7 @@ class Run:
         return AttackResult(
             self.x, x_adv, self.goal.achieved(adv_pred), self.goal, self.clean_pred, adv_pred,
             _of_each(iterations, x_adv), shared + self.victim.forwards - forwards,
-            backwards - self._start[1], self.seed, {"attack": self.attack, **params},
+            backwards - self._start[1], self.seed, {"attack": self.attack, **params}, self.seconds,
         )  # fmt: skip
 
 

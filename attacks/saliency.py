@@ -124,7 +124,7 @@ def jsma(
         return run.end(x_adv, iterations, **params)
     which, targets = every_other_class(run.clean_pred, run.classes)
     each = jsma(run.victim, x[which], Targeted(targets), **params, seed=seed, progress=progress)
-    return replace(each, forwards=each.forwards + len(x)) if all_targets else _cheapest(run, each)
+    return replace(each, forwards=each.forwards + len(x), seconds=run.seconds) if all_targets else _cheapest(run, each)
 
 
 def every_other_class(predictions: Array, classes: int) -> tuple[Array, Array]:

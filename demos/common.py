@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from attacks.tables import table as table
 from minidl import __version__, backend
 from minidl.data import Dataset
 from minidl.errors import BackendError
@@ -64,15 +65,6 @@ def train(net: Sequential, dataset: Dataset, **options: Any) -> History:
 def out_folder(arguments: argparse.Namespace) -> Path:
     """The folder asked for, or the default one."""
     return arguments.out or HERE / ("results" if getattr(arguments, "full", False) else "out")
-
-
-def table(title: str, heads: list[str], rows: list[list[Any]]) -> str:
-    """A table for the terminal: text to the left, numbers, to four decimals, to the right."""
-    cells = [heads] + [[f"{c:.4f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
-    lines = ["  ".join(f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths)))
-             for row in cells]  # fmt: skip
-    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:], ""])
 
 
 def mean_and_deviation(values: list[float]) -> str:

@@ -31,7 +31,7 @@ import numpy as np
 from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 import minidl
-from attacks import AttackResult, Targeted, Victim, evaluate, jsma, plots, saliency_map
+from attacks import AttackResult, Targeted, Victim, by_class, jsma, plots, saliency_map
 from attacks.saliency import every_other_class
 from minidl import models
 from minidl.backend import asarray, to_numpy
@@ -221,18 +221,18 @@ def adversarial_distances(net: models.Sequential, data: Dataset, count: int) -> 
     x = data.x[:count]
     source = net(x).argmax(axis=1)
     which, targets = every_other_class(source, 10)
-    distances = evaluate.adversarial_distance(Victim(net, batch_size=128), x[which], targets)
-    return evaluate.mean_by_pair(source[which], targets, asarray(distances)), evaluate.robustness(distances)
+    distances = by_class.adversarial_distance(Victim(net, batch_size=128), x[which], targets)
+    return by_class.mean_by_pair(source[which], targets, asarray(distances)), by_class.robustness(distances)
 
 
 def draw(net: models.Sequential, test: Dataset, ledger: Ledger, folder: Path, several: int) -> str:
     """All figures of one network."""
     x = test.x[asarray(one_of_each(net, test))]
-    hardness = evaluate.hardness_matrix(ledger, LADDER)
+    hardness = by_class.hardness_matrix(ledger, LADDER)
     distance, r = adversarial_distances(net, test, several)
     matrices = {
-        "fig12_success": (100 * evaluate.success_matrix(ledger), "Success per pair of classes, θ = +1", "%", "{:.0f}"),
-        "fig13_distortion": (100 * evaluate.distortion_matrix(ledger), "Pixels changed where it succeeds, θ = +1", "%",
+        "fig12_success": (100 * by_class.success_matrix(ledger), "Success per pair of classes, θ = +1", "%", "{:.0f}"),
+        "fig13_distortion": (100 * by_class.distortion_matrix(ledger), "Pixels changed where it succeeds, θ = +1", "%",
                              "{:.1f}"),
         "fig14_hardness": (100 * hardness, "Hardness H(s, t) = ∫ε dτ", "% of the pixels", "{:.1f}"),
         "fig15_distance": (distance, f"Adversarial distance A(s, t); robustness R = {r:.2f}", "A", "{:.2f}"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacks import Targeted, Untargeted, Victim, evaluate, fgsm, forward_derivative, jsma, saliency_map
+from attacks import Targeted, Untargeted, Victim, by_class, fgsm, forward_derivative, jsma, saliency_map
 from attacks.saliency import every_other_class
 from minidl import batch_jacobian, losses, models, ops
 from minidl.errors import DTypeError, RangeError, ShapeError
@@ -110,10 +110,10 @@ def test_a_smaller_budget_is_the_beginning_of_a_larger_one(seed) -> None:
         alone = jsma(net, x[which], Targeted(t), max_distortion=bound)
         steps = int(16 * bound / 2)
         np.testing.assert_array_equal(alone.success, whole.success & (whole.iterations <= steps))
-        rates.append(evaluate.success_matrix(alone, 5))
-        costs.append(evaluate.distortion_matrix(alone, 5, successful=False))
+        rates.append(by_class.success_matrix(alone, 5))
+        costs.append(by_class.distortion_matrix(alone, 5, successful=False))
     hardness = sum((rates[k + 1] - rates[k]) * (costs[k + 1] + costs[k]) / 2 for k in range(len(ladder)))
-    np.testing.assert_allclose(evaluate.hardness_matrix(whole, ladder, 5), hardness, atol=1e-12)
+    np.testing.assert_allclose(by_class.hardness_matrix(whole, ladder, 5), hardness, atol=1e-12)
 
 
 @given(seed=seeds)
@@ -197,12 +197,12 @@ def test_measures_by_hand() -> None:
     result = jsma(net, x, Targeted(1 - now), max_distortion=1.0)
     assert result.success.tolist() == [True, True, True, False]  # the last has no feature left that would help
     assert result.iterations.tolist() == [1, 1, 1, 1]
-    np.testing.assert_array_equal(evaluate.success_matrix(result, 2), [[np.nan, 0.5], [1.0, np.nan]])
-    assert evaluate.distortion_matrix(result, 2)[1, 0] == 0.5
-    distances = evaluate.adversarial_distance(net, x, np.zeros(4, int))
+    np.testing.assert_array_equal(by_class.success_matrix(result, 2), [[np.nan, 0.5], [1.0, np.nan]])
+    assert by_class.distortion_matrix(result, 2)[1, 0] == 0.5
+    distances = by_class.adversarial_distance(net, x, np.zeros(4, int))
     np.testing.assert_allclose(distances, 0.25)  # three of the four features serve class 0
-    assert evaluate.robustness(distances) == 0.25
-    assert np.isnan(evaluate.robustness(np.zeros(0)))
+    assert by_class.robustness(distances) == 0.25
+    assert np.isnan(by_class.robustness(np.zeros(0)))
 
 
 REFUSALS = {
@@ -230,18 +230,18 @@ def test_refusals_of_the_measures() -> None:
     net, x = network(), sixteenths(0).astype(np.float32)
     untargeted = jsma(net, x, np.zeros(4, int))
     with pytest.raises(DTypeError, match="targeted"):
-        evaluate.success_matrix(untargeted, 5)
+        by_class.success_matrix(untargeted, 5)
     targeted = jsma(net, x, np.zeros(4, int), all_targets=True, max_distortion=0.25)
     for ladder in ([0.2, 0.1], [0.1, 0.5], []):
         with pytest.raises(RangeError, match="growing"):
-            evaluate.hardness_matrix(targeted, ladder, 5)
+            by_class.hardness_matrix(targeted, ladder, 5)
     t = (net(x).argmax(axis=1) + 1) % 5
     with pytest.raises(RangeError, match="θ = ±1.*theta=0.5"):
-        evaluate.hardness_matrix(jsma(net, x, Targeted(t), theta=0.5), [0.1], 5)
+        by_class.hardness_matrix(jsma(net, x, Targeted(t), theta=0.5), [0.1], 5)
     with pytest.raises(RangeError, match="complete run of jsma.*fgsm"):
-        evaluate.hardness_matrix(fgsm(net, x, Targeted(t)), [0.1], 5)
+        by_class.hardness_matrix(fgsm(net, x, Targeted(t)), [0.1], 5)
     with pytest.raises(RangeError, match=r"classes in 0 \.\.\. 2.*class"):
-        evaluate.success_matrix(targeted, 3)
+        by_class.success_matrix(targeted, 3)
     with pytest.raises(DTypeError, match="Sequential.*function"):
         forward_derivative(lambda x: net(x), x, steps=True)
     with pytest.raises(RangeError, match="finite slopes"), np.errstate(all="ignore"):
@@ -256,12 +256,12 @@ def test_the_scale_of_the_logits_does_not_matter(features) -> None:
     net, x = network(), sixteenths(0).astype(np.float32)
     t = (net(x).argmax(axis=1) + 1) % 5
     expected = jsma(net, x, Targeted(t), features=features, max_distortion=0.6)
-    distances = evaluate.adversarial_distance(net, x, t)
+    distances = by_class.adversarial_distance(net, x, t)
     for power in (-90, 90):
         scaled = lambda x, power=power: net(x) * 2.0**power
         found = jsma(scaled, x, Targeted(t), features=features, max_distortion=0.6)
         np.testing.assert_array_equal(found.x_adv, expected.x_adv)
-        np.testing.assert_array_equal(evaluate.adversarial_distance(scaled, x, t), distances)
+        np.testing.assert_array_equal(by_class.adversarial_distance(scaled, x, t), distances)
 
 
 def test_half_precision_images_have_full_slopes() -> None:

@@ -9,12 +9,15 @@ import sys
 import pytest
 
 from minidl import backend
-from tests.laws.mutants import MUTANTS, Mutant
+from tests.laws import mutants, mutants_of_measures
+from tests.laws.mutants import Mutant
 
 if sys.version_info >= (3, 11):
     Several = builtins.ExceptionGroup
 else:
     from exceptiongroup import ExceptionGroup as Several
+
+MUTANTS = [*mutants.MUTANTS, *mutants_of_measures.MUTANTS]
 
 #: How a wrong rule shows: as a broken law, as shapes, values or files that no longer fit, or as several of these.
 SIGNS = (AssertionError, ValueError, RuntimeWarning, Several, pytest.fail.Exception)
