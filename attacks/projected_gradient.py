@@ -81,9 +81,9 @@ def least_likely(
 ) -> Any:
     """The iterative least-likely class method:  X_{N+1} = Clip_{X,ε}{X_N - α·sign(∇ₓJ(X_N, y_LL))}.
 
-    Kurakin et al., §2.3.  y_LL is the class that the network thinks least likely for the image as it is.  goal: labels (N,) or
-    `Untargeted(y)`: success is, as in the paper, any answer but y; `DTypeError` for targets, which are chosen here.
-    All else is as for `bim`.
+    Kurakin et al., §2.3.  y_LL is the class that the network thinks least likely for the image as it is.
+    goal: labels (N,) or `Untargeted(y)`: success is, as in the paper, any answer but y; `DTypeError` for targets,
+    which are chosen here.  All else is as for `bim`.
     """
     plan = Plan("least likely", norm, steps, step, 1.0, "cross_entropy", False, clip)
     lengths = ladder("least_likely", epsilon)
@@ -171,6 +171,27 @@ class Plan:
         return {name: getattr(self, name) for name in told + ("restarts", "random_start") * self.random_start}
 
 
+def _climb(
+    run: Run, aim: Goal, plan: Plan, radius: float, active: Array, x_adv: Array, iterations: Array, shown: Any
+) -> None:
+    """Walk the active examples of x_adv up the objective, in place, and count their steps."""
+    move, objective = norm_named(plan.name, plan.norm).move, objective_named(plan.name, plan.objective)
+    gather, step = kernels(run.x).gather, plan.step_at(radius)
+    bounds = run.victim.bounds if plan.clip else None
+    for _ in range(plan.steps):
+        if not len(active):
+            break
+        now = gather(x_adv, active)
+        logits, slope = run.victim.ascent(now, aim.take(active), objective)
+        if plan.early_stop:
+            standing = namespace(now).nonzero(~run.goal.take(active).achieved(logits.argmax(axis=-1)))[0]
+            active, now, slope = active[standing], gather(now, standing), gather(slope, standing)
+        x_adv[active] = move(now, slope, step, bounds, gather(run.x, active), radius)
+        iterations[active] += 1
+        shown.update()
+        shown.set_postfix(active=len(active), refresh=False)
+
+
 def _at_each_radius(run: Run, aim: Goal, plan: Plan, lengths: list[float], epsilon: Any, progress: bool) -> Any:
     """The results at each ε, in the order asked for; one result if one was asked for.
 
@@ -202,27 +223,6 @@ def _start(run: Run, plan: Plan, radius: float, restart: int) -> Array:
         return run.x
     drawn = run.x + norm_named(plan.name, plan.norm).random(run.key(restart), run.x, radius)
     return namespace(run.x).clip(drawn, *run.victim.bounds) if plan.clip else drawn
-
-
-def _climb(
-    run: Run, aim: Goal, plan: Plan, radius: float, active: Array, x_adv: Array, iterations: Array, shown: Any
-) -> None:
-    """Walk the active examples of x_adv up the objective, in place, and count their steps."""
-    move, objective = norm_named(plan.name, plan.norm).move, objective_named(plan.name, plan.objective)
-    gather, step = kernels(run.x).gather, plan.step_at(radius)
-    bounds = run.victim.bounds if plan.clip else None
-    for _ in range(plan.steps):
-        if not len(active):
-            break
-        now = gather(x_adv, active)
-        logits, slope = run.victim.ascent(now, aim.take(active), objective)
-        if plan.early_stop:
-            standing = namespace(now).nonzero(~run.goal.take(active).achieved(logits.argmax(axis=-1)))[0]
-            active, now, slope = active[standing], gather(now, standing), gather(slope, standing)
-        x_adv[active] = move(now, slope, step, bounds, gather(run.x, active), radius)
-        iterations[active] += 1
-        shown.update()
-        shown.set_postfix(active=len(active), refresh=False)
 
 
 def _end(run: Run, plan: Plan, radius: float, x_adv: Array, iterations: Array) -> AttackResult:

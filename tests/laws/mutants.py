@@ -18,19 +18,31 @@ import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-import attacks.evaluate
+import attacks.by_class
 import attacks.gradient_sign
 import attacks.norms
+import attacks.objectives
+import attacks.projected_gradient
 import attacks.result
 import attacks.saliency
 import attacks.victim
 from attacks import Targeted, Victim
-from minidl import conv, core, derivatives, evaluation, io, layers, losses, models, ops, train
+from minidl import conv, core, derivatives, evaluation, history, io, layers, losses, models, ops, train
 from minidl.core import Primitive, elementwise
 from minidl.data import cifar, dataset, idx
 from minidl.kernels import reference, reference_conv, reference_pairs
 from minidl.optim import RMSProp
-from tests.laws import test_attacks, test_engine, test_jsma, test_kernels, test_layers, test_losses, test_optim
+from tests.laws import (
+    test_attacks,
+    test_engine,
+    test_jsma,
+    test_kernels,
+    test_layers,
+    test_losses,
+    test_objectives,
+    test_optim,
+    test_projected_gradient,
+)
 from tests.laws.test_primitives import LAWS
 from tests.unit import test_cifar, test_data, test_evaluation, test_io, test_models, test_train
 from tests.zoo import CASES
@@ -191,8 +203,8 @@ MUTANTS = [
     Mutant("JSMA: a saturated feature stays in the domain", line(attacks.saliency, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "pass"), test_jsma.test_it_is_the_papers_algorithm),
     Mutant("JSMA: one step too many", line(attacks.saliency, "steps_allowed", "/ features + 1e-9", "/ features + 1"), test_jsma.test_bounds_budget_and_honesty),
     Mutant("JSMA: probabilities taken for logits", line(attacks.saliency, "_slopes", 'if outputs == "logits":', "if True:"), test_jsma.test_with_probabilities_the_second_condition_says_nothing),
-    Mutant("hardness: rectangles", line(attacks.evaluate, "hardness_matrix", "(e1 + e0) / 2", "e1"), test_jsma.test_a_smaller_budget_is_the_beginning_of_a_larger_one),
-    Mutant("matrices: source and target swapped", line(attacks.evaluate, "mean_by_pair", "source * classes + target", "target * classes + source"), test_jsma.test_measures_by_hand),
+    Mutant("hardness: rectangles", line(attacks.by_class, "hardness_matrix", "(e1 + e0) / 2", "e1"), test_jsma.test_a_smaller_budget_is_the_beginning_of_a_larger_one),
+    Mutant("matrices: source and target swapped", line(attacks.by_class, "mean_by_pair", "source * classes + target", "target * classes + source"), test_jsma.test_measures_by_hand),
     Mutant("pairs: only the best feature of each kind", line(reference_pairs, "best_pairs", "runner_up[:, :-1]", "largest[:, 1:-1]"), test_kernels.test_pairs_are_the_ones_of_the_definition),
     Mutant("pairs: ties to the last", line(reference_pairs, "_best_of_candidates", "product > best[r : r + rows]", "product >= best[r : r + rows]"), test_kernels.test_pairs_in_tiles_break_ties_alike),
     Mutant("pairs: ranked by a alone", line(reference_pairs, "_ranked", "(-b).argsort", "(0 * b).argsort"), test_kernels.test_pairs_are_the_ones_of_the_definition),
@@ -208,10 +220,29 @@ MUTANTS = [
     Mutant("noise: the seed forgotten", line(attacks.gradient_sign, "sign_noise", "random_signs(seed, x)", "random_signs(0, x)"), test_attacks.test_same_seed_same_bits),
     Mutant("L2: squares vanish", line(attacks.norms, "l2_length", "scale = xp.where(largest > 0, largest, 1)", "scale = xp.ones_like(largest)"), test_attacks.test_tiny_and_zero_gradients),
     Mutant("L1 projection: grows what is inside", line(attacks.norms, "l1_project", "return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)", "return (xp.sign(rows) * xp.maximum(abs(rows) - theta, 0)).reshape(d.shape)"), lambda: test_attacks.test_projection("l1")),
+    # --- projected gradient, objectives, norms
+    Mutant("BIM: never projected", line(attacks.norms, "linf_move", "origin, epsilon)", "None, epsilon)"), test_projected_gradient.test_bounds_budget_and_honesty),
+    Mutant("BIM: steps too short", line(attacks.projected_gradient, "bim", "1.0, objective", "0.9, objective"), test_projected_gradient.test_bim_reaches_the_optimum_of_a_linear_network),
+    Mutant("BIM: from where it stands, not from the image", line(attacks.projected_gradient, "_climb", "gather(run.x, active), radius", "now, radius"), test_projected_gradient.test_bounds_budget_and_honesty),
+    Mutant("least likely: the likeliest", line(attacks.projected_gradient, "least_likely", "argmin", "argmax"), test_projected_gradient.test_least_likely_goes_to_the_least_likely),
+    Mutant("PGD: every restart from one point", line(attacks.projected_gradient, "_start", "run.key(restart)", "run.key(0)"), test_projected_gradient.test_restarts_only_retry_what_stands),
+    Mutant("PGD: the fallen tried again", line(attacks.projected_gradient, "_at_each_radius", "if restart:", "if False:"), test_projected_gradient.test_restarts_only_retry_what_stands),
+    Mutant("PGD: the fallen forgotten at the next radius", line(attacks.projected_gradient, "_at_each_radius", "fallen = found[radius].success & plan.early_stop", "pass"), test_projected_gradient.test_what_fell_at_a_smaller_radius_stays_fallen),
+    Mutant("PGD: one start for all seeds", line(attacks.result.Run, "key", "int(self.seed)", "0"), test_projected_gradient.test_same_seed_same_bits),
+    Mutant("PGD: successes go on", line(attacks.projected_gradient, "_climb", "if plan.early_stop:", "if False:"), test_projected_gradient.test_early_stop_is_at_the_first_success),
+    Mutant("Ctrl-C goes unsaid", lambda patch: patch.setattr(attacks.result.Run, "interrupted", property(lambda run: False, lambda run, value: None), raising=False), lambda: test_projected_gradient.test_ctrl_c_keeps_what_is_done(attacks.bim)),
+    Mutant("steps: rounded down", line(attacks.projected_gradient, "kurakin_steps", "math.ceil", "math.floor"), test_projected_gradient.test_the_papers_number_of_steps),
+    Mutant("L1 step: the bounds forgotten", line(attacks.norms, "l1_move", "bounds is None or not x.size", "True"), test_projected_gradient.test_a_step_in_l1_is_the_best_within_the_bounds),
+    Mutant("L1 step: from the least steep", line(attacks.norms, "l1_move", "[:, ::-1]", ""), test_projected_gradient.test_a_step_in_l1_is_the_best_within_the_bounds),
+    Mutant("random start: on the sphere", line(attacks.norms, "_exponential", "-xp.log", "0 * xp.log"), test_projected_gradient.test_random_starts_are_uniform_in_the_ball),
+    Mutant("random start: variance 1", line(attacks.norms, "l2_random", "xp.sqrt(-xp", "xp.sqrt(-2 * xp"), test_projected_gradient.test_random_starts_are_uniform_in_the_ball),
+    Mutant("margin: the label among the others", line(attacks.objectives, "margin", "ops.where(labels, -namespace(labels).inf, logits)", "logits"), test_objectives.test_definitions),
+    Mutant("ratio: the second for the third", line(attacks.objectives, "dlr", "(0, 2, needed - 1)", "(0, 1, needed - 1)"), test_objectives.test_definitions),
+    Mutant("objectives: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), test_objectives.test_definitions),
     # --- data, files, training, reports
     Mutant("batches: a shuffled batch twice", line(dataset.Batches, "__iter__", "self.order[i : i + self.size]", "self.order[: self.size]"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
     Mutant("fit: the same order every epoch", line(train, "fit", "default_rng((seed, epoch)) if", "default_rng(seed) if"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
-    Mutant("resume: the optimiser forgets", line(train, "_checkpointed", ' | {f"state/{name}": s for name, s in state.items()}', ""), lambda tmp_path: test_train.test_resumed_runs_end_with_the_same_bits(tmp_path, RMSProp(0.01))),
+    Mutant("resume: the optimiser forgets", line(history, "_checkpointed", ' | {f"state/{name}": s for name, s in state.items()}', ""), lambda tmp_path: test_train.test_resumed_runs_end_with_the_same_bits(tmp_path, RMSProp(0.01))),
     Mutant("evaluate: confusion transposed", line(evaluation.Evaluation, "confusion", "self.labels * self.classes + self.predictions", "self.predictions * self.classes + self.labels"), test_evaluation.test_confusion_has_labels_in_rows),
     Mutant("evaluate: confidence on errors over all", line(evaluation.Evaluation, "confidence_on_errors", "self.confidences[self.wrong]", "self.confidences"), test_evaluation.test_error_and_both_confidences),
     Mutant("IDX: little-endian lengths", line(idx, "_read", '">{rank}I"', '"<{rank}I"'), test_data.test_round_trip),
