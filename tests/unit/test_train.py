@@ -189,7 +189,7 @@ def test_ctrl_c_while_the_checkpoint_is_written(written, tmp_path, monkeypatch) 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "write_archive", pressed)
+        patch.setattr(minidl.history, "write_archive", pressed)
         with pytest.warns(RuntimeWarning, match="after epoch 0 of 3"):
             history = fit(net, small(), epochs=3, checkpoint=path)
     assert (history.interrupted, len(history), path.exists()) == (True, 0, written)

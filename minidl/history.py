@@ -1,0 +1,115 @@
+"""What a run of `fit` leaves behind: its `History`, and checkpoints, from which it goes on to the same bits.
+
+A checkpoint holds parameters, the optimiser's state and the history, and beside them the settings of its run, by which
+any other run is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .backend import namespace, to_numpy
+from .core import Array
+from .errors import DataError
+from .io import read_archive, shapes_and_dtypes, write_archive
+
+Arrays = dict[str, Array]
+
+
+@dataclass
+class History:
+    """What `fit` saw, one entry per completed epoch.
+
+    loss and accuracy are means over the training batches as they came (dropout on, weights still moving);
+    loss includes the penalty.  With an adversary both are of the images that were learnt from: α times that of the
+    clean ones and 1 - α times that of the adversarial ones.  validation_error is the error on the validation set, as
+    it is, after the epoch, and is empty without one.  interrupted: whether Ctrl-C ended the run before its last epoch.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    validation_error: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    interrupted: bool = False
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def and_then(self, loss: float, accuracy: float, validation_error: list[float], seconds: float) -> History:
+        """This history and one more epoch."""
+        return History([*self.loss, loss], [*self.accuracy, accuracy], self.validation_error + validation_error,
+                       [*self.seconds, seconds])  # fmt: skip
+
+    def __str__(self) -> str:
+        lines = [f"{'epoch':>5}  {'loss':>8}  {'accuracy':>8}  {'validation error':>16}  {'seconds':>7}"]
+        for i in range(len(self)):
+            error = f"{self.validation_error[i]:.4f}" if self.validation_error else "-"
+            lines.append(
+                f"{i + 1:>5}  {self.loss[i]:>8.4f}  {self.accuracy[i]:>8.4f}  {error:>16}  {self.seconds[i]:>7.1f}"
+            )
+        return "\n".join(lines)
+
+
+def write_checkpoint(
+    path: str | Path, settings: dict[str, Any], history: History, before: Arrays, params: Arrays, state: Arrays
+) -> None:
+    """A checkpoint at the end of an epoch.  before: the parameters at its beginning, of which a digest is kept."""
+    header = {"settings": settings, "history": asdict(history), "before": digest(*before.values())}
+    write_archive(path, "checkpoint", header, _checkpointed(params, state))
+
+
+def resume(
+    path: str | Path, settings: dict[str, Any], epochs: int, params: Arrays, state: Arrays
+) -> tuple[int, History]:
+    """Fill params and state from a checkpoint of this run that is not past its last epoch; refuse any other.
+
+    The run's first parameters come back as a digest.  The network may have them, or be where the checkpoint is, or
+    an epoch earlier, as after a Ctrl-C while the file was being written.
+    """
+    header, arrays = read_archive(path, "checkpoint")
+    theirs = dict(header.get("settings", {}))
+    there = digest(*(arrays[f"params/{name}"] for name in params if f"params/{name}" in arrays))
+    if settings["start"] in (there, header.get("before")):
+        settings = {**settings, "start": theirs.get("start")}
+    differing = sorted(name for name in settings if theirs.get(name) != settings[name])
+    if differing:
+        fix = "delete the file, or give this run another"
+        raise DataError("fit", f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
+    places = _checkpointed(params, state)
+    if shapes_and_dtypes(arrays) != shapes_and_dtypes(places):
+        raise DataError("fit", f"{path} to hold the arrays of this run", "others")
+    try:
+        history = History(**{**header["history"], "interrupted": False})
+        age = len(history)
+    except (KeyError, TypeError) as error:
+        raise DataError("fit", f"{path} to hold the history of a run", repr(error)) from error
+    if age > epochs:
+        fix = "ask for at least as many, or give this run another file"
+        raise DataError("fit", f"{path} to be at most {epochs} epochs old", f"{age} epochs", fix)
+    for name, place in places.items():
+        place[...] = namespace(place).asarray(arrays[name])
+    return theirs.get("start", 0), history
+
+
+def digest(*arrays: Array) -> int:
+    """A checksum, to tell one run's arrays from another's."""
+    return functools.reduce(lambda crc, a: zlib.crc32(to_numpy(a).tobytes(), crc), arrays, 0)
+
+
+def name_of(given: Any) -> str:
+    """What a checkpoint calls a function: by its own name, or its repr."""
+    return getattr(given, "__qualname__", repr(given))
+
+
+def can_name(given: Any) -> bool:
+    """Whether that tells it from others, as the name of a lambda or a place in memory does not."""
+    return not any(mark in name_of(given) for mark in (" at 0x", "<lambda>"))
+
+
+def _checkpointed(params: Arrays, state: Arrays) -> Arrays:
+    """The arrays a checkpoint holds, under the names it holds them."""
+    return {f"params/{name}": w for name, w in params.items()} | {f"state/{name}": s for name, s in state.items()}
