@@ -6,8 +6,8 @@ x + step·steepest(g), within the bounds unless they are None, and with `origin`
 there.  `project(d, epsilon)` is the nearest point to d of length at most ε (in L2).  `random(key, x, epsilon)` is a
 perturbation drawn uniformly from the ball of radius ε; it depends on the key and the example's place in x alone.
 
-Lengths are exact but for rounding: an image x + d has pixels that are floating-point numbers, and each may be off by
-half a unit in its last place.
+In L2 and L1 `move` keeps images x + d within ε as they are, rounded; in L∞, where ``x + ε`` is what everybody
+expects, a pixel may be off by half a unit in its last place.
 """
 
 from __future__ import annotations
@@ -38,10 +38,17 @@ class Norm:
 
 
 def _stay(
-    x: Array, bounds: Bounds, origin: Array | None, epsilon: float, project: Callable[[Array, float], Array]
+    x: Array, bounds: Bounds, origin: Array | None, epsilon: float, project: Callable[[Array, float], Array], p: int
 ) -> Array:
-    """x brought back to within ε of the origin, then to within the bounds, which brings it no further from there."""
-    x = x if origin is None else origin + project(x - origin, epsilon)
+    """x brought back to within ε of the origin in the Lp norm, then to within the bounds, where it is no further off.
+
+    Rounding may move a pixel of up to 1 by a quarter of the dtype's eps.  So the ball is taken smaller by as much for
+    all M pixels, in which the images stay when they are rounded.
+    """
+    if origin is not None:
+        roundings = math.prod(x.shape[1:]) ** (1 / p) * float(namespace(x).finfo(x.dtype).eps) / 4
+        inside = project((x - origin).astype("float64"), max(epsilon - roundings, 0.0))
+        x = (origin + inside).astype(x.dtype)
     return x if bounds is None else namespace(x).clip(x, *bounds)
 
 
@@ -109,7 +116,7 @@ def l2_move(
     x: Array, g: Array, step: float, bounds: Bounds, origin: Array | None = None, epsilon: float = 0.0
 ) -> Array:
     """x + step·g/‖g‖₂, then back to within ε of the origin, then to within the bounds."""
-    return _stay(x + step * l2_steepest(g), bounds, origin, epsilon, l2_project)
+    return _stay(x + step * l2_steepest(g), bounds, origin, epsilon, l2_project, 2)
 
 
 def l2_project(d: Array, epsilon: float) -> Array:
@@ -152,7 +159,7 @@ def l1_move(
     it an attack would push forever at a pixel that is white already.
     """
     if bounds is None or not x.size:
-        return _stay(x + step * l1_steepest(g), bounds, origin, epsilon, l1_project)
+        return _stay(x + step * l1_steepest(g), bounds, origin, epsilon, l1_project, 1)
     xp, slopes, rows = namespace(x), _rows(g), _rows(x)
     room = xp.where(slopes > 0, bounds[1] - rows, xp.where(slopes < 0, rows - bounds[0], 0))
     order = abs(slopes).argsort(axis=-1)[:, ::-1]
@@ -160,7 +167,7 @@ def l1_move(
     before = xp.cumsum(falling, axis=-1) - falling  # how much of the step has gone into steeper pixels
     taken = xp.take_along_axis(xp.clip(step - before, 0, falling), order.argsort(axis=-1), axis=-1)
     moved = (rows + xp.sign(slopes) * taken).reshape(x.shape)
-    return _stay(moved, bounds, origin, epsilon, l1_project)
+    return _stay(moved, bounds, origin, epsilon, l1_project, 1)
 
 
 def l1_project(d: Array, epsilon: float) -> Array:
