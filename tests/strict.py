@@ -16,6 +16,7 @@ import numpy as np
 from tests.emulated_cuda import JUNK, RawModule  # noqa: F401
 
 float32, float64, int16, int64, uint64 = np.float32, np.float64, np.int16, np.int64, np.uint64
+finfo = np.finfo
 inf, nan = np.inf, np.nan
 __version__ = f"strict, NumPy {np.__version__}"
 synchronisations = 0
@@ -64,7 +65,7 @@ class ndarray:
 
 
 _ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T", "base", "flags"}
-_METHODS = {"reshape", "transpose", "sum", "max", "min", "mean", "all", "any", "argmax", "argsort", "astype", "copy"}
+_METHODS = {"reshape", "transpose", "sum", "max", "min", "mean", "all", "any", "argmax", "argmin", "argsort", "astype", "copy"}
 
 
 def _synchronise() -> None:
@@ -161,5 +162,5 @@ def _function(name: str) -> Any:
 for _name in ("exp", "log", "log1p", "sqrt", "tanh", "sign", "abs", "maximum", "minimum", "where", "zeros", "ones", "eye",
               "arange", "full", "zeros_like", "ones_like", "broadcast_to", "concatenate", "clip", "isfinite", "nonzero",
               "sort", "cumsum", "pad", "full_like", "moveaxis", "ascontiguousarray", "stack", "tensordot",
-              "ldexp", "frexp", "isinf"):  # fmt: skip
+              "ldexp", "frexp", "isinf", "cos"):  # fmt: skip
     globals()[_name] = _function(_name)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minidl
-from attacks import Targeted, fgsm, jsma, sign_noise
+from attacks import Targeted, bim, fgsm, jsma, least_likely, pgd, sign_noise
 from attacks import evaluate as evaluate_attacks
 from minidl import backend, batch_jacobian, grad, hvp, layers, linearize, losses, models, ops, optim
 from minidl.backend import Backend
@@ -107,6 +107,22 @@ def test_attacks_and_reports_on_another_library(on_strict, tmp_path) -> None:
         np.testing.assert_array_equal(theirs.success.get(), numpys.success)
         assert theirs.summary() == numpys.summary()
     found[0].save(tmp_path / "result.npz")
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_projected_gradient_on_another_library(on_strict, norm) -> None:
+    def attacked(net, data):
+        options = {"epsilon": [0.05, 0.2], "norm": norm, "steps": 3}
+        return [*pgd(net, data.x, data.y, restarts=2, objective="margin", **options),
+                *pgd(net, data.x, data.y, objective="dlr", **options),
+                *bim(net, data.x, data.y, **options), *least_likely(net, data.x, data.y, **options)]  # fmt: skip
+
+    with backend.use("numpy"):
+        expected = attacked(network(), digits())
+    for theirs, numpys in zip(attacked(network(), digits()), expected):
+        assert isinstance(theirs.x_adv, strict.ndarray)
+        np.testing.assert_array_equal(theirs.x_adv.get(), numpys.x_adv)
+        np.testing.assert_array_equal(theirs.iterations.get(), numpys.iterations)
 
 
 def convolutional() -> models.Sequential:
