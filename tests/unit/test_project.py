@@ -31,8 +31,8 @@ def python(*arguments: str, cwd: Path = ROOT) -> str:
 
 
 def test_importing_is_light() -> None:
-    """numba, matplotlib, pooch and tqdm wait until they are needed."""
-    heavy = ["numba", "matplotlib", "pooch", "tqdm", "requests", "cupy", "scipy"]
+    """numba, matplotlib, Pillow, SciPy, pooch and tqdm wait until they are needed."""
+    heavy = ["numba", "matplotlib", "pooch", "tqdm", "requests", "cupy", "scipy", "PIL"]
     code = f"import sys, minidl, attacks; print([name for name in {heavy} if name in sys.modules])"
     assert python("-c", code).strip() == "[]"
 
