@@ -12,6 +12,7 @@ import pytest
 import minidl
 from attacks import Targeted, bim, fgsm, jsma, least_likely, pgd, sign_noise
 from attacks import evaluate as evaluate_attacks
+from attacks.nearest_boundary import deepfool
 from minidl import backend, batch_jacobian, grad, hvp, layers, linearize, losses, models, ops, optim
 from minidl.backend import Backend
 from minidl.data import Dataset
@@ -116,6 +117,20 @@ def test_projected_gradient_on_another_library(on_strict, norm) -> None:
         return [*pgd(net, data.x, data.y, restarts=2, objective="margin", **options),
                 *pgd(net, data.x, data.y, objective="dlr", **options),
                 *bim(net, data.x, data.y, **options), *least_likely(net, data.x, data.y, **options)]  # fmt: skip
+
+    with backend.use("numpy"):
+        expected = attacked(network(), digits())
+    for theirs, numpys in zip(attacked(network(), digits()), expected):
+        assert isinstance(theirs.x_adv, strict.ndarray)
+        np.testing.assert_array_equal(theirs.x_adv.get(), numpys.x_adv)
+        np.testing.assert_array_equal(theirs.iterations.get(), numpys.iterations)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_deepfool_on_another_library(on_strict, norm) -> None:
+    def attacked(net, data):
+        away = deepfool(net, data.x, data.y, norm=norm, candidates=2)
+        return [away, deepfool(net, data.x, Targeted((away.clean_pred + 1) % 5), norm=norm, steps=3)]
 
     with backend.use("numpy"):
         expected = attacked(network(), digits())

@@ -1,0 +1,123 @@
+"""DeepFool (Moosavi-Dezfooli, Fawzi and Frossard 2016): walk to the nearest boundary of a network taken for linear.
+
+Where a network is linear, the set of images for which classes k and y tie is a plane, |f_k|/‖w_k‖ away, with
+f_k = Z_k - Z_y and w_k = ∇f_k.  Networks are not linear, so the walk to the nearest plane is repeated from where it led
+until the answer has changed.  The result is small, close to the least perturbation that fools the network, and has no
+ε to choose.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from minidl.backend import kernels, namespace
+from minidl.core import Array
+from minidl.errors import RangeError
+from minidl.progress import bar
+
+from .goal import Goal
+from .norms import NORMS
+from .result import AttackResult, begin
+
+#: The norm in which a slope is measured, for each in which the way to a plane is: ‖w‖_q with 1/p + 1/q = 1.
+DUAL = {"l2": "l2", "linf": "l1"}
+#: The answer has changed when some f_k is greater than this part of the spread of the logits, and |f_k| counts as at
+#: least as much: rounding would else end the walk on the boundary itself, where it decides the answer.
+LEAST_GAP = 1e-5
+
+
+def deepfool(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    norm: str = "l2",
+    steps: int = 50,
+    overshoot: float = 0.02,
+    candidates: int | None = None,
+    clip: bool = True,
+    seed: int = 0,
+    progress: bool = False,
+) -> AttackResult:
+    """The least perturbation, nearly, that changes the answer: Algorithm 2, and its form for other norms.
+
+        l̂ = argmin_{k≠y} |f_k|/‖w_k‖_q,   r_i = |f_l̂|/‖w_l̂‖_q · argmax_{‖d‖_p ≤ 1} ⟨w_l̂, d⟩,
+        x_{i+1} = x_0 + (1 + η)·Σr_i
+
+    victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.  goal: labels (N,),
+    `Untargeted(y)` or `Targeted(t)`.  The paper leaves the class that the network answers; we leave y, so that an image
+    which is misread from the start is given back as it is.  Targets are ours: each step leads to the boundary
+    between t and the likeliest other class at that point.
+    norm: p, "l2" or "linf".  steps: how many at most, at least 1; the paper has no such bound, its authors' code 50.
+    overshoot (η): how far beyond the boundary, at least 0, as a part of the way.  As in the authors' code, and unlike
+    Algorithm 2, which goes beyond at the end only, each x_i is what would be returned.
+    candidates: how many classes to consider, the likeliest but y at each point; all if None.  A step costs one run of
+    the network, and that many pull-backs, in one walk.  Towards a target there is nothing to choose: one pull-back.
+    clip: keep the images within the bounds, of which the paper says nothing.  What a step loses to them, the next ones
+    make up for: that takes more steps than without them, and shorter ways than if it looked for room beforehand.
+    The seed is accepted, as by every attack, but nothing here is random.
+
+    result.iterations counts each example's steps.  One that does not succeed ends where its last step led, or where no
+    boundary has a slope.  Ctrl-C ends the attack early and returns what there is, with ``params["interrupted"]`` set.
+    Raises as `result.begin` does, and `RangeError` for parameters out of range, before any work.
+    """
+    if norm not in DUAL:
+        raise RangeError("deepfool", f"a norm of {sorted(DUAL)}", repr(norm))
+    for name, value in {"steps": steps, "candidates": 1 if candidates is None else candidates}.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise RangeError("deepfool", f"a whole number of {name}, at least 1", repr(value))
+    if isinstance(overshoot, bool) or not isinstance(overshoot, Real) or not 0 <= float(overshoot) < math.inf:
+        raise RangeError("deepfool", "an overshoot of at least 0", repr(overshoot))
+    run = begin("deepfool", victim, x, goal, seed)
+    xp, gather, further = namespace(x), kernels(x).gather, 1 + float(overshoot)
+    bounds = run.victim.bounds if clip else (-math.inf, math.inf)
+    count = min(candidates or run.classes, run.classes - 1)
+    x_adv, iterations = x.copy(), xp.zeros(len(x), dtype="int64")
+    active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
+    shown = bar(range(steps), "DeepFool", progress, unit="step")
+    with run.interruptible(), shown:
+        for _ in shown:
+            if not len(active):
+                break
+            shown.set_postfix(active=len(active), refresh=False)
+            now, aim = gather(x_adv, active), run.goal.take(active)
+            logits, w = run.victim.pull_back(now, lambda z, part, aim=aim: _differences(aim.take(part), z, count))
+            f = (_differences(aim, logits, count) * logits).sum(axis=-1)
+            least = LEAST_GAP * (logits.max(axis=-1) - logits.min(axis=-1))
+            way, found = _to_the_nearest(xp.maximum(abs(f), least), w, norm)
+            going = xp.nonzero(found & (f.max(axis=0) <= least))[0]
+            active, start = active[going], gather(x, active[going])
+            so_far = (gather(now, going) - start) / further  # Σr_i, less what the bounds have cut off
+            x_adv[active] = xp.clip(start + further * (so_far + gather(way, going)), *bounds)
+            iterations[active] += 1
+    params = {"norm": norm, "steps": steps, "overshoot": overshoot, "candidates": candidates, "clip": clip}
+    return run.end(x_adv, iterations, **params)
+
+
+def _differences(goal: Goal, logits: Array, count: int) -> Array:
+    """e_k - e_y for `count` classes k, the likeliest others first: (C, N, K).  Towards a target, e_t - e_j alone.
+
+    Their products with the logits are the f_k, and what they pull back is w_k.
+    """
+    xp, classes = namespace(logits), namespace(logits).arange(logits.shape[1])
+    own = classes == goal.labels[:, None]
+    others = xp.where(own, -xp.inf, logits)
+    likeliest = others.argsort(axis=-1)[:, ::-1][:, : count if goal.direction > 0 else 1].T
+    onehot = (classes == likeliest[..., None]).astype(logits.dtype)
+    return goal.direction * (onehot - own.astype(logits.dtype))
+
+
+def _to_the_nearest(gap: Array, w: Array, norm: str) -> tuple[Array, Array]:
+    """The way to the nearest of the planes where ⟨w, d⟩ = gap, and for which examples there is one.
+
+    gap (C, N), w (C, N, ...); gives (N, ...) and (N,) bool.
+    """
+    xp, rows = namespace(w), namespace(w).arange(gap.shape[1])
+    slope = NORMS[DUAL[norm]].length(w.reshape(-1, *w.shape[2:])).reshape(gap.shape)
+    distance = xp.where(slope > 0, gap / xp.where(slope > 0, slope, 1), xp.inf)
+    nearest = distance.argmin(axis=0)
+    found = xp.isfinite(distance[nearest, rows])
+    length = xp.where(found, distance[nearest, rows], 0).reshape(-1, *(1,) * (w.ndim - 2))
+    return length * NORMS[norm].steepest(w[nearest, rows]), found
