@@ -121,6 +121,61 @@ def test_lenet_from_its_file(activation, dtype, tolerance, tmp_path) -> None:
     close(grads["dense1.W"].T, twin[7].weight.grad)
 
 
+def carlini_there() -> list:
+    conv2d, relu, linear, pool = torch.nn.Conv2d, torch.nn.ReLU, torch.nn.Linear, torch.nn.MaxPool2d
+    return [conv2d(1, 32, 3), relu(), conv2d(32, 32, 3), relu(), pool(2), conv2d(32, 64, 3), relu(), conv2d(64, 64, 3),
+            relu(), pool(2), torch.nn.Flatten(), linear(1024, 200), relu(), torch.nn.Dropout(0.5), linear(200, 200),
+            relu(), linear(200, 10)]  # fmt: skip
+
+
+def madry_there() -> list:
+    conv2d, relu, linear, pool = torch.nn.Conv2d, torch.nn.ReLU, torch.nn.Linear, torch.nn.MaxPool2d
+    return [conv2d(1, 32, 5, padding="same"), relu(), pool(2), conv2d(32, 64, 5, padding="same"), relu(), pool(2),
+            torch.nn.Flatten(), linear(3136, 1024), relu(), linear(1024, 10)]  # fmt: skip
+
+
+def vgg11_there() -> list:
+    """Configuration A with an eighth of the channels, as torchvision writes it: a list of them, "M" for pooling."""
+    channels, parts = 3, []
+    for wanted in (8, "M", 16, "M", 32, 32, "M", 64, 64, "M", 64, 64, "M"):
+        if wanted == "M":
+            parts.append(torch.nn.MaxPool2d(2))
+        else:
+            parts += [torch.nn.Conv2d(channels, wanted, 3, padding=1), torch.nn.ReLU()]
+            channels = wanted
+    return [*parts, torch.nn.Flatten(), torch.nn.Linear(64, 20), torch.nn.ReLU(), torch.nn.Linear(20, 20),
+            torch.nn.ReLU(), torch.nn.Linear(20, 10)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "theirs"),
+    [
+        (models.carlini, carlini_there),
+        (models.madry, madry_there),
+        (lambda **options: models.vgg((3, 32, 32), width=8, hidden=20, **options), vgg11_there),
+    ],
+    ids=["carlini", "madry", "vgg11"],
+)
+def test_the_papers_networks(make, theirs) -> None:
+    """Logits, and the gradient of the loss in the pixels."""
+    net, twin = make(dtype="float64", seed=1), torch.nn.Sequential(*theirs()).double().eval()
+    owners = [layer for layer in twin if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)]
+    names = [name for name in net.layers if net.params_of(name)]
+    with torch.no_grad():
+        for name, layer in zip(names, owners, strict=True):
+            own = net.params_of(name)
+            layer.weight.copy_(torch.tensor(own["W"].T if name.startswith("dense") else own["W"]))
+            layer.bias.copy_(torch.tensor(own["b"]))
+    rng = np.random.default_rng(0)
+    x, y = rng.random((3, *net.input_shape)), rng.integers(0, 10, 3)
+    z = torch.tensor(x, requires_grad=True)
+    logits = twin(z)
+    torch.nn.functional.cross_entropy(logits, torch.tensor(y)).backward()
+    np.testing.assert_allclose(net(x), logits.detach().numpy(), rtol=1e-10, atol=1e-12)
+    slope = grad(lambda x: losses.cross_entropy(net(x), y), x)
+    np.testing.assert_allclose(slope, z.grad.numpy(), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1), (3, 2)])
 def test_convolution_and_pooling(stride, padding) -> None:
     rng = np.random.default_rng(0)
