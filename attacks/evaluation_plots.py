@@ -1,4 +1,4 @@
-"""A figure for each measure of `evaluate`: accuracy against ε, success against distance, outcomes, vulnerable classes.
+"""A figure for each measure: accuracy against ε, success against distance, destruction, outcomes, vulnerable classes.
 
 As in `plots`, each function returns a Figure, and ``figure.savefig("name.png")`` writes it.
 """
@@ -39,6 +39,41 @@ def robustness_curves(
     axes.set(xlabel=x_label, ylabel="accuracy", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+    return figure
+
+
+def destruction_curves(
+    panels: Mapping[str, tuple[Sequence[float], Mapping[str, Sequence[Sequence[float]]]]],
+    k: Sequence[int] = (1, 5),
+    *,
+    title: str = "",
+    levels: Mapping[str, Mapping[str, float]] | None = None,
+) -> Figure:
+    """Destruction rates against the amount of each transformation, side by side, as Kurakin et al. 2016 draw them.
+
+    panels: by the label of its axis, the amounts, and by the name of each attack its rates, a row for each k: the first
+    is drawn through, the others dashed and dotted.  Amounts stand evenly apart.  levels: by panel and attack, a rate
+    to compare with, at the right edge.
+    """
+    columns = min(3, max(len(panels), 1))
+    down = -(-len(panels) // columns) or 1
+    figure = new_figure(3.1 * columns, 2.6 * down + 0.6, title)
+    grid = figure.subplots(down, columns, squeeze=False, sharey=True).reshape(-1)
+    for axes, (label, (amounts, lines)) in zip(grid, panels.items()):
+        for colour, (name, rates) in zip(cycle(COLOURS), lines.items()):
+            for dashes, each, values in zip(cycle(("-", "--", ":")), k, rates):
+                axes.plot(values, dashes, color=colour, marker="o", markersize=3, linewidth=1.5,
+                          label=f"{name}, top-{each}")  # fmt: skip
+            if name in (levels or {}).get(label, {}):
+                axes.axhline((levels or {})[label][name], xmin=0.94, color=colour, linewidth=3)
+        axes.set(xlabel=label, ylim=(-0.02, 1.02), xticks=range(len(amounts)))
+        axes.set_xticklabels([f"{amount:g}" for amount in amounts], fontsize=8)
+        axes.grid(alpha=0.3)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    for axes in grid[::columns]:
+        axes.set_ylabel("destruction rate")
+    figure.legend(*grid[0].get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside lower center")
     return figure
 
 

@@ -53,16 +53,19 @@ def image_rows(
     title: str = "",
     scales: dict[str, tuple[float, float]] | None = None,
     wrong: dict[str, Sequence[bool]] | None = None,
+    heads: Sequence[str] = (),
 ) -> Figure:
-    """Rows of images, each named on its left: the same examples in every column.
+    """Rows of images, each named on its left: the same examples in every column, or what `heads` says.
 
     captions: a line under each image of a row.  scales: the values drawn black and white, (0, 1) where none is
     given; a scale symmetric about 0, as of perturbations, is drawn in blue and red.  wrong: images to frame.
     """
     captions, scales, wrong = captions or {}, scales or {}, wrong or {}
     columns = max(len(images) for images in rows.values())
-    figure = new_figure(1.05 * columns + 1.0, 1.3 * len(rows) + 0.3 * bool(title), title)
+    figure = new_figure(1.05 * columns + 1.0, 1.3 * len(rows) + 0.3 * bool(title) + 0.2 * bool(heads), title)
     grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes, head in zip(grid[0], heads):
+        axes.set_title(head, fontsize=9)
     for axes_of_row, (name, images) in zip(grid, rows.items()):
         low, high = scales.get(name, (0.0, 1.0))
         for axes in axes_of_row:

@@ -126,6 +126,10 @@ PAPERNOT = ["07_saliency", "09_from_nothing", "10_increasing", "10_decreasing", 
             ["papernot_and.txt", "papernot_and_surface.png", "papernot_and_derivative.png"],
         ),
         (
+            ["demos/kurakin.py", "--epochs", "1", "1", "--images", "4"],
+            ["kurakin.txt", "kurakin_accuracy.png", "kurakin_destruction.png", "kurakin_panel.png"],
+        ),
+        (
             ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "2", "--sets", "validation,test"],
             ["papernot_lenet.txt", "lenet_tanh.npz", *(f"papernot_fig{name}.png" for name in PAPERNOT)],
         ),
@@ -157,6 +161,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     ["demos/lacok.py", "--epochs", "1"],
     ["demos/lecture_linear.py", "--epochs", "1"],
     ["demos/papernot_and.py", "--seeds", "1"],
+    ["demos/kurakin.py", "--epochs", "1", "1", "--images", "2"],
     ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "1", "--sets", "test"],
 ], ids=lambda arguments: arguments[0])  # fmt: skip
 def test_demos_run_on_other_arrays(arguments, tmp_path) -> None:
