@@ -17,7 +17,7 @@ import numpy as np
 
 from minidl.backend import namespace, to_numpy
 from minidl.core import Array
-from minidl.errors import DTypeError, RangeError, ShapeError
+from minidl.errors import DTypeError, RangeError
 from minidl.losses import check_labels, softmax
 
 from .by_class import (  # noqa: F401
@@ -29,7 +29,7 @@ from .by_class import (  # noqa: F401
     success_matrix,
     vulnerability,
 )
-from .goal import Goal, as_goal
+from .goal import Goal, Untargeted
 from .norms import ladder
 from .outcomes import outcomes  # noqa: F401
 from .result import AttackResult
@@ -97,8 +97,8 @@ def robustness_curve(
     be a Sequence gets them all at once, and shares the work; others are called for one after another.
     epsilons: growing, at least 0; ε = 0 shows the accuracy before.  k: one or several.  goal: what the attack is
     after, if not any class but y: with ``Targeted(t)`` the curve still counts y.
-    Raises `RangeError` for a ladder that is empty or does not grow, or for a k beyond the number of classes, and what
-    the attack raises, all before any work.
+    Raises `RangeError` for a ladder that is empty or does not grow, or for a k beyond the number of classes, and as
+    `minidl.losses.check_labels` and the attack do, all before any work.
     """
     victim, lengths = as_victim(victim), ladder("robustness_curve", list(epsilons))
     if not lengths or any(a >= b for a, b in pairwise(lengths)):
@@ -108,9 +108,8 @@ def robustness_curve(
     classes = victim.logits(x[:0]).shape[-1]
     for each in several:
         _check_k("robustness_curve", each, classes)
-    if len(as_goal(y).labels) != len(x):
-        raise ShapeError("robustness_curve", f"one label per image ({len(x)},)", f"{as_goal(y).labels.shape}")
-    goal = as_goal(y) if goal is None else goal
+    check_labels("robustness_curve", y, namespace(x).zeros((len(x), classes)))
+    goal = Untargeted(y) if goal is None else goal
     name, columns = getattr(getattr(attack, "func", attack), "__name__", "attack"), []
     for result in _at_each(lengths, attack, victim, x, goal, parameters):
         name, logits = result.params.get("attack", name), victim.logits(result.x_adv)

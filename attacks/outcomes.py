@@ -13,9 +13,9 @@ import numpy as np
 
 from minidl.backend import to_numpy
 from minidl.core import Array
-from minidl.errors import ShapeError
+from minidl.errors import RangeError, ShapeError
 
-from .goal import as_goal
+from .goal import Untargeted
 from .result import AttackResult
 from .tables import table
 
@@ -58,11 +58,14 @@ def outcomes(result: AttackResult, y: Array, *, groups: Any = None, also: Any = 
     The names are theirs.  They judged by eye; that the four exclude each other, and that re-focused goes before
     conatural, is our reading.  groups (K,): the group of each class; without it nothing is conatural.
     also (N, K) bool: which classes are in each picture besides y; without it nothing is re-focused.
-    Raises `ShapeError` for labels, groups or `also` that do not fit, `RangeError` for answers beyond them.
+    Raises `ShapeError` for labels, groups or `also` that do not fit, `DTypeError` or `RangeError` for labels that are
+    no classes.
     """
-    y, p, q = to_numpy(as_goal(y).labels), to_numpy(result.clean_pred), to_numpy(result.adv_pred)
+    y, p, q = to_numpy(Untargeted(y).labels), to_numpy(result.clean_pred), to_numpy(result.adv_pred)
     if y.shape != p.shape:
         raise ShapeError("outcomes", f"one label per image {p.shape}", f"{y.shape}")
+    if y.size and y.min() < 0:
+        raise RangeError("outcomes", "labels of at least 0", f"{y.min()}")
     groups, also = (None if given is None else to_numpy(given) for given in (groups, also))
     largest = max((int(some.max()) for some in (y, p, q) if some.size), default=-1)
     if groups is not None and (groups.ndim != 1 or len(groups) <= largest):
