@@ -179,9 +179,9 @@ def destruction_tables(found: Destruction) -> str:
 
 
 def greatest(found: Destruction, names: Sequence[str], up_to: float = np.inf) -> list[float]:
-    """For each method the greatest top-1 rate in some of the series, for amounts up to a bound."""
+    """For each method the greatest top-1 rate in some of the series, for amounts up to a bound; nan if it has none."""
     rates = np.concatenate([found.rates[name][np.array(SERIES[name].amounts) <= up_to, 0, 1:] for name in names])
-    return [float(column[~np.isnan(column)].max(initial=0)) for column in rates.T]
+    return [float(np.nanmax(column)) if np.isfinite(column).any() else float("nan") for column in rates.T]
 
 
 def destruction_figure(found: Destruction, epsilon: int) -> Any:
