@@ -13,6 +13,7 @@ import minidl
 from attacks import Targeted, bim, fgsm, jsma, least_likely, pgd, sign_noise
 from attacks import evaluate as evaluate_attacks
 from attacks.nearest_boundary import deepfool
+from attacks.training import FGSMAdversary, PGDAdversary
 from minidl import backend, batch_jacobian, grad, hvp, layers, linearize, losses, models, ops, optim
 from minidl.backend import Backend
 from minidl.data import Dataset
@@ -73,6 +74,18 @@ def test_training_on_another_library(on_strict, optimizer, tmp_path) -> None:
             assert isinstance(theirs.params[name], strict.ndarray)
             np.testing.assert_array_equal(w, theirs.params[name].get())
             np.testing.assert_array_equal(w, resumed.params[name].get())
+
+
+@pytest.mark.parametrize("adversary", [FGSMAdversary(0.1), PGDAdversary(0.2, alpha=0.25, norm="l2", warm_up=0.5)])
+def test_adversarial_training_on_another_library(on_strict, adversary) -> None:
+    options = {"epochs": 2, "batch_size": 16, "adversary": adversary}
+    theirs = network()
+    history = fit(theirs, digits(), **options)
+    with backend.use("numpy"):
+        ours = network()
+        assert fit(ours, digits(), **options).accuracy == history.accuracy
+        for name, w in ours.params.items():
+            np.testing.assert_array_equal(w, theirs.params[name].get())
 
 
 def test_a_step_does_not_wait_for_the_device(on_strict) -> None:
