@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import attacks.auto_pgd
 import attacks.nearest_boundary
-from tests.laws import test_deepfool
+from tests.laws import test_auto_pgd, test_deepfool
 from tests.laws.mutants import Mutant, line
 
 # fmt: off
@@ -19,5 +20,29 @@ MUTANTS = [
     Mutant("DeepFool: a tie ends it", line(attacks.nearest_boundary, "deepfool", "xp.maximum(abs(f), least)", "abs(f)"), test_deepfool.test_a_tie_is_not_the_end),
     Mutant("DeepFool: never clipped", line(attacks.nearest_boundary, "deepfool", "if clip else", "if False else"), test_deepfool.test_bounds_and_honesty),
     Mutant("DeepFool: fools the fooled again", line(attacks.nearest_boundary, "deepfool", "(f.max(axis=0) <= least)", "(f.max(axis=0) <= 99)"), test_deepfool.test_it_succeeds_with_little),
+    # --- Auto-PGD
+    Mutant("APGD: no momentum", line(attacks.auto_pgd.Climb, "_step", "(walk.x - walk.before)", "(z - walk.x)"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: momentum before there is any", line(attacks.auto_pgd.Climb, "up", "ALPHA if k else 1.0", "ALPHA"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: steps of ε to begin with", line(attacks.auto_pgd.Climb, "up", "2 * self.radius", "self.radius"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: halved without going back", line(attacks.auto_pgd, "judged", "x=xp.where(far, walk.x_max, walk.x)", "x=walk.x"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: back, but not halved", line(attacks.auto_pgd, "judged", "walk.eta / 2", "walk.eta"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: the slope of another point", line(attacks.auto_pgd, "judged", "slope=xp.where(far, walk.slope_max, walk.slope)", "slope=walk.slope"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 1 forgotten", line(attacks.auto_pgd, "judged", "(walk.rises < RHO * steps)", "walk.halved & ~walk.halved"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 2 forgotten", line(attacks.auto_pgd, "judged", " | (~walk.halved & (walk.f_max == walk.f_max_then))", ""), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 2 though just halved", line(attacks.auto_pgd, "judged", "~walk.halved & ", ""), test_auto_pgd.test_both_conditions_halve_the_step),
+    Mutant("APGD: rises of all the way", line(attacks.auto_pgd, "judged", "xp.zeros_like(walk.rises)", "walk.rises"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: the newest step counts already", line(attacks.auto_pgd, "judged", "walk.rises < RHO", "walk.rises + walk.uphill < RHO"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: checkpoints equally far apart", line(attacks.auto_pgd, "checkpoints", "percent[-1] - percent[-2] - 3", "22"), lambda: test_auto_pgd.test_checkpoints_are_the_papers(100, [0, 22, 41, 57, 70, 80, 87, 93, 99])),
+    Mutant("APGD: the last point, not the best", line(attacks.auto_pgd.Climb, "up", "self.found[walk.which] = walk.x_max", "self.found[walk.which] = walk.x"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: successes go on", line(attacks.auto_pgd.Climb, "_look", "if not done.any():", "if True:"), test_auto_pgd.test_it_is_the_papers_algorithm),
+    Mutant("APGD: beyond the ball", line(attacks.auto_pgd.Climb, "_stay", "origin, self.radius", "None, self.radius"), test_auto_pgd.test_bounds_budget_and_honesty),
+    Mutant("APGD: beyond the bounds", line(attacks.auto_pgd.Climb, "_stay", "self.run.victim.bounds", "None"), test_auto_pgd.test_bounds_budget_and_honesty),
+    Mutant("APGD: the last attempt, not the closest", line(attacks.auto_pgd, "_attack", "better = achieved | (reached > closest[active])", "better = reached == reached"), test_auto_pgd.test_more_attempts_and_larger_radii_never_do_worse),
+    Mutant("APGD: only the first attempt", line(attacks.auto_pgd, "_attack", "active = active[~achieved]", "break"), test_auto_pgd.test_targets_are_the_likeliest_others_in_turn),
+    Mutant("APGD: what fell is tried again", line(attacks.auto_pgd, "_attack", "active = active[~achieved]", "pass"), test_auto_pgd.test_more_attempts_and_larger_radii_never_do_worse),
+    Mutant("APGD: one start for all seeds", line(attacks.auto_pgd, "_attack", "run.key(number)", "number"), test_auto_pgd.test_starts_are_drawn_anew_for_every_seed),
+    Mutant("APGD: the unlikeliest target first", line(attacks.auto_pgd, "_attempts", "[:, ::-1][:, : run.classes - 1]", "[:, 1:]"), test_auto_pgd.test_targets_are_the_likeliest_others_in_turn),
+    Mutant("targeted ratio: the second logit for the third", line(attacks.auto_pgd, "targeted_dlr", "(0, 2, 3)", "(0, 1, 3)"), test_auto_pgd.test_targeted_ratio_is_eq_7),
+    Mutant("targeted ratio: downhill", line(attacks.auto_pgd, "targeted_dlr", "(z_t - z_y)", "(z_y - z_t)"), test_auto_pgd.test_targeted_ratio_is_eq_7),
 ]
 # fmt: on

@@ -1,0 +1,270 @@
+"""Auto-PGD (Croce and Hein 2020): projected gradient ascent that finds its own step sizes, from several sides.
+
+`pgd` wants a step size, and a poor one makes a network look robust that is not.  Here each example starts with steps of
+2ε and halves them, going back to the best point so far, whenever a part of the way has brought little (Algorithm 1).
+A network can also look robust because one objective is flat where it stands: so several are tried in turn, each on what
+the others have left.  What then still stands is the robust accuracy to report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from minidl import ops
+from minidl.backend import kernels, namespace
+from minidl.core import Array
+from minidl.errors import RangeError, ShapeError
+from minidl.progress import bar
+
+from .goal import Goal, Targeted, Untargeted
+from .norms import Norm, ladder, norm_named
+from .objectives import OBJECTIVES, Objective, margin, ranked
+from .result import AttackResult, Run, begin
+
+#: α, how much of a step is new, the rest being the last step again; ρ, how often a step must be uphill (§3.2).
+ALPHA, RHO = 0.75, 0.75
+NORM_NAMES = ("linf", "l2")
+
+
+def apgd(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    epsilon: float | Sequence[float] = 0.3,
+    norm: str = "linf",
+    steps: int = 100,
+    restarts: int = 1,
+    objective: str | Sequence[str] = ("cross_entropy", "dlr", "targeted_dlr"),
+    targets: int = 9,
+    seed: int = 0,
+    progress: bool = False,
+) -> Any:
+    """The strongest of our attacks within a given ε, and the measure of robust accuracy:  1 - result.success.mean().
+
+    victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds, where the images are kept.
+    goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.  epsilon: the radius of the ball, at least 0; for a list of
+    them a list of results comes back, and an example that fell at a smaller ε stays fallen.  norm: "linf" or "l2".
+    steps: N_iter, at least 1.
+    objective: one or several of "cross_entropy", "margin", "dlr" and "targeted_dlr", tried in this order, each only on
+    what still stands.  "targeted_dlr" leads away from y to each of the `targets` likeliest other classes in turn, the
+    likeliest first (their APGD-T, eq. 7); towards a target it says nothing new and is left out.
+    restarts: how often all of that is done.  Each of the attempts begins at a point drawn uniformly from the ball, a
+    function of (seed, index of the example in x, number of the attempt) alone.
+
+    Of one attempt's points an example keeps the first that succeeds, and leaves; or else the one of the highest
+    objective.  Of several failed attempts it keeps the one that came closest to the goal (the greatest margin).
+    result.iterations counts the steps of all its attempts.  Ctrl-C ends the attack early and returns what there is,
+    with ``params["interrupted"]`` set.
+
+    This is theirs: momentum, checkpoints, both conditions for halving.  We draw starting points uniformly, they on the
+    surface of the ball; and where the authors' ensemble goes on with FAB and Square, this one ends.
+    Raises as `result.begin` does, `RangeError` for parameters out of range, before any work, and `ShapeError` for a
+    ratio of more logits than there are classes.
+    """
+    named = (objective,) if isinstance(objective, str) else tuple(objective)
+    _check(norm, named, steps=steps, restarts=restarts, targets=targets)
+    lengths = ladder("apgd", epsilon)
+    run = begin("apgd", victim, x, goal, seed)
+    attempts = [attempt for name in named for attempt in _attempts(run, name, targets)] * restarts
+    found: dict[float, AttackResult] = {}
+    params = {"norm": norm, "steps": steps, "restarts": restarts, "objective": list(named), "targets": targets}
+    state = Standing(x.copy(), namespace(x).zeros(len(x), dtype="int64"), run.goal.achieved(run.clean_pred))
+    shown = bar(range(len(set(lengths)) * len(attempts) * steps), "APGD", progress, unit="step")
+    with run.interruptible(), shown:
+        for radius in sorted(set(lengths)):
+            _attack(run, state, attempts, norm_named("apgd", norm), radius, steps, shown)
+            found[radius] = run.end(state.x_adv.copy(), state.iterations.copy(), epsilon=radius, **params)
+            state.fallen[...] = found[radius].success
+    results = [found[r] if r in found else run.end(state.x_adv, state.iterations, epsilon=r, **params) for r in lengths]
+    return results[0] if isinstance(epsilon, Real) else results
+
+
+def _check(norm: Any, named: tuple[Any, ...], **numbers: Any) -> None:
+    known = [*OBJECTIVES, "targeted_dlr"]
+    if norm not in NORM_NAMES:
+        raise RangeError("apgd", f"a norm of {list(NORM_NAMES)}", repr(norm))
+    if not named or any(name not in known for name in named):
+        raise RangeError("apgd", f"one or more objectives of {known}", f"{list(named)}")
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise RangeError("apgd", f"a whole number of {name}, at least 1", repr(value))
+
+
+# --- from which sides ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Toward(Untargeted):
+    """Any class but y, by way of one in particular: targets (N,)."""
+
+    targets: Array
+
+    def take(self, which: Any) -> Goal:
+        return Toward(self.labels[which], self.targets[which])
+
+
+def targeted_dlr(goal: Any, logits: Array) -> Array:
+    """(Z_t - Z_y)/(Z_π1 - ½(Z_π3 + Z_π4)), with π the order of the logits from the greatest.  Croce and Hein, eq. 7."""
+    rows = namespace(goal.labels).arange(len(goal.labels))
+    z_t, z_y = (ops.index(logits, (rows, classes)) for classes in (goal.targets, goal.labels))
+    first, third, fourth = (ranked(logits, place) for place in (0, 2, 3))
+    return (z_t - z_y) / (first - 0.5 * (third + fourth) + 1e-12)
+
+
+def _attempts(run: Run, name: str, targets: int) -> list[tuple[Goal, Objective]]:
+    """What is raised, and for which goal, in each of the attempts by that name."""
+    needed = {"dlr": 3 if run.goal.direction > 0 else 4, "targeted_dlr": 4}.get(name, 2)
+    if run.classes < needed:
+        raise ShapeError("apgd", f"at least {needed} classes for {name}", f"{run.classes}", 'objective="margin"')
+    if name != "targeted_dlr":
+        return [(run.goal, OBJECTIVES[name])]
+    if isinstance(run.goal, Targeted):
+        return []
+    xp, y = namespace(run.x), run.goal.labels
+    others = xp.where(xp.arange(run.classes) == y[:, None], -xp.inf, run.clean_logits)
+    likeliest = others.argsort(axis=-1)[:, ::-1][:, : run.classes - 1]
+    return [(Toward(y, likeliest[:, i]), targeted_dlr) for i in range(min(targets, run.classes - 1))]
+
+
+class Standing(NamedTuple):
+    """How far the attack is with all examples: images (N, ...), their steps (N,), and which need no more (N,) bool."""
+
+    x_adv: Array
+    iterations: Array
+    fallen: Array
+
+
+def _attack(
+    run: Run, state: Standing, attempts: list[tuple[Goal, Objective]], norm: Norm, radius: float, steps: int, shown: Any
+) -> None:
+    """All attempts within one radius, each on what still stands, in place."""
+    xp, gather = namespace(run.x), kernels(run.x).gather
+    active = xp.nonzero(~state.fallen)[0]
+    closest = xp.full(len(run.x), -xp.inf, dtype=run.x.dtype)
+    state.iterations[active] = 0
+    for number, (goal, objective) in enumerate(attempts):
+        if not len(active):
+            break
+        start = run.x + norm.random(run.key(number), run.x, radius)
+        climb = Climb(run, goal.take(active), objective, norm, radius, gather(run.x, active))
+        try:
+            climb.up(gather(start, active), steps, shown)
+        finally:  # also when Ctrl-C has ended it
+            logits = run.victim.logits(climb.found)
+            achieved, reached = (
+                run.goal.take(active).achieved(logits.argmax(axis=-1)),
+                margin(run.goal.take(active), logits),
+            )
+            better = achieved | (reached > closest[active])
+            state.x_adv[active[better]], closest[active[better]] = climb.found[better], reached[better]
+            state.iterations[active] += climb.iterations
+        active = active[~achieved]
+
+
+# --- Algorithm 1 -----------------------------------------------------------------------------------------
+
+
+class Walk(NamedTuple):
+    """Where n examples are on their way.  The letters are the paper's."""
+
+    which: Array  # their places in the batch: (n,)
+    x: Array  # x⁽ᵏ⁾
+    before: Array  # x⁽ᵏ⁻¹⁾
+    slope: Array  # ∇f(x⁽ᵏ⁾)
+    f: Array  # f(x⁽ᵏ⁾): (n,)
+    uphill: Array  # f(x⁽ᵏ⁾) > f(x⁽ᵏ⁻¹⁾): (n,) bool
+    x_max: Array
+    slope_max: Array
+    f_max: Array
+    eta: Array  # η, the length of a step: (n,)
+    rises: Array  # how many steps have been uphill since the last checkpoint: (n,)
+    halved: Array  # whether η was halved there: (n,) bool
+    f_max_then: Array  # f_max there: (n,)
+
+
+class Climb:
+    """One attempt on n examples: `found` (n, ...) is what it has come to, `iterations` (n,) their steps."""
+
+    def __init__(self, run: Run, goal: Goal, objective: Objective, norm: Norm, radius: float, origin: Array) -> None:
+        self.run, self.goal, self.objective = run, goal, objective
+        self.norm, self.radius, self.origin = norm, radius, origin
+        self.found, self.iterations = origin.copy(), namespace(origin).zeros(len(origin), dtype="int64")
+
+    def up(self, start: Array, steps: int, shown: Any) -> None:
+        """Algorithm 1, from `start`, for all of them side by side.  Whoever succeeds leaves."""
+        xp, n = namespace(start), len(start)
+        which, no, lowest = xp.arange(n), xp.zeros(n, dtype=bool), xp.full(n, -xp.inf, dtype=start.dtype)
+        x, eta = self._stay(start, self.origin), xp.full(n, 2 * self.radius, dtype=start.dtype)
+        walk = Walk(which, x, x, x, lowest, no, x.copy(), x.copy(), lowest.copy(), eta, which, no, lowest)
+        marks, last = checkpoints(steps), 0
+        try:
+            walk = self._look(walk)
+            for k in range(steps):
+                if not len(walk.which):
+                    break
+                going, walk = walk.which, self._look(self._step(walk, ALPHA if k else 1.0))
+                self.iterations[going] += 1
+                if k in marks:
+                    walk, last = judged(walk, k - last), k
+                shown.update()
+                shown.set_postfix(active=len(walk.which), refresh=False)
+        finally:
+            self.found[walk.which] = walk.x_max
+
+    def _step(self, walk: Walk, alpha: float) -> Walk:
+        """x⁽ᵏ⁺¹⁾ = P(x⁽ᵏ⁾ + α(z - x⁽ᵏ⁾) + (1-α)(x⁽ᵏ⁾ - x⁽ᵏ⁻¹⁾)), with z = P(x⁽ᵏ⁾ + η·steepest(∇f(x⁽ᵏ⁾)))."""
+        origin = kernels(walk.x).gather(self.origin, walk.which)
+        z = self._stay(walk.x + _each(walk.eta, walk.x) * self.norm.steepest(walk.slope), origin)
+        x = self._stay(walk.x + alpha * (z - walk.x) + (1 - alpha) * (walk.x - walk.before), origin)
+        return walk._replace(x=x, before=walk.x, rises=walk.rises + walk.uphill)
+
+    def _stay(self, x: Array, origin: Array) -> Array:
+        """P: back to within the ball and the bounds."""
+        return self.norm.move(x, namespace(x).zeros_like(x), 0.0, self.run.victim.bounds, origin, self.radius)
+
+    def _look(self, walk: Walk) -> Walk:
+        """The objective and its slope at x, and what follows: the best so far, and who is done."""
+        xp, gather, goal = namespace(walk.x), kernels(walk.x).gather, self.goal.take(walk.which)
+        logits, slope = self.run.victim.ascent(walk.x, goal, self.objective)
+        f = self.objective(goal, logits)
+        better = f > walk.f_max
+        walk.x_max[better], walk.slope_max[better], walk.f_max[better] = walk.x[better], slope[better], f[better]
+        walk = walk._replace(slope=slope, f=f, uphill=f > walk.f)
+        done = goal.achieved(logits.argmax(axis=-1))
+        if not done.any():
+            return walk
+        self.found[walk.which[done]] = walk.x[done]
+        return Walk(*(gather(array, xp.nonzero(~done)[0]) for array in walk))
+
+
+def judged(walk: Walk, steps: int) -> Walk:
+    """The walk after a checkpoint, `steps` after the last: η halved, and back to x_max, if little was gained.
+
+    Condition 1: fewer than ρ of the steps were uphill.  Condition 2: since the last checkpoint, where η was not
+    halved, f_max has not grown.
+    """
+    xp = namespace(walk.x)
+    back = (walk.rises < RHO * steps) | (~walk.halved & (walk.f_max == walk.f_max_then))
+    far = _each(back, walk.x)
+    return walk._replace(
+        x=xp.where(far, walk.x_max, walk.x), slope=xp.where(far, walk.slope_max, walk.slope),
+        f=xp.where(back, walk.f_max, walk.f), eta=xp.where(back, walk.eta / 2, walk.eta),
+        rises=xp.zeros_like(walk.rises), halved=back, f_max_then=walk.f_max.copy(),
+    )  # fmt: skip
+
+
+def checkpoints(steps: int) -> list[int]:
+    """w_j = ⌈p_j·N⌉, with p_0 = 0, p_1 = .22 and p_{j+1} = p_j + max(p_j - p_{j-1} - .03, .06) (§3.2)."""
+    percent = [0, 22]
+    while percent[-1] < 100:
+        percent.append(percent[-1] + max(percent[-1] - percent[-2] - 3, 6))
+    return sorted({-(-p * steps // 100) for p in percent[:-1]})  # the last is beyond the end
+
+
+def _each(values: Array, x: Array) -> Array:
+    """(n,) shaped to multiply x (n, ...)."""
+    return values.reshape(-1, *(1,) * (x.ndim - 1))

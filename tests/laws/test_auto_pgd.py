@@ -1,0 +1,256 @@
+"""Laws of Auto-PGD: Algorithm 1 line by line, budgets, and that more attempts never do worse."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attacks import Targeted, Untargeted, Victim, auto_pgd, pgd
+from attacks.auto_pgd import Toward, apgd, targeted_dlr
+from attacks.norms import NORMS
+from attacks.objectives import OBJECTIVES, margin
+from attacks.result import begin
+from minidl import grad, ops
+from minidl.errors import MinidlError, RangeError, ShapeError
+from tests.laws.test_attacks import images, network, other_targets
+from tests.laws.test_deepfool import Tired
+
+seeds = st.integers(0, 2**32 - 1)
+norms = st.sampled_from(["linf", "l2"])
+names = st.sampled_from(["cross_entropy", "margin", "dlr"])
+
+
+def by_the_paper(net, x, goal, start, norm, epsilon, steps, objective) -> np.ndarray:
+    """Algorithm 1 for one example, until it succeeds: x_max, or the success."""
+    f = lambda x: float(objective(goal, net(x[None]))[0])
+    slope = lambda x: grad(lambda x: ops.sum(objective(goal, net(x))), x[None])[0]
+    steepest = np.sign if norm == "linf" else lambda g: g / np.sqrt((g**2).sum())
+    fooled = lambda x: goal.achieved(net(x[None]).argmax(axis=1))[0]
+
+    def project(point):
+        d = point - x
+        d = np.clip(d, -epsilon, epsilon) if norm == "linf" else d * min(1, epsilon / np.sqrt((d**2).sum()))
+        return np.clip(x + d, 0, 1)
+
+    p, w = [0, 0.22], []
+    while p[-1] <= 1:
+        p.append(p[-1] + max(p[-1] - p[-2] - 0.03, 0.06))
+    for p_j in p:
+        w.append(ceil(round(p_j * steps, 9)))
+    eta, xs = 2 * epsilon, [project(start)]
+    if fooled(xs[0]):
+        return xs[0]
+    xs.append(project(xs[0] + eta * steepest(slope(xs[0]))))
+    x_max, f_max = max(((x, f(x)) for x in xs), key=lambda pair: pair[1])
+    values, halved, f_max_then, j = [f(xs[0]), f(xs[1])], False, f_max, 1
+    rising = [values[1] > values[0]]
+    for k in range(1, steps):
+        if fooled(xs[k]):
+            return xs[k]
+        z = project(xs[k] + eta * steepest(slope(xs[k])))
+        xs.append(project(xs[k] + 0.75 * (z - xs[k]) + 0.25 * (xs[k] - xs[k - 1])))
+        values.append(f(xs[-1]))
+        rising.append(values[k + 1] > values[k])
+        if fooled(xs[-1]):
+            return xs[-1]
+        if values[-1] > f_max:
+            x_max, f_max = xs[-1], values[-1]
+        if k in w[1:]:
+            condition_1 = sum(rising[w[j - 1] : w[j]]) < 0.75 * (w[j] - w[j - 1])
+            condition_2 = not halved and f_max == f_max_then
+            halved = condition_1 or condition_2
+            if halved:
+                eta, xs[-1], values[-1] = eta / 2, x_max, f_max
+            f_max_then, j = f_max, j + 1
+    return xs[-1] if fooled(xs[-1]) else x_max
+
+
+@given(seed=seeds, norm=norms, name=names, targeted=st.booleans(), steps=st.sampled_from([1, 20, 50]))
+def test_it_is_the_papers_algorithm(seed, norm, name, targeted, steps) -> None:
+    net, (x, _) = network(seed % 50, "float64"), images(seed, 3, dtype=np.float64)
+    goal, epsilon = Untargeted(net(x).argmax(axis=1)), 0.05 if norm == "linf" else 0.2
+    if targeted:
+        goal = Targeted(other_targets(net, x, np.random.default_rng(seed)))
+    result = apgd(net, x, goal, epsilon=epsilon, norm=norm, objective=name, steps=steps, seed=seed)
+    start = x + NORMS[norm].random(begin("law", net, x, goal, seed).key(0), x, epsilon)
+    for i in range(len(x)):
+        one = goal.take(slice(i, i + 1))
+        expected = by_the_paper(net, x[i], one, start[i], norm, epsilon, steps, OBJECTIVES[name])
+        np.testing.assert_allclose(result.x_adv[i], expected, atol=1e-9)
+
+
+@given(rises=st.integers(0, 12), steps=st.integers(0, 12), halved=st.booleans(), gained=st.booleans())
+def test_both_conditions_halve_the_step(rises, steps, halved, gained) -> None:
+    one, x = np.ones(1), np.zeros((1, 2))
+    walk = auto_pgd.Walk(np.arange(1), x, x, x, 3 * one, one > 0, x + 1, x + 2, 5 * one, 0.8 * one, rises * np.arange(1, 2),
+                         np.array([halved]), (4 if gained else 5) * one)  # fmt: skip
+    back = rises < 0.75 * steps or (not halved and not gained)
+    after = auto_pgd.judged(walk, steps)
+    expected = (1, 2, 5, 0.4) if back else (0, 0, 3, 0.8)
+    assert (after.x[0, 0], after.slope[0, 0], after.f[0], after.eta[0]) == expected
+    assert (after.halved[0], after.rises[0], after.f_max_then[0]) == (back, 0, 5)
+
+
+@pytest.mark.parametrize(("steps", "expected"), [
+    (100, [0, 22, 41, 57, 70, 80, 87, 93, 99]), (20, [0, 5, 9, 12, 14, 16, 18, 19, 20]), (1, [0, 1])])  # fmt: skip
+def test_checkpoints_are_the_papers(steps, expected) -> None:
+    assert auto_pgd.checkpoints(steps) == expected
+
+
+@given(seed=seeds, norm=norms, epsilon=st.floats(0, 0.5), targeted=st.booleans(), options=st.sampled_from(
+    [{}, {"objective": "margin"}, {"objective": ("dlr", "cross_entropy"), "restarts": 2}, {"targets": 2}]))  # fmt: skip
+def test_bounds_budget_and_honesty(seed, norm, epsilon, targeted, options) -> None:
+    net, (x, y) = network(seed % 50), images(seed)
+    goal = Targeted(other_targets(net, x, np.random.default_rng(seed))) if targeted else Untargeted(y)
+    victim, before = Victim(net), x.copy()
+    result = apgd(victim, x, goal, epsilon=epsilon, norm=norm, steps=6, seed=seed, **options)
+    assert result.x_adv.dtype == np.float32
+    assert result.x_adv.min() >= 0
+    assert result.x_adv.max() <= 1
+    assert (getattr(result, norm) <= epsilon + np.spacing(np.float32(1 + epsilon))).all()
+    np.testing.assert_array_equal(result.success, goal.achieved(net(result.x_adv).argmax(axis=1)))
+    done = goal.achieved(result.clean_pred)
+    np.testing.assert_array_equal(result.x_adv[done], x[done])
+    assert (result.iterations[done] == 0).all()
+    assert (result.forwards, result.backwards) == (victim.forwards, victim.backwards)
+    np.testing.assert_array_equal(x, before)
+
+
+@given(seed=seeds, norm=norms, name=names)
+def test_a_failure_is_never_worse_than_its_start(seed, norm, name) -> None:
+    net, (x, _) = network(seed % 50, "float64"), images(seed, dtype=np.float64)
+    goal, epsilon = Untargeted(net(x).argmax(axis=1)), 0.02
+    result = apgd(net, x, goal, epsilon=epsilon, norm=norm, objective=name, steps=5, seed=seed)
+    start = x + NORMS[norm].random(begin("law", net, x, goal, seed).key(0), x, epsilon)
+    f = lambda x: OBJECTIVES[name](goal, net(x))
+    assert (f(result.x_adv) >= f(np.clip(start, 0, 1)) - 1e-12)[~result.success].all()
+
+
+@given(seed=seeds, norm=norms, radii=st.lists(st.floats(0.01, 0.3), min_size=2, max_size=3, unique=True))
+def test_more_attempts_and_larger_radii_never_do_worse(seed, norm, radii) -> None:
+    net, (x, _) = network(seed % 50, "float64"), images(seed, 12, np.float64)
+    goal, options = Untargeted(net(x).argmax(axis=1)), {"norm": norm, "steps": 4, "seed": seed}
+    one, three = (apgd(net, x, goal, epsilon=0.05, restarts=n, objective="margin", **options) for n in (1, 3))
+    assert (three.success >= one.success).all()
+    assert (margin(goal, net(three.x_adv)) >= margin(goal, net(one.x_adv)) - 1e-9)[~three.success].all()
+    np.testing.assert_array_equal(three.x_adv[one.success], one.x_adv[one.success])
+    several = apgd(net, x, goal, epsilon=0.05, objective=("margin", "dlr"), **options)
+    assert (several.success >= one.success).all()
+    ladder = dict(zip(radii, apgd(net, x, goal, epsilon=radii, **options)))
+    for less, more in zip(sorted(radii), sorted(radii)[1:]):
+        assert (ladder[more].success >= ladder[less].success).all()
+    assert [ladder[r].params["epsilon"] for r in radii] == radii
+    first = apgd(net, x, goal, epsilon=min(radii), **options)
+    np.testing.assert_array_equal(first.x_adv, ladder[min(radii)].x_adv)
+
+
+@given(seed=seeds)
+def test_targeted_ratio_is_eq_7(seed) -> None:
+    rng = np.random.default_rng(seed)
+    z, y = rng.normal(size=(6, 5)), rng.integers(0, 5, 6)
+    t = (y + rng.integers(1, 5, 6)) % 5
+    for i, falling in enumerate(-np.sort(-z, axis=1)):
+        expected = -(z[i, y[i]] - z[i, t[i]]) / (falling[0] - (falling[2] + falling[3]) / 2)
+        np.testing.assert_allclose(targeted_dlr(Toward(y, t), z)[i], expected, rtol=1e-9)
+    taken = Toward(y, t).take(slice(2, 4))
+    np.testing.assert_array_equal(taken.targets, t[2:4])
+    np.testing.assert_array_equal(taken.achieved(y[2:4]), False)
+
+
+def test_targets_are_the_likeliest_others_in_turn() -> None:
+    """Each attempt raises another logit: where only the last can win, the image falls to the last of them alone."""
+    matrix = np.zeros((4, 5))
+    matrix[0, 3] = 1.0  # the first pixel speaks for class 3, and for no other
+    net = lambda x: (x - 0.5) @ matrix + np.array([0.3, 0.2, 0.1, 0.0, -9.0])
+    x, y = np.full((1, 4), 0.5), np.zeros(1, int)
+    options = {"epsilon": 0.4, "objective": "targeted_dlr", "steps": 5}
+    assert not apgd(net, x, y, targets=2, **options).success.any()
+    result = apgd(net, x, y, targets=3, **options)
+    assert result.success.all()
+    assert result.adv_pred[0] == 3
+
+
+def test_it_finds_what_plain_steps_find_and_more() -> None:
+    """On a network of ReLUs, against PGD with as many steps from as many starts."""
+    net, (x, _) = network(3), images(5, 200)
+    y = net(x).argmax(axis=1)
+    for norm, epsilon in (("linf", 0.1), ("l2", 0.35)):
+        plain = pgd(net, x, y, epsilon=epsilon, norm=norm, steps=50, restarts=3)
+        ours = apgd(net, x, y, epsilon=epsilon, norm=norm, steps=50)
+        assert 0.2 < plain.success.mean() < 0.9
+        assert ours.success.mean() >= plain.success.mean()
+
+
+@given(seed=seeds, size=st.integers(1, 9), norm=norms)
+def test_no_example_weighs_on_another(seed, size, norm) -> None:
+    (x, y), net = images(seed, dtype=np.float64), network(dtype="float64")
+    options = {"epsilon": 0.1, "norm": norm, "steps": 5, "objective": "margin", "seed": 3}
+    whole = apgd(net, x, y, **options)
+    cut, few = apgd(Victim(net, batch_size=size), x, y, **options), apgd(net, x[:3], y[:3], **options)
+    np.testing.assert_allclose(cut.x_adv, whole.x_adv, atol=1e-9)
+    np.testing.assert_allclose(few.x_adv, whole.x_adv[:3], atol=1e-9)
+    np.testing.assert_array_equal(apgd(net, x, y, **options).x_adv, whole.x_adv)
+
+
+def test_starts_are_drawn_anew_for_every_seed() -> None:
+    (x, _), net = images(1, dtype=np.float64), network(dtype="float64")
+    options = {"epsilon": 0.02, "norm": "l2", "steps": 1, "objective": "margin"}
+    first, other, again = (apgd(net, x, net(x).argmax(axis=1), seed=seed, **options).x_adv for seed in (0, 1, 0))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any(axis=(1, 2, 3)).all()
+
+
+def test_an_empty_batch_gives_an_empty_result() -> None:
+    x, y = images(0)
+    for goal in (y[:0], Targeted(y[:0])):
+        result = apgd(network(), x[:0], goal)
+        assert (len(result), result.x_adv.shape, result.iterations.shape) == (0, (0, 1, 4, 4), (0,))
+        assert len(apgd(network(), x[:0], goal, epsilon=[0.1, 0.2])) == 2
+
+
+def test_an_interruption_keeps_what_there_is() -> None:
+    (x, _), net = images(1, dtype=np.float64), network(dtype="float64")
+    y, options = net(x).argmax(axis=1), {"epsilon": 0.02, "objective": "margin", "seed": 0}
+    result = apgd(Tired(net, 5), x, y, **options)  # the predictions before, the start, two steps
+    assert result.params["interrupted"]
+    assert result.iterations.max() == 2
+    start = x + NORMS["linf"].random(begin("law", net, x, y, 0).key(0), x, 0.02)
+    goal = Untargeted(y)
+    assert (margin(goal, net(result.x_adv)) > margin(goal, net(np.clip(start, 0, 1)))).all()
+    assert not apgd(net, x, y, steps=2, **options).params["interrupted"]
+
+
+REFUSED = {
+    "epsilon": ({"epsilon": -0.1}, RangeError, "epsilon of at least 0.*-0.1"),
+    "norm": ({"norm": "l1"}, RangeError, r"a norm of \['linf', 'l2'\].*l1"),
+    "steps": ({"steps": 0}, RangeError, "number of steps, at least 1.*0"),
+    "restarts": ({"restarts": 1.5}, RangeError, "restarts, at least 1.*1.5"),
+    "targets": ({"targets": True}, RangeError, "targets, at least 1.*True"),
+    "objective": ({"objective": "loss"}, RangeError, "objectives of.*targeted_dlr.*loss"),
+    "objectives": ({"objective": ("margin", "loss")}, RangeError, "objectives of.*loss"),
+    "no objective": ({"objective": ()}, RangeError, "one or more objectives"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_before_any_work(name) -> None:
+    (options, error, message), (x, y), victim = REFUSED[name], images(0), Victim(network())
+    with pytest.raises(error, match=message) as caught:
+        apgd(victim, x, y, **options)
+    assert isinstance(caught.value, MinidlError)
+    assert (victim.forwards, victim.backwards) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "targeted"), [("dlr", 2, False), ("dlr", 3, True), ("targeted_dlr", 3, False)]
+)
+def test_ratios_want_enough_classes(name, classes, targeted) -> None:
+    x, w = np.full((2, 3), 0.5), 2 * np.eye(3)[:, :classes]
+    y = np.ones(2, int)
+    with pytest.raises(ShapeError, match=f"at least {classes + 1} classes for {name}.*margin"):
+        apgd(lambda x: x @ w, x, Targeted(y) if targeted else y, objective=name)
+    assert apgd(lambda x: x @ w, x, y, objective="margin").success.all()
