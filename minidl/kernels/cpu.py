@@ -26,6 +26,7 @@ from .cpu_conv import (  # noqa: F401
     unpick,
     winners,
 )
+from .cpu_descent import tanh_adam  # noqa: F401
 from .cpu_pairs import best_features, best_pairs  # noqa: F401
 from .memory import keep_freed_memory
 from .reference import (  # noqa: F401

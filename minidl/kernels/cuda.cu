@@ -171,6 +171,30 @@ extern "C" __global__ void sign_step(
     }
 }
 
+// Adam behind a tanh, for rows of `width`: rate and correction are of each row.  free and tau may be null.  terms is to
+// be summed over each row.
+extern "C" __global__ void tanh_adam(
+    long long count, real* w, const real* g, real* mean, real* mean_square, real* x_adv, const real* x,
+    const real* rate, const real* correction, const bool* free, const real* tau, real* terms, long long width,
+    real centre, real half, real limit, real low, real high, real beta1, real fresh1, real beta2, real fresh2,
+    real epsilon)
+{
+    GRID_STRIDE_LOOP(i, count)
+    {
+        long long row = i / width;
+        bool still = free && !free[i];
+        real d = x_adv[i] - x[i], u = (x_adv[i] - centre) / half;
+        real pull = tau ? (fabs(d) > tau[row] ? sign(d) : 0) : 2 * d;
+        real slope = still ? 0 : (g[i] + pull) * (half * (1 - u * u));
+        real m = mean[i] = beta1 * mean[i] + fresh1 * slope;
+        real s = mean_square[i] = beta2 * mean_square[i] + fresh2 * (slope * slope);
+        w[i] = clipped(w[i] - rate[row] * m / (sqrt(s / correction[row]) + epsilon), -limit, limit);
+        x_adv[i] = still ? x[i] : clipped(centre + half * tanh(w[i]), low, high);
+        real distance = fabs(x_adv[i] - x[i]);
+        terms[i] = !tau ? distance * distance : distance > tau[row] ? distance - tau[row] : 0;
+    }
+}
+
 
 // --- losses: one thread for each row of logits ---------------------------------------------------------------
 // The labels are in range: `losses.check_labels` saw to it.

@@ -38,6 +38,7 @@ from .reference import (  # noqa: F401
     spread,
     sum_windows,
 )
+from .reference_descent import BETA1, BETA2, EPSILON, adam_rates
 
 Array = Any
 
@@ -200,6 +201,18 @@ def sign_step(x: Array, g: Array, step: float, bounds: tuple[float, float] | Non
     low, high = (-inf, inf) if bounds is None else bounds
     _run("sign_step", x, x.size, x, g, origin, moved, *_reals(x, step, epsilon, low, high))
     return moved
+
+
+@twin
+def tanh_adam(w: Array, mean: Array, mean_square: Array, x_adv: Array, g: Array, x: Array, step: Array, lr: float,
+              bounds: tuple[float, float], half: float, limit: float, free: Any = None,
+              tau: Any = None) -> Array:  # fmt: skip
+    """One thread for each element, and one sum."""
+    terms, rates = _empty(w.shape, w), map(_plain, adam_rates(step, lr, w.dtype))
+    rows = (_plain(x), *rates, *(None if a is None else _plain(a) for a in (free, tau)), terms)
+    numbers = _reals(w, sum(bounds) / 2, half, limit, *bounds, BETA1, 1 - BETA1, BETA2, 1 - BETA2, EPSILON)
+    _update("tanh_adam", w, g, (mean, mean_square, x_adv), *rows, np.int64(w.shape[1]), *numbers)
+    return terms.sum(axis=-1)
 
 
 def _features_first(*arrays: Array) -> tuple[Array, ...]:

@@ -1,9 +1,9 @@
 """The kernels as plain array code: what each computes, for any array library.  *The specification.*
 
 Everything here takes and returns plain arrays, counts axes from the end, and finds its library from its
-arguments.  The updates of the optimisers work in place; all else leaves its arguments alone.  Convolution and JSMA's
-search have files of their own, and are imported here, so that this module has every kernel by name.  `cpu` and
-`cuda` have the same names with the same signatures; what they leave out they take from here.
+arguments.  The updates of the optimisers work in place; all else leaves its arguments alone.  Convolution, JSMA's
+search and Adam behind a tanh have files of their own, and are imported here, so that this module has every kernel by
+name.  `cpu` and `cuda` have the same names with the same signatures; what they leave out they take from here.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .reference_conv import (  # noqa: F401
     unpick,
     winners,
 )
+from .reference_descent import tanh_adam  # noqa: F401
 from .reference_pairs import best_features, best_pairs, best_pairs_by_definition, saliency  # noqa: F401
 
 Array = Any

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from minidl.kernels import compiled, cpu, cpu_conv, cpu_conv_loops, cpu_pairs, reference, threads
+from minidl.kernels import compiled, cpu, cpu_conv, cpu_conv_loops, cpu_descent, cpu_pairs, reference, threads
 from tests.laws.twins import LAWS, Side
 
 
@@ -68,6 +68,14 @@ WRONG = {
     "epsilon on the wrong side": (cpu, "rmsprop", "if inside else", "if not inside else"),
     "half a penalty": (cpu, "sgd", "(l2 + l2) * w", "l2 * w"),
     "no clipping to the ball": (cpu, "sign_step", "if len(origin):", "if False:"),
+    "no threshold": (cpu_descent, "tanh_adam", "pull = zero if abs(d) <= tau[n] else", "pull ="),
+    "the distance pulls outwards": (cpu_descent, "tanh_adam", "pull = d + d", "pull = -d - d"),
+    "a tanh without slope": (cpu_descent, "tanh_adam", "(half * (one - u * u))", "half"),
+    "pixels that stay drift": (cpu_descent, "tanh_adam", "value = x[n, i]", "pass"),
+    "averages of pixels that stay": (cpu_descent, "tanh_adam", "slope = zero\n", "pass\n"),
+    "the rate of the first row": (cpu_descent, "tanh_adam", "rate[n] * mean", "rate[0] * mean"),
+    "a walk without end": (cpu_descent, "tanh_adam", "min(max(moved, -limit), limit)", "moved"),
+    "beyond the bounds": (cpu_descent, "tanh_adam", "min(max(centre + half * x_adv[n, i], low), high)", "centre + half * x_adv[n, i]"),
     "one class too few": (cpu, "cross_entropy", "for k in range(z.shape[1]):\n            total", "for k in range(1, z.shape[1]):\n            total"),
     "the label's entry, lost to rounding": (cpu, "cross_entropy", "found[n, labels[n]] = -others", "found[n, labels[n]] -= 1"),
     "another's columns": (cpu, "matmul", "np.matmul(rows, b[:, first:last]", "np.matmul(rows, b[:, : last - first]"),
@@ -129,10 +137,16 @@ def test_wrong_kernels_are_caught(name) -> None:
         check(*WRONG[name])
 
 
-@pytest.mark.parametrize("module", [cpu, cpu_conv, cpu_conv_loops, cpu_pairs])
+@pytest.mark.parametrize("module", [cpu, cpu_conv, cpu_conv_loops, cpu_descent, cpu_pairs])
 def test_right_ones_are_not(module) -> None:
     """The test above can fail."""
-    laws = {cpu: "unit", cpu_conv: "conv2d", cpu_conv_loops: "conv2d_max", cpu_pairs: "best_pairs"}
+    laws = {
+        cpu: "unit",
+        cpu_conv: "conv2d",
+        cpu_conv_loops: "conv2d_max",
+        cpu_descent: "tanh_adam",
+        cpu_pairs: "best_pairs",
+    }
     check(module, laws[module], "", "")
 
 

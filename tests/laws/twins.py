@@ -127,6 +127,31 @@ def update(name, slots, *options):
     return law
 
 
+def tanh_adam(side, data) -> None:
+    """Two steps, rows at different ones, with and without pixels that stay and a threshold."""
+    shape, dtype = data.draw(shapes(2)), data.draw(FLOATS)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    bounds, masked = data.draw(st.sampled_from([(0, 1), (-0.5, 2.0)])), data.draw(st.booleans())
+    half, limit = 0.55 * (bounds[1] - bounds[0]), 1.9  # tanh 1.9 > 1/1.1
+    x, start = (bounds[0] + (bounds[1] - bounds[0]) * rng.integers(0, 9, shape) / 8 for _ in range(2))
+    w = np.arctanh((start - sum(bounds) / 2) / half)
+    free = rng.random(shape) < 0.6 if masked else None
+    tau = data.draw(st.none() | st.just(rng.random(shape[:1]).astype(dtype) / 2))
+    g, mean, square = rng.normal(size=shape), rng.normal(size=shape), rng.random(shape)
+    start = np.where(free, start, x) if masked else start
+    states = [v.astype(dtype) for v in (w, mean, square, start)]
+    places, g, x = data.draw(st.sampled_from(WRITABLE)), data.draw(layouts(g.astype(dtype))), x.astype(dtype)
+    theirs, ours = [places(v.copy()) for v in states], [side.to_device(places(v.copy())) for v in states]
+    rest = 0.05, bounds, half, limit
+    for step in (rng.integers(1, 9, shape[0]), rng.integers(9, 999, shape[0])):
+        expected = reference.tanh_adam(*theirs, g, x, step, *rest, free, tau)
+        found = side.kernels.tanh_adam(
+            *ours, *map(side.to_device, (g, x, step)), *rest, *map(side.to_device, (free, tau))
+        )
+        for a, b in zip((found, *ours), (expected, *theirs)):
+            assert_same(a, b)
+
+
 def gather(side, data) -> None:
     shape, dtype = data.draw(shapes(data.draw(st.integers(1, 3)))), data.draw(FLOATS)
     n, kind = shape[0], data.draw(st.sampled_from([np.int64, np.int32, np.bool_]))
@@ -257,8 +282,8 @@ def channel_sums(side, data) -> None:
 
 
 RATES = (0.1, 0.9)
-LAWS = {law.__name__: law for law in (unit, unit_slope, dropout_mask, random_uniform, gather, sign_step, cross_entropy, conv2d,
-                                      max_windows, conv2d_max, best_pairs, matmul, channel_sums)} | {
+LAWS = {law.__name__: law for law in (unit, unit_slope, dropout_mask, random_uniform, gather, sign_step, tanh_adam,
+                                      cross_entropy, conv2d, max_windows, conv2d_max, best_pairs, matmul, channel_sums)} | {
     "sgd": update("sgd", 1, (*RATES, False), (*RATES, True, 0.0, 0.1), (0.1, 0.0, True, 0.01, 0.02)),
     "rmsprop": update("rmsprop", 1, (*RATES, 0.1, True), (*RATES, 0.1, False, 0.1, 0.0), (*RATES, 0.1, True, 0.1, 0.2)),
     "adam": update("adam", 2, (1, *RATES, 0.99, 0.01), (7, *RATES, 0.99, 0.01, 0.1, 0.2)),

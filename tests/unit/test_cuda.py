@@ -73,6 +73,13 @@ WRONG = {
     "epsilon on the wrong side": ("rmsprop", "inside ?", "!inside ?"),
     "one row too few": ("gather", "rows[i / width]", "rows[(i + 1) / width]"),
     "no clipping to the ball": ("sign_step", "if (origin)", "if (false)"),
+    "a threshold for all rows": ("tanh_adam", "fabs(d) > tau[row] ?", "fabs(d) > tau[0] ?"),
+    "half the pull of the distance": ("tanh_adam", ": 2 * d;", ": d;"),
+    "a tanh without slope": ("tanh_adam", "(half * (1 - u * u))", "half"),
+    "pixels that stay drift": ("tanh_adam", "still ? x[i] :", ""),
+    "averages of pixels that stay": ("tanh_adam", "still ? 0 :", ""),
+    "a walk without end": ("tanh_adam", "clipped(w[i] - rate[row] * m / (sqrt(s / correction[row]) + epsilon), -limit, limit)",
+                           "w[i] - rate[row] * m / (sqrt(s / correction[row]) + epsilon)"),
     "one class too many": ("cross_entropy", "for (int k = 0; k < classes; ++k)\n            total",
                            "for (int k = 0; k <= classes; ++k)\n            total"),
     "the label's entry, lost to rounding": ("cross_entropy", "p[labels[row]] = -others", "p[labels[row]] -= 1"),
@@ -123,7 +130,9 @@ def examples(dtype) -> dict[str, tuple]:
         "unit": (z, z[0], "tanh", 3, 0.5), "unit_slope": (z, z, "tanh", 3, 0.5), "dropout_mask": (3, z, 0.5),
         "sgd": (z.copy(), z, z.copy(), 0.1, 0.9, True), "rmsprop": (z.copy(), z, z.copy(), 0.1, 0.9, 0.1, True),
         "adam": (z.copy(), z, z.copy(), z.copy(), 1, 0.1, 0.9, 0.9, 0.1), "gather": (x, labels % 2),
-        "sign_step": (z, z, 0.1, (0, 1)), "cross_entropy": (z, labels), "cross_entropy_slope": (z, labels),
+        "sign_step": (z, z, 0.1, (0, 1)),
+        "tanh_adam": (*(z.copy() for _ in range(4)), z, z, labels + 1, 0.1, (0, 1), 0.6, 1.5),
+        "cross_entropy": (z, labels), "cross_entropy_slope": (z, labels),
         "conv2d": (x, w, 1, 0), "conv2d_input": (y, w, 1, 0, (4, 4)), "conv2d_weights": (x, y, 1, 0, (2, 2)),
         "max_windows": (y, *pooling), "winners": (y, g, *pooling), "unpick": (g, places, *pooling, (3, 3)),
         "conv2d_max": (x, w, z[0], 1, 0, *pooling), "best_features": (z, z, domain), "best_pairs": (z, z, domain),
@@ -253,7 +262,8 @@ def test_attacks_find_the_same_images(on_strict) -> None:
 # --- CuPy and NVRTC, without a GPU ----------------------------------------------------------------------------
 
 KERNELS = re.findall(r'extern "C" __global__ void (\w+)\(', cuda.SOURCE)
-TRANSCENDENTAL = ("unit", "cross_entropy", "cross_entropy_slope")  # NVIDIA's exp, log and tanh are made of fma
+# NVIDIA's exp, log and tanh are made of fma
+TRANSCENDENTAL = ("unit", "tanh_adam", "cross_entropy", "cross_entropy_slope")
 ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
 
 

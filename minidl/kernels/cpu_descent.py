@@ -1,0 +1,76 @@
+"""One step of Adam behind a tanh, compiled.  `reference_descent` says what it computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import reference, threads
+from .compiled import compiled, twin
+from .reference_descent import BETA1, BETA2, EPSILON, adam_rates
+
+Array = Any
+
+
+@compiled(relaxed=False)
+def _step(w, mean, mean_square, x_adv, g, x, rate, correction, free, tau, centre, half, limit, beta1, rest1, beta2,
+          rest2, epsilon):  # fmt: skip
+    """w, mean and mean_square a step further, row by row."""
+    zero, one = half - half, half / half
+    for n in range(len(w)):
+        for i in range(w.shape[1]):
+            d, u = x_adv[n, i] - x[n, i], (x_adv[n, i] - centre) / half
+            pull = d + d
+            if len(tau):
+                pull = zero if abs(d) <= tau[n] else one if d > zero else -one
+            slope = (g[n, i] + pull) * (half * (one - u * u))
+            if len(free) and not free[n, i]:
+                slope = zero
+            mean[n, i] = beta1 * mean[n, i] + rest1 * slope
+            mean_square[n, i] = beta2 * mean_square[n, i] + rest2 * (slope * slope)
+            moved = w[n, i] - rate[n] * mean[n, i] / (np.sqrt(mean_square[n, i] / correction[n]) + epsilon)
+            w[n, i] = min(max(moved, -limit), limit)
+
+
+@compiled()
+def _images(x_adv, x, free, tau, centre, half, low, high, found):
+    """From tanh(w) to x', in place, and its distances from x."""
+    zero = half - half
+    for n in range(len(x_adv)):
+        total, allowed = zero, tau[n] if len(tau) else zero
+        for i in range(x_adv.shape[1]):
+            value = min(max(centre + half * x_adv[n, i], low), high)
+            if len(free) and not free[n, i]:
+                value = x[n, i]
+            x_adv[n, i] = value
+            d = abs(value - x[n, i])
+            total += max(d - allowed, zero) if len(tau) else d * d
+        found[n] = total
+
+
+@twin(integers=True)
+def tanh_adam(w: Array, mean: Array, mean_square: Array, x_adv: Array, g: Array, x: Array, step: Array, lr: float,
+              bounds: tuple[float, float], half: float, limit: float, free: Any = None,
+              tau: Any = None) -> Array:  # fmt: skip
+    state, number = (w, mean, mean_square, x_adv), w.dtype.type
+    if not all(a.flags.c_contiguous for a in state):
+        return reference.tanh_adam(*state, g, x, step, lr, bounds, half, limit, free, tau)
+    rates = adam_rates(step, lr, w.dtype)
+    g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
+    free = np.empty((0, 0), bool) if free is None else np.ascontiguousarray(free)
+    tau = np.empty(0, w.dtype) if tau is None else np.ascontiguousarray(tau)
+    low, high, centre = number(bounds[0]), number(bounds[1]), number((bounds[0] + bounds[1]) / 2)
+    adam = map(number, (BETA1, 1 - BETA1, BETA2, 1 - BETA2, EPSILON))
+    numbers, found = (centre, number(half), number(limit), *adam), np.empty(len(w), w.dtype)
+
+    def part(first: int, last: int) -> None:
+        w_, mean_, square_, adv_, g_, x_, rate_, correction_, free_, tau_ = (
+            a[first:last] for a in (*state, g, x, *rates, free, tau)
+        )
+        _step(w_, mean_, square_, adv_, g_, x_, rate_, correction_, free_, tau_, *numbers)
+        np.tanh(w_, out=adv_)  # NumPy's own, which uses wider instructions than ours would
+        _images(adv_, x_, free_, tau_, centre, number(half), low, high, found[first:last])
+
+    threads.share(part, len(w), 20 * w.size)
+    return found

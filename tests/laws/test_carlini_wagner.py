@@ -1,0 +1,254 @@
+"""Laws of Carlini and Wagner's attacks: exact on linear networks, honest about failures, each example on its own."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attacks import Targeted, Untargeted, Victim
+from attacks.carlini_wagner import cw_l2
+from attacks.objectives import margin
+from minidl import ops
+from minidl.errors import DTypeError, RangeError, ShapeError
+from tests.laws.test_attacks import images, network, other_targets
+
+seeds = st.integers(0, 2**32 - 1)
+QUICK = {"steps": 100, "binary_search_steps": 5, "initial_c": 0.1}
+ATTACKS = [cw_l2]
+
+
+def linear(w: np.ndarray, offset: float = 0.0):
+    """Two classes, of which the second is ahead by w·x + offset.
+
+    By elementwise products, so that no example's rounding depends on who else is in the batch.
+    """
+
+    def net(x):
+        ahead = ops.sum(ops.reshape(x, (len(x), 1, len(w))) * np.stack([0 * w, w]), axis=-1)
+        return ahead + np.array([0.0, offset])
+
+    return net
+
+
+def of_its_own(w: np.ndarray):
+    """A curved network of len(w) classes whose every output is rounded alike in any batch."""
+
+    def net(x):
+        z = ops.sum(ops.reshape(x, (len(x), 1, w.shape[1])) * w, axis=-1)
+        return z + ops.tanh(3 * z)
+
+    return net
+
+
+def drawn_network(seed: int):
+    """Such a network, six images of its nine pixels, and targets."""
+    rng = np.random.default_rng(seed)
+    net, x = of_its_own(rng.normal(size=(4, 9))), rng.random((6, 9))
+    x[rng.random(x.shape) < 0.3] = 0
+    x[rng.random(x.shape) < 0.2] = 1
+    return net, x, (net(x).argmax(axis=1) + rng.integers(1, 4, 6)) % 4
+
+
+# --- where it ends ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=6)
+@given(seed=seeds, kappa=st.sampled_from([0.0, 0.3]))
+def test_l2_finds_the_nearest_point_of_a_linear_networks_other_side(seed, kappa) -> None:
+    """At distance (margin + κ)/‖w‖₂."""
+    rng = np.random.default_rng(seed)
+    w, x = rng.normal(size=8), 0.4 + 0.2 * rng.random((5, 8))
+    net = linear(w, -float(w @ x.mean(axis=0)))
+    labels = net(x).argmax(axis=1)
+    nearest = (abs(net(x) @ [-1, 1]) + kappa) / np.sqrt(w @ w)
+    x, labels, nearest = (a[nearest < 0.3] for a in (x, labels, nearest))  # within the bounds, all the way
+    for goal in (Untargeted(labels), Targeted(1 - labels)):
+        result = cw_l2(net, x, goal, confidence=kappa, initial_c=1.0)
+        assert result.success.all()
+        assert (result.l2 >= nearest * (1 - 1e-9)).all()
+        assert (result.l2 <= nearest * 1.01 + 1e-3).all()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@settings(max_examples=10)
+@given(data=st.data(), seed=seeds)
+def test_bounds_and_honesty(attack, data, seed) -> None:
+    net, x = network(seed % 50), np.random.default_rng(seed).integers(0, 3, (6, 1, 4, 4)).astype(np.float32) / 2
+    low, high = data.draw(st.sampled_from([(0.0, 1.0), (-1.0, 3.0)]))
+    x, rng = low + (high - low) * x, np.random.default_rng(seed)
+    t = other_targets(net, x, rng)
+    goal = data.draw(st.sampled_from([Targeted(t), Untargeted(rng.integers(0, 5, 6))]))
+    victim, before = Victim(net, (low, high)), x.copy()
+    result = attack(victim, x, goal, confidence=data.draw(st.sampled_from([0.0, 0.5])), **QUICK)
+    assert (result.x_adv.shape, result.x_adv.dtype) == (x.shape, x.dtype)
+    assert result.x_adv.min() >= low
+    assert result.x_adv.max() <= high
+    predicted = net(result.x_adv).argmax(axis=1)
+    np.testing.assert_array_equal(result.success, goal.achieved(predicted))
+    assert (result.forwards, result.backwards) == (victim.forwards, victim.backwards)
+    assert result.backwards == result.iterations.sum()
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@settings(max_examples=10)
+@given(seed=seeds, kappa=st.sampled_from([0.0, 0.2, 1.0]))
+def test_successes_have_the_margin_asked_for(attack, seed, kappa) -> None:
+    """In any batch: the margin of each is there when it is looked at alone."""
+    net, (x, y) = network(seed % 50), images(seed)
+    result = attack(net, x, Untargeted(y), confidence=kappa, **QUICK)
+    assert result.success.all()
+    for i in range(len(x)):
+        assert margin(Untargeted(y[i : i + 1]), net(result.x_adv[i : i + 1]))[0] >= kappa
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@settings(max_examples=5)
+@given(seed=seeds)
+def test_more_searches_never_end_farther_away(attack, seed) -> None:
+    net, x, t = drawn_network(seed)
+    lengths = []
+    for searches in (1, 2, 4, 7):
+        result = attack(net, x, Targeted(t), binary_search_steps=searches, initial_c=0.01, steps=150)
+        lengths.append(np.where(result.success, result.l2, np.inf))
+    assert all((b <= a + 1e-12).all() for a, b in itertools.pairwise(lengths))
+    assert np.isfinite(lengths[-1]).any()
+
+
+def test_giving_up_early_costs_next_to_nothing() -> None:
+    net, x, t = drawn_network(0)
+    early, late = (cw_l2(net, x, Targeted(t), abort_early=a) for a in (True, False))
+    assert early.iterations.sum() < 0.6 * late.iterations.sum()
+    both = early.success & late.success
+    assert early.success.sum() == late.success.sum()
+    assert early.l2[both].mean() <= 1.02 * late.l2[both].mean() + 1e-3
+
+
+# --- each example on its own -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@settings(max_examples=4)
+@given(seed=seeds)
+def test_batch_mates_do_not_matter(attack, seed) -> None:
+    net, x, t = drawn_network(seed)
+    together = attack(net, x, Targeted(t), **QUICK)
+    order = np.random.default_rng(seed).permutation(6)
+    permuted = attack(Victim(net, batch_size=4), x[order], Targeted(t[order]), **QUICK)
+    np.testing.assert_array_equal(permuted.x_adv, together.x_adv[order])
+    np.testing.assert_array_equal(permuted.iterations, together.iterations[order])
+    for i in range(6):
+        alone = attack(net, x[i : i + 1], Targeted(t[i : i + 1]), **QUICK)
+        np.testing.assert_array_equal(alone.x_adv[0], together.x_adv[i])
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_same_call_same_bits_and_any_shape(attack) -> None:
+    net, (x, y) = network(), images(3)
+    once, again = (attack(net, x, y, seed=5, **QUICK) for _ in range(2))
+    np.testing.assert_array_equal(once.x_adv, again.x_adv)
+    flat = attack(net, x.reshape(7, 16), y, **QUICK)
+    np.testing.assert_array_equal(flat.x_adv.reshape(x.shape), once.x_adv)
+    assert flat.x_adv.shape == (7, 16)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_empty_batches(attack) -> None:
+    x, y = images(0)
+    for goal in (Untargeted(y[:0]), Targeted(y[:0])):
+        result = attack(network(), x[:0], goal)
+        assert result.x_adv.shape == (0, 1, 4, 4)
+        assert result.success.shape == result.iterations.shape == (0,)
+
+
+# --- what is left alone ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_is_achieved_already_is_left_as_it_is(attack) -> None:
+    """Unless its margin is less than κ."""
+    net, (x, _) = network(dtype="float64"), images(0, dtype=np.float64)
+    y = (net(x).argmax(axis=1) + np.arange(7) % 2) % 5  # every other label is wrong
+    result = attack(net, x, y, **QUICK)
+    np.testing.assert_array_equal(result.x_adv[1::2], x[1::2])
+    assert (result.iterations[1::2] == 0).all()
+    assert (result.iterations[::2] > 0).all()
+    widest = margin(Untargeted(y), net(x)).max()
+    sure = attack(net, x, y, confidence=float(widest) + 0.1, **QUICK)
+    assert (sure.iterations > 0).all()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_pixels_at_the_bounds_can_move_and_those_without_slope_do_not(attack) -> None:
+    w = np.array([1.0, -1.0, 1.0, 0.0, 0.0, 0.0])
+    x = np.array([[0.0, 1.0, 0.0, 0.0, 1.0, 0.3]], np.float64)
+    result = attack(linear(w, 0.1), x, Targeted(np.array([1])), **QUICK)
+    assert result.success.all()
+    assert (result.x_adv[0, :3] != x[0, :3]).any()
+    np.testing.assert_array_equal(result.x_adv[0, 3:5], x[0, 3:5])
+    np.testing.assert_allclose(result.x_adv[0, 5], x[0, 5], rtol=0, atol=1e-15)
+
+
+# --- failures ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_failure_is_the_closest_attempt_and_marked(attack) -> None:
+    """The goal is out of reach: even the corner of the bounds that serves it best is on the wrong side."""
+    w = np.array([1.0, -2.0, 0.5])
+    net, x = linear(w, -4.0), np.array([[0.5, 0.5, 0.5], [0.0, 1.0, 0.2]])
+    result = attack(net, x, Targeted(np.array([1, 1])), **QUICK)
+    assert not result.success.any()
+    gap = net(result.x_adv) @ [1, -1]
+    assert (gap < net(x) @ [1, -1] - 0.5).all()
+    np.testing.assert_allclose(gap, 4 - 1.5, atol=0.05)  # at (1, 0, 1)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_ctrl_c_keeps_what_was_found(attack) -> None:
+    net, x, t = drawn_network(1)
+    calls = 0
+
+    def interrupted(images):
+        nonlocal calls
+        calls += 1
+        if calls == 400:
+            raise KeyboardInterrupt
+        return net(images)
+
+    result = attack(interrupted, x, Targeted(t), initial_c=1.0)
+    assert result.params["interrupted"]
+    assert result.success.any()
+    np.testing.assert_array_equal(result.success, net(result.x_adv).argmax(axis=1) == t)
+    assert not attack(net, x, Targeted(t), **QUICK).params["interrupted"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize(
+    "wrong",
+    [{"confidence": -1.0}, {"confidence": float("nan")}, {"steps": 0}, {"steps": 1.5}, {"steps": True}, {"lr": 0.0},
+     {"lr": float("inf")}, {"initial_c": 0.0}, {"initial_c": "1"}, {"binary_search_steps": 0}],
+    ids=str,
+)  # fmt: skip
+def test_bad_parameters_are_refused_before_any_work(attack, wrong) -> None:
+    (x, y), victim = images(0), Victim(network())
+    with pytest.raises(RangeError, match=attack.__name__):
+        attack(victim, x, y, **wrong)
+    assert victim.forwards == 0
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_bad_inputs_are_refused(attack) -> None:
+    net, (x, y) = network(), images(0)
+    with pytest.raises(RangeError, match=attack.__name__):
+        attack(net, 2 * x, y)
+    with pytest.raises(ShapeError, match=attack.__name__):
+        attack(net, x, y[:3])
+    with pytest.raises(DTypeError, match=attack.__name__):
+        attack(net, (255 * x).astype(np.uint8), y)
+    with pytest.raises(RangeError, match="answers now"):
+        attack(net, x, Targeted(net(x).argmax(axis=1)))
