@@ -1,7 +1,7 @@
 """What attacks did to a network: accuracy against ε, and a table of several attacks.
 
-Results are NumPy arrays, on the host (`top_k` excepted).  A mean over no examples is nan.  What attacks say of classes is in
-`by_class`, and what became of each image in `outcomes`; both can be asked for here too.
+Results are NumPy arrays, on the host (`top_k` excepted).  A mean over no examples is nan.  What attacks say of
+classes is in `by_class`, and what became of each image in `outcomes`; both can be asked for here too.
 """
 
 from __future__ import annotations
