@@ -7,8 +7,8 @@ from typing import Any
 
 from .timing import cores
 
-#: What can be asked for; the last two work on PyTorch's network.
-NAMES = ("torch", "jax", "art", "torchattacks")
+#: What can be asked for; the last three work on PyTorch's network.
+NAMES = ("torch", "jax", "art", "torchattacks", "foolbox")
 
 
 class Peers:
@@ -20,6 +20,7 @@ class Peers:
         self.jax: Any = self._made("jax", lambda: _module("jax_peer").Jax(), names)
         self.art: Any = self._made("art", lambda: _attack("art", "art_jsma"), names)
         self.torchattacks: Any = self._made("torchattacks", lambda: _attack("torchattacks", "torchattacks_jsma"), names)
+        self.foolbox: Any = self._made("foolbox", lambda: importlib.import_module("foolbox"), names)
 
     def _made(self, name: str, make: Any, names: list[str]) -> Any:
         """What `make` returns; None if the peer is not asked for or cannot be imported."""

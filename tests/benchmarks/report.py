@@ -22,7 +22,7 @@ from .timing import cores
 
 OURS = "minidl"
 PACKAGES = ("numpy", "numba", "cupy-cuda12x", "cupy-cuda13x", "torch", "jax", "adversarial-robustness-toolbox",
-            "torchattacks")  # fmt: skip
+            "torchattacks", "foolbox")  # fmt: skip
 SETTINGS = ("MINIDL_BACKEND", "MINIDL_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -34,7 +34,7 @@ class Target:
     kind: str = "ratio"  # or "difference", or "value"
 
     def __str__(self) -> str:
-        most = f"{self.most:g}" if self.most > 0.1 else f"1/{1 / self.most:.0f}"
+        most = f"{self.most:g}" if len(f"{self.most:g}") < 5 and self.most > 0.1 else f"1/{1 / self.most:.0f}"
         return {"ratio": f"≤ {most} ×", "difference": f"≤ +{most}", "value": f"≤ {most}"}[self.kind]
 
     def met(self, ours: list[float], theirs: list[float]) -> bool:

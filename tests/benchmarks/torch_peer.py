@@ -33,6 +33,23 @@ def lenet() -> nn.Sequential:
     )  # fmt: skip
 
 
+def madry() -> nn.Sequential:
+    """32@5×5, pooling, 64@5×5, pooling, 1024 units, 10 logits; the convolutions padded."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3136, 1024), nn.ReLU(), nn.Linear(1024, 10),
+    )  # fmt: skip
+
+
+def made_for(weights: Weights) -> Make:
+    """The one of these networks that has such weights."""
+    wanted = [w.T.shape if w.ndim == 2 else w.shape for w in weights.values()]
+    for make in (lenet, madry, mlp):
+        if [tuple(parameter.shape) for parameter in make().parameters()] == wanted:
+            return make
+    raise SystemExit(f"No PyTorch network here has weights of the shapes {wanted}.")
+
+
 def filled(net: nn.Sequential, weights: Weights) -> nn.Sequential:
     """The network with these weights, which are in the order of its layers; dense ones are (in, out)."""
     with torch.no_grad():
@@ -82,8 +99,8 @@ class Torch:
         return net.to(memory_format=torch.channels_last) if channels_last else net
 
     def victim(self, weights: Weights, channels_last: bool = False) -> nn.Sequential:
-        """A LeNet that is not to be trained."""
-        return self.network(lenet, weights, channels_last).eval().requires_grad_(False)
+        """The network of these weights, not to be trained."""
+        return self.network(made_for(weights), weights, channels_last).eval().requires_grad_(False)
 
     def training_step(
         self, make: Make, weights: Weights, batches: Batches, channels_last: bool = False, compiled: bool = False

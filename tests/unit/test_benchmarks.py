@@ -6,10 +6,13 @@ import importlib.util
 import json
 import sys
 
+import numpy as np
 import pytest
 
+import minidl
+from minidl import models
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks import growth, pair_search, timing
+from tests.benchmarks import attack_contest, growth, pair_search, timing
 from tests.benchmarks.peers import Peers
 from tests.benchmarks.report import OURS, Target, columns, compare, number
 
@@ -79,6 +82,37 @@ def test_growth_and_pair_search(run, tmp_path) -> None:
     assert written == ["growth.txt", "growth_batch.png", "growth_classes.png", "pair_search.png", "pair_search.txt"]
 
 
+def test_attacks_beside_others(run, tmp_path) -> None:
+    minidl.save(models.madry(), tmp_path / "robust.npz")
+    arguments = ["--peers", "--robust", str(tmp_path / "robust.npz"), "--out", str(tmp_path)]
+    said = run(attack_contest.main, *QUICK, *arguments)
+    assert (tmp_path / "attack_contest.txt").read_text(encoding="utf-8") == said.removesuffix("\n")
+    assert "PGD-40, ε 0.3, plain, per digit" in said
+    assert [line.split()[:2] for line in said.splitlines() if " apgd " in line] == [["plain", "0.1"], ["robust", "0.3"]]
+    assert said.count("no peer to compare with") == 2
+
+
+def test_what_is_too_far_off_is_not_misread() -> None:
+    """Only images within ε count, whoever made them."""
+    x, y = np.full((2, 1, 4, 4), 0.5, np.float32), np.zeros(2, int)
+    net = models.mlp((1, 4, 4), 2, ())
+    net.params["dense1.W"][...] = [1, -1]  # class 0 where pixels are light
+    subject = attack_contest.Subject("plain", net, None, x, y)
+    dark = np.stack([x[0] - 0.6, x[1] - 0.4])
+    np.testing.assert_array_equal(subject.accuracy(-dark - 1, 0.5), [True, True])
+    np.testing.assert_array_equal(subject.accuracy(np.stack([-dark[0] - 1, -x[1]]), 1.0), [True, False])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not here")
+@pytest.mark.parametrize("name", ["lenet", "madry", "mlp"])
+def test_pytorchs_networks_are_ours(name) -> None:
+    from tests.benchmarks import torch_peer
+
+    net, x = getattr(models, name)(), np.random.default_rng(0).random((5, 1, 28, 28)).astype(np.float32)
+    theirs = torch_peer.Torch(1, False).victim({key: np.asarray(w) for key, w in net.params.items()})
+    np.testing.assert_allclose(theirs(torch_peer.torch.from_numpy(x)).numpy(), net(x), rtol=1e-4, atol=1e-5)
+
+
 def test_a_part_of_the_run_is_not_written_as_the_whole(run, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(benchmarks, "RESULTS", tmp_path)
     run(benchmarks.main, *QUICK, "--peers", "--only", "pairs")
@@ -123,6 +157,7 @@ def test_ratios_are_those_of_the_rounds_and_the_best_peer_has_the_target() -> No
     ("target", "met", "said"),
     [
         (Target(0.5), True, "≤ 0.5 ×"),
+        (Target(1 / 3), False, "≤ 1/3 ×"),
         (Target(1 / 12), False, "≤ 1/12 ×"),
         (Target(1, "difference"), True, "≤ +1"),
         (Target(1.9, "value"), False, "≤ 1.9"),

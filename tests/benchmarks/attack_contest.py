@@ -1,0 +1,236 @@
+"""Attacks within ε in L∞ beside foolbox's and torchattacks': how fast, how strong, and whether PyTorch agrees.
+
+    python -m tests.benchmarks.attack_contest                                    some minutes, with a LeNet trained here
+    python -m tests.benchmarks.attack_contest --plain a.npz --robust b.npz       with networks written by `minidl.save`
+    python -m tests.benchmarks.attack_contest --quick --peers                    whether it runs; the numbers mean nothing
+
+Everything happens on the same digits and weights, in one process.  First, PGD of 40 steps at ε = .3 on the plain
+network, in turns.  "minidl" lets an image go as soon as it is misread, which foolbox does not; "minidl, every step" does
+not either.  Second, the robust accuracy that each attack leaves: the part of the digits that it does not get misread,
+judged by PyTorch for all; whatever is further than ε from its digit counts as not misread.  Third, the
+predictions of all our images by PyTorch, beside ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minidl
+from attacks import AttackResult, pgd
+from attacks.auto_pgd import apgd
+from minidl.backend import asarray, to_numpy
+from minidl.data import Dataset, load_digits, load_mnist
+from minidl.models import Sequential
+
+from . import report, work
+from .options import RESULTS, at_least_one, command_line, find_peers, use_backend, with_peers
+from .peers import Peers
+from .report import OURS, Result, Target
+from .timing import Others, in_turns
+
+PGD_EPSILON = 0.3
+Attack = Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network under attack, ours and PyTorch's, and the first test digits."""
+
+    name: str
+    net: Sequential
+    torch_net: Any
+    x: np.ndarray
+    y: np.ndarray
+    ours: list[AttackResult] = field(default_factory=list)  # to be predicted again by PyTorch
+
+    def remember(self, result: AttackResult) -> np.ndarray:
+        """The images of one of our results."""
+        self.ours.append(result)
+        return to_numpy(result.x_adv)
+
+    def torch_predictions(self, x: np.ndarray) -> np.ndarray:
+        """By PyTorch."""
+        torch = sys.modules["torch"]
+        with torch.no_grad():
+            parts = torch.from_numpy(x).to(next(self.torch_net.parameters()).device).split(500)
+            return np.concatenate([self.torch_net(part).argmax(1).cpu().numpy() for part in parts])
+
+    def predictions(self, x: np.ndarray) -> np.ndarray:
+        """By PyTorch where it is there, so that one judge serves all."""
+        return work.predictions(self.net, x) if self.torch_net is None else self.torch_predictions(x)
+
+    def accuracy(self, found: np.ndarray, epsilon: float) -> np.ndarray:
+        """Which digits are still read correctly: (N,) bool."""
+        within = abs(found - self.x).reshape(len(self.x), -1).max(axis=1) <= epsilon + 1e-6
+        return (self.predictions(found) == self.y) | ~within & (self.predictions(self.x) == self.y)
+
+
+# --- how fast --------------------------------------------------------------------------------------------
+
+
+def speed(subject: Subject, peers: Peers, rounds: int) -> Iterator[Result]:
+    """PGD of 40 steps at ε = .3, in turns."""
+    net, x, y = subject.net, asarray(subject.x), asarray(subject.y)
+    competitors: dict[str, Attack] = {
+        OURS: lambda: to_numpy(pgd(net, x, y, epsilon=PGD_EPSILON, steps=40).x_adv),
+        f"{OURS}, every step": lambda: to_numpy(pgd(net, x, y, epsilon=PGD_EPSILON, steps=40, early_stop=False).x_adv),
+    }
+    if peers.torch and peers.foolbox:
+        from .bounded_peers import foolbox_pgd
+
+        competitors["foolbox"] = foolbox_pgd(40)(subject.torch_net, subject.x, subject.y, PGD_EPSILON)
+    if peers.torch and peers.torchattacks:
+        from .bounded_peers import torchattacks_attack
+
+        made = torchattacks_attack("PGD", steps=40, alpha=0.01)
+        competitors["torchattacks"] = made(subject.torch_net, subject.x, subject.y, PGD_EPSILON)
+    seconds, found = in_turns(competitors, rounds, 0.0)
+    subject.ours.append(pgd(net, x, y, epsilon=PGD_EPSILON, steps=40))
+    remarks = {who: f"success {1 - subject.accuracy(adv, PGD_EPSILON).mean():.4f}" for who, adv in found.items()}
+    times = {who: [1e3 * s / len(x) for s in of_rounds] for who, of_rounds in seconds.items()}
+    target = {"foolbox": Target(1 / 3)} if "foolbox" in times else None
+    title = f"PGD-40, ε {PGD_EPSILON}, {subject.name}, per digit"
+    yield report.compare("pgd", title, "ms", times, target, remarks)
+
+
+# --- how strong ------------------------------------------------------------------------------------------
+
+
+def strength(subject: Subject, peers: Peers, epsilon: float) -> list[list[str]]:
+    """Rows: network, ε, who, attack, robust accuracy, seconds."""
+    rows: list[list[str]] = []
+    standing: dict[str, np.ndarray] = {}
+
+    def row(who: str, attack: str, found: np.ndarray, seconds: float) -> None:
+        left = subject.accuracy(found, epsilon)
+        standing[who] = standing.get(who, left) & left
+        rows.append([subject.name, f"{epsilon:g}", who, attack, f"{left.mean():.4f}", f"{seconds:.1f}"])
+        print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+
+    row("", "none", subject.x, 0.0)
+    for name, maker in _peers_attacks(peers):
+        who, attack = name
+        start = time.perf_counter()
+        found = maker(subject.torch_net, subject.x, subject.y, epsilon)()
+        row(who, attack, found, time.perf_counter() - start)
+    start = time.perf_counter()
+    result = apgd(subject.net, asarray(subject.x), asarray(subject.y), epsilon=epsilon)
+    row(OURS, "apgd", subject.remember(result), time.perf_counter() - start)
+    theirs = [left for who, left in standing.items() if who not in ("", OURS)]
+    if theirs:
+        together = np.logical_and.reduce(theirs).mean()
+        rows.append([subject.name, f"{epsilon:g}", "theirs", "all together", f"{together:.4f}", ""])
+    return rows
+
+
+def _peers_attacks(peers: Peers) -> Iterator[tuple[tuple[str, str], Any]]:
+    if peers.torch and (peers.foolbox or peers.torchattacks):
+        from .bounded_peers import STRONGEST
+
+        for library, attacks in STRONGEST.items():
+            if getattr(peers, library):
+                yield from (((library, name), maker) for name, maker in attacks.items())
+
+
+def verdict(rows: list[list[str]]) -> str:
+    """Whether ours leaves no more than the best single attack of theirs."""
+    ours = next(float(row[4]) for row in rows if row[2] == OURS)
+    best = min(
+        ((float(row[4]), f"{row[2]} {row[3]}") for row in rows if row[2] not in ("", OURS, "theirs")), default=None
+    )
+    if best is None:
+        return f"{rows[0][0]}: {ours:.4f} under ours; no peer to compare with."
+    met = "met" if ours <= best[0] else "NOT met"
+    return f"{rows[0][0]}: {ours:.4f} under ours, {best[0]:.4f} under the best of theirs ({best[1]}): {met}."
+
+
+# --- whether PyTorch agrees ------------------------------------------------------------------------------
+
+
+def agreement(subject: Subject) -> str:
+    """Our predictions of our adversarial images, and PyTorch's."""
+    pairs = [(to_numpy(r.adv_pred), subject.torch_predictions(to_numpy(r.x_adv))) for r in subject.ours]
+    same = np.concatenate([ours == theirs for ours, theirs in pairs])
+    met = "met" if same.mean() >= 0.999 else "NOT met"
+    return f"{subject.name}: PyTorch reads {same.sum()} of {same.size} of our images as we do, {same.mean():.4%}; aim 99.9 %: {met}."
+
+
+# --- the command line ------------------------------------------------------------------------------------
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = with_peers(command_line("tests.benchmarks.attack_contest", __doc__), ("torch", "torchattacks", "foolbox"))
+    parser.add_argument(
+        "--plain", type=Path, metavar="FILE", help="its weights (default: a LeNet is trained on the digits)"
+    )
+    parser.add_argument("--robust", type=Path, metavar="FILE", help="weights of an adversarially trained network")
+    parser.add_argument("--epsilon", type=float, nargs=2, default=(0.1, 0.3), metavar="E",
+                        help="for the plain and for the robust network (default: .1 .3)")  # fmt: skip
+    parser.add_argument("--digits", type=at_least_one, default=200, metavar="N", help="for strength (default: 200)")
+    parser.add_argument("--fast-digits", type=at_least_one, default=1000, metavar="N", help="for speed (default: 1000)")
+    parser.add_argument("--full-mnist", action="store_true", help="the digits of MNIST: as `load_mnist` finds it")
+    return parser
+
+
+def subjects(arguments: argparse.Namespace, peers: Peers, data: tuple[Dataset, Dataset], count: int) -> list[Subject]:
+    """The networks under attack."""
+    train, test = data
+    few = test.take(min(count, len(test.x)))
+    nets = {
+        "plain": minidl.load(arguments.plain)
+        if arguments.plain
+        else work.trained_lenet(train, 1 if arguments.quick else 4)
+    }
+    if arguments.robust:
+        nets["robust"] = minidl.load(arguments.robust)
+    make = peers.torch.victim if peers.torch else lambda weights: None
+    return [
+        Subject(name, net, make(work.numpy_params(net)), to_numpy(few.x), to_numpy(few.y)) for name, net in nets.items()
+    ]
+
+
+def measure(arguments: argparse.Namespace) -> str:
+    """Run everything; the text."""
+    peers, others = find_peers(arguments.peers), Others()
+    facts = report.provenance("tests.benchmarks.attack_contest", peers.found)
+    data = load_mnist() if arguments.full_mnist else load_digits()
+    if arguments.quick:
+        data, arguments.digits, arguments.fast_digits = (data[0].take(256), data[1]), 8, 16
+    fast = subjects(arguments, peers, data, arguments.fast_digits)
+    results = list(speed(fast[0], peers, arguments.repeats or (1 if arguments.quick else 5)))
+    print(report.short(results[0]), file=sys.stderr, flush=True)
+    strong = [
+        Subject(s.name, s.net, s.torch_net, s.x[: arguments.digits], s.y[: arguments.digits], s.ours) for s in fast
+    ]
+    found = [strength(subject, peers, epsilon) for subject, epsilon in zip(strong, arguments.epsilon)]
+    heads = ["network", "ε", "who", "attack", "robust accuracy", "seconds"]
+    rows = report.columns([heads, *chain(*found)], left=("network", "who", "attack"))
+    agreed = [agreement(subject) for subject in fast if subject.torch_net is not None and subject.ours]
+    return "\n".join([
+        report.head(facts | others.fact()), "", report.table(results), "",
+        f"Robust accuracy on the first {len(strong[0].x)} test digits", "", *rows, "", *map(verdict, found), "", *agreed, "",
+    ])  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print, write."""
+    arguments = options().parse_args()
+    with use_backend(arguments.backend):
+        text = measure(arguments)
+    print(text)
+    if arguments.out or not arguments.quick:
+        report.write_text((arguments.out or RESULTS) / "attack_contest.txt", text)
+
+
+if __name__ == "__main__":
+    main()
