@@ -193,10 +193,9 @@ def subjects(arguments: argparse.Namespace, peers: Peers, data: tuple[Dataset, D
     }
     if arguments.robust:
         nets["robust"] = minidl.load(arguments.robust)
-    make = peers.torch.victim if peers.torch else lambda weights: None
-    return [
-        Subject(name, net, make(work.numpy_params(net)), to_numpy(few.x), to_numpy(few.y)) for name, net in nets.items()
-    ]
+    mirror = peers.torch.mirror if peers.torch else lambda layers, weights: None
+    mirrors = {name: mirror(net.layers.values(), work.numpy_params(net)) for name, net in nets.items()}
+    return [Subject(name, net, mirrors[name], to_numpy(few.x), to_numpy(few.y)) for name, net in nets.items()]
 
 
 def measure(arguments: argparse.Namespace) -> str:

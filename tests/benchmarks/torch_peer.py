@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,21 +33,22 @@ def lenet() -> nn.Sequential:
     )  # fmt: skip
 
 
-def madry() -> nn.Sequential:
-    """32@5×5, pooling, 64@5×5, pooling, 1024 units, 10 logits; the convolutions padded."""
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3136, 1024), nn.ReLU(), nn.Linear(1024, 10),
-    )  # fmt: skip
-
-
-def made_for(weights: Weights) -> Make:
-    """The one of these networks that has such weights."""
-    wanted = [w.T.shape if w.ndim == 2 else w.shape for w in weights.values()]
-    for make in (lenet, madry, mlp):
-        if [tuple(parameter.shape) for parameter in make().parameters()] == wanted:
-            return make
-    raise SystemExit(f"No PyTorch network here has weights of the shapes {wanted}.")
+def mirrored(layers: Iterable[Any], weights: Weights) -> nn.Sequential:
+    """The network of layers such as minidl's, read by their names and attributes, with these weights."""
+    shapes = (w.shape for w in weights.values() if w.ndim > 1)
+    made: dict[str, Callable[[Any], nn.Module]] = {
+        "Flatten": lambda layer: nn.Flatten(),
+        "Dense": lambda layer: nn.Linear(next(shapes)[0], layer.units, layer.bias),
+        "Conv2d": lambda layer: nn.Conv2d(
+            next(shapes)[1], layer.channels, layer.size, layer.stride, layer.padding, bias=layer.bias
+        ),
+        "MaxPool2d": lambda layer: nn.MaxPool2d(layer.size, layer.stride),
+        "ReLU": lambda layer: nn.ReLU(),
+        "Tanh": lambda layer: nn.Tanh(),
+        "Sigmoid": lambda layer: nn.Sigmoid(),
+        "Dropout": lambda layer: nn.Dropout(layer.rate),
+    }
+    return filled(nn.Sequential(*(made[type(layer).__name__](layer) for layer in layers)), weights)
 
 
 def filled(net: nn.Sequential, weights: Weights) -> nn.Sequential:
@@ -99,8 +100,12 @@ class Torch:
         return net.to(memory_format=torch.channels_last) if channels_last else net
 
     def victim(self, weights: Weights, channels_last: bool = False) -> nn.Sequential:
-        """The network of these weights, not to be trained."""
-        return self.network(made_for(weights), weights, channels_last).eval().requires_grad_(False)
+        """A LeNet that is not to be trained."""
+        return self.network(lenet, weights, channels_last).eval().requires_grad_(False)
+
+    def mirror(self, layers: Iterable[Any], weights: Weights) -> nn.Sequential:
+        """Any network of such layers, not to be trained."""
+        return mirrored(layers, weights).to(self.device).eval().requires_grad_(False)
 
     def training_step(
         self, make: Make, weights: Weights, batches: Batches, channels_last: bool = False, compiled: bool = False

@@ -83,7 +83,7 @@ def test_growth_and_pair_search(run, tmp_path) -> None:
 
 
 def test_attacks_beside_others(run, tmp_path) -> None:
-    minidl.save(models.madry(), tmp_path / "robust.npz")
+    minidl.save(models.mlp(hidden=(10,)), tmp_path / "robust.npz")
     arguments = ["--peers", "--robust", str(tmp_path / "robust.npz"), "--out", str(tmp_path)]
     said = run(attack_contest.main, *QUICK, *arguments)
     assert (tmp_path / "attack_contest.txt").read_text(encoding="utf-8") == said.removesuffix("\n")
@@ -104,12 +104,13 @@ def test_what_is_too_far_off_is_not_misread() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not here")
-@pytest.mark.parametrize("name", ["lenet", "madry", "mlp"])
+@pytest.mark.parametrize("name", ["lenet", "madry", "mlp", "carlini"])
 def test_pytorchs_networks_are_ours(name) -> None:
     from tests.benchmarks import torch_peer
 
     net, x = getattr(models, name)(), np.random.default_rng(0).random((5, 1, 28, 28)).astype(np.float32)
-    theirs = torch_peer.Torch(1, False).victim({key: np.asarray(w) for key, w in net.params.items()})
+    weights = {key: np.asarray(w) for key, w in net.params.items()}
+    theirs = torch_peer.Torch(1, False).mirror(net.layers.values(), weights)
     np.testing.assert_allclose(theirs(torch_peer.torch.from_numpy(x)).numpy(), net(x), rtol=1e-4, atol=1e-5)
 
 
