@@ -196,16 +196,23 @@ def destruction_figure(found: Destruction, epsilon: int) -> Any:
 
 
 def panel(victim: Victim, data: Dataset, results: dict[str, AttackResult], seed: int) -> Any:
-    """The first image that all methods fool: as it is and as each leaves it, through every transformation."""
-    fooled = [to_numpy(result.success & (result.clean_pred == data.y)) for result in results.values()]
-    chosen = int(np.argmax(np.logical_and.reduce(fooled)))
+    """One image, as it is and as each method leaves it, through every transformation.
+
+    It is the first that all methods fool, and that would survive the transformations if it were not attacked.
+    """
+    sturdy = [victim.predict(series(data.x, series.shown, seed)) == data.y for series in SERIES.values()]
+    fooled = [result.success & (result.clean_pred == data.y) for result in results.values()]
+    chosen = int(np.argmax(np.logical_and.reduce([to_numpy(each) for each in (*sturdy, *fooled)])))
     rows, captions, wrong = {}, {}, {}
+    between = "\n" if max(map(len, data.class_names)) > 3 else " "
     for name, x in {"clean": data.x, **{name: result.x_adv for name, result in results.items()}}.items():
         one = x[chosen : chosen + 1]
         seen = [one, *(series(one, series.shown, seed) for series in SERIES.values())]
         p = [to_numpy(softmax(victim.logits(image)))[0] for image in seen]
         rows[name] = [to_numpy(image)[0] for image in seen]
-        captions[name] = [f"{data.class_names[int(each.argmax())]} ({100 * each.max():.0f} %)" for each in p]
+        said = [data.class_names[int(each.argmax())] for each in p]
+        captions[name] = [f"{word}{between}({100 * each.max():.0f} %)"
+                          for word, each in zip(said, p)]  # fmt: skip
         wrong[name] = [int(each.argmax()) != int(data.y[chosen]) for each in p]
     heads = ["as it is", *(f"{name}\n{series.head}" for name, series in SERIES.items())]
     return plots.image_rows(rows, captions, wrong=wrong, heads=heads, title="What the network says; mistakes framed")
