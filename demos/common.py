@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import shlex
 import sys
 import warnings
 from datetime import date
@@ -76,7 +77,7 @@ def mean_and_deviation(values: list[float]) -> str:
 
 def provenance(seed: int, count: int = 1) -> str:
     """Which run this was: date, command, seeds, versions."""
-    command = " ".join(["python", "demos/" + Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = shlex.join(["python", "demos/" + Path(sys.argv[0]).name, *sys.argv[1:]])
     seeds = f"seed {seed}" if count == 1 else f"seeds {seed} to {seed + count - 1}"
     return (f"{date.today().isoformat()}   {command}   ({seeds})\n"
             f"minidl {__version__}, {backend.describe()}, Python {platform.python_version()}\n")  # fmt: skip
