@@ -1,7 +1,7 @@
 """A VGG-style network under attack: Madan and Anand, Tables 1 to 3 and Figures 2, 4 and 6, on small images.
 
     python demos/madan.py           bundled digits, a narrow VGG11, two minutes
-    python demos/madan.py --full    CIFAR-10, from $MINIDL_DATA/cifar-10-batches-bin/ or downloaded; a quarter of an hour
+    python demos/madan.py --full    CIFAR-10, one's own copy or downloaded; a quarter of an hour
 
 This is not ImageNet.  The paper attacks a VGG11 that was trained on ImageNet, with 150 images that it reads correctly:
 5 of each of 30 classes, out of a thousand.  Ours is narrow, sees small images of ten classes, and is attacked with 15
@@ -192,7 +192,7 @@ def report(arguments: Any, net: models.Sequential, train_set: Dataset, test: Dat
 
 def main() -> None:
     """Train or load, attack, print, draw."""
-    parser = command_line(__doc__ or "", full="CIFAR-10, about a quarter of an hour on two cores; training is resumable")
+    parser = command_line(__doc__ or "", full="CIFAR-10, a quarter of an hour on two cores; training is resumable")
     parser.add_argument("--data", choices=list(RECIPE), help="default: digits, or cifar10 with --full")
     parser.add_argument("--note", default="", help="what else to say of the data, such as where they come from")
     parser.add_argument(
