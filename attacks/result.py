@@ -82,6 +82,11 @@ class AttackResult:
         return norms.l2_length(self.x_adv - self.x)
 
     @cached_property
+    def rms(self) -> Array:
+        """√(Σ(x_adv - x)²/M), the distortion of Szegedy et al. 2013: (N,)."""
+        return self.l2 / max(self.features, 1) ** 0.5
+
+    @cached_property
     def linf(self) -> Array:
         """max |x_adv - x| of each example: (N,)."""
         return norms.linf_length(self.x_adv - self.x)

@@ -1,0 +1,110 @@
+"""The box-constrained L-BFGS attack of Szegedy et al. 2013, "Intriguing properties of neural networks": the first.
+
+It asks for the least distortion that changes the answer, by way of a penalty: minimise c|r| + loss(x + r, l), and look
+for the c at which the least r still suffices.
+"""
+
+from __future__ import annotations
+
+import math
+from math import prod
+from numbers import Integral, Real
+from typing import Any
+
+from minidl import ops
+from minidl.backend import kernels, namespace
+from minidl.core import Array, unbox
+from minidl.errors import RangeError
+from minidl.progress import bar
+
+from .goal import Goal
+from .minimise import minimise
+from .norms import l2_length
+from .objectives import margin
+from .result import AttackResult, begin
+
+
+def lbfgs(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    search_steps: int = 10,
+    steps: int = 50,
+    initial_c: float = 1.0,
+    seed: int = 0,
+    progress: bool = False,
+) -> AttackResult:
+    """Minimise  c·‖r‖₂² + loss(x + r, l)  over r with x + r within the bounds, for the greatest c that succeeds.
+
+    Szegedy et al. 2013, §4.1.  victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.
+    goal: `Targeted(l)` as in the paper, or labels (N,), `Untargeted(y)`.  The loss is -log P(goal): -log p_l for a
+    target, -log(1 - p_y) away from a label.
+    search_steps: how many c each example tries, at least 1.  steps: of L-BFGS for each, at most.  initial_c: the first.
+
+    What we search, and how.  The paper writes c|r| and looks for "the minimum c > 0 for which the minimizer r satisfies
+    f(x + r) = l".  A penalty that is multiplied by c grows with c, so the least r belongs to the greatest such c (the
+    minimum, were c before the loss, where most programs have it).  We take the square of |r|, as they do: |r| alone has
+    no slope at r = 0, where we begin, and wherever c|r| has a minimum c'|r|² has none other, with c' = c/2|r|.
+    c grows tenfold as long as the minimiser succeeds, and falls tenfold as long as it fails; once it has done both, the
+    geometric mean of the greatest success and the least failure is next.  Each minimisation begins at x.
+
+    Of all minimisers that succeed the closest in L2 is kept; if none does, the one that came closest to the goal (the
+    greatest margin).  ``result.rms`` is the paper's distortion √(Σ(x' - x)²/n).  result.iterations counts an example's
+    searches.  Ctrl-C ends the attack early and returns what there is, with ``params["interrupted"]`` set.
+    The L-BFGS is ours (see `minimise`): SciPy's works on one example at a time.  The seed is accepted, as by every
+    attack, but nothing here is random.  Raises as `result.begin` does, and `RangeError` for parameters out of range,
+    before any work.
+    """
+    for name, value in {"search_steps": search_steps, "steps": steps}.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise RangeError("lbfgs", f"a whole number of {name}, at least 1", repr(value))
+    if isinstance(initial_c, bool) or not isinstance(initial_c, Real) or not 0 < float(initial_c) < math.inf:
+        raise RangeError("lbfgs", "an initial_c above 0", repr(initial_c))
+    run = begin("lbfgs", victim, x, goal, seed)
+    xp, gather = namespace(x), kernels(x).gather
+    x_adv, iterations = x.copy(), xp.zeros(len(x), dtype="int64")
+    active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
+    start, aim, n = gather(x, active), run.goal.take(active), len(active)
+    c, least, closest = (xp.full(n, number, dtype=x.dtype) for number in (float(initial_c), math.inf, -math.inf))
+    most, fails_from = xp.zeros(n, dtype=x.dtype), xp.full(n, math.inf, dtype=x.dtype)
+    shown = bar(range(search_steps if n else 0), "L-BFGS", progress, unit="search")
+    with run.interruptible(), shown:
+        for _ in shown:
+            found = _minimiser(run.victim, start, aim, c, steps)
+            logits = run.victim.logits(found)
+            done, length, reached = aim.achieved(logits.argmax(axis=-1)), l2_length(found - start), margin(aim, logits)
+            better = xp.where(done, length < least, xp.isinf(least) & (reached > closest))
+            x_adv[active[better]] = found[better]
+            least, closest = xp.where(done & better, length, least), xp.maximum(closest, reached)
+            iterations[active] += 1
+            most, fails_from = xp.where(done, c, most), xp.where(done, fails_from, c)
+            c = xp.where(most == 0, c / 10, xp.where(xp.isinf(fails_from), c * 10, (most * fails_from) ** 0.5))
+            shown.set_postfix(found=int((least < math.inf).sum()), refresh=False)
+    return run.end(x_adv, iterations, search_steps=search_steps, steps=steps, initial_c=initial_c)
+
+
+def _minimiser(victim: Any, start: Array, aim: Goal, c: Array, steps: int) -> Array:
+    """x + r for the r that minimises c·‖r‖² + loss(x + r, l), of each example for its own c."""
+    gather, rows = kernels(start).gather, start.reshape(len(start), prod(start.shape[1:]))
+
+    def penalised(points: Array, which: Array) -> tuple[Array, Array]:
+        some, r, weight = aim.take(which), points - gather(rows, which), c[which]
+        logits, slope = victim.ascent(points.reshape(-1, *start.shape[1:]), some, log_likelihood)
+        value = weight * (r * r).sum(axis=-1) - log_likelihood(some, logits)
+        return value, 2 * weight[:, None] * r - slope.reshape(points.shape)
+
+    return minimise(penalised, rows, victim.bounds, steps).reshape(start.shape)
+
+
+def log_likelihood(goal: Goal, logits: Array) -> Array:
+    """log P(goal): log p_t for a target, log(1 - p_y) away from a label: (N,).  For any logits, however far apart."""
+    own = namespace(goal.labels).arange(logits.shape[-1]) == goal.labels[:, None]
+    wanted = own == (goal.direction < 0)
+    return _log_sum_exp(ops.where(wanted, logits, -namespace(own).inf)) - _log_sum_exp(logits)
+
+
+def _log_sum_exp(z: Array) -> Array:
+    """log Σ e^z along the last axis; the greatest z is taken out first, so that nothing overflows."""
+    greatest = unbox(z).max(axis=-1)
+    return ops.log(ops.sum(ops.exp(z - greatest[:, None]), axis=-1)) + greatest
