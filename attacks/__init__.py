@@ -1,15 +1,21 @@
 """attacks: the literature of adversarial examples, on minidl.
 
-Reading order: goal, victim, norms, result (what every attack shares), then the attacks, one file per family:
-gradient_sign, saliency.  evaluate measures and plots draws what they found.
+Reading order: goal, objectives, victim, norms, result (what every attack shares), then the attacks, one file per family:
+gradient_sign, projected_gradient, saliency, nearest_boundary, carlini_wagner, auto_pgd; training, which turns them into
+teachers.  evaluate, by_class and outcomes measure, transforms photographs, plots draws what they found.
 """
 
-from . import evaluate, plots
+from . import evaluate, plots, transforms
+from .auto_pgd import apgd
+from .carlini_wagner import cw_l2
+from .evaluate import evaluate_attack, robustness_curve
 from .goal import Goal, Targeted, Untargeted
 from .gradient_sign import fgsm, sign_noise
+from .nearest_boundary import deepfool
 from .projected_gradient import bim, kurakin_steps, least_likely, pgd
 from .result import AttackResult
 from .saliency import forward_derivative, jsma, saliency_map
+from .training import FGSMAdversary, PGDAdversary
 from .victim import Victim
 
 __all__ = [
@@ -19,14 +25,22 @@ __all__ = [
     "Untargeted",
     "Victim",
     "fgsm",
+    "sign_noise",
     "bim",
     "least_likely",
     "pgd",
     "kurakin_steps",
-    "evaluate",
-    "forward_derivative",
     "jsma",
-    "plots",
     "saliency_map",
-    "sign_noise",
+    "forward_derivative",
+    "deepfool",
+    "cw_l2",
+    "apgd",
+    "FGSMAdversary",
+    "PGDAdversary",
+    "evaluate",
+    "evaluate_attack",
+    "robustness_curve",
+    "plots",
+    "transforms",
 ]
