@@ -1,6 +1,6 @@
 """attacks: the literature of adversarial examples, on minidl.
 
-Reading order: goal, objectives, victim, norms, result (what every attack shares), then the attacks, one file per family:
+Reading order: goal, objectives, victim, norms, result (what every attack shares), then the attacks, a file per family:
 gradient_sign, projected_gradient, saliency, nearest_boundary, carlini_wagner, auto_pgd; training, which turns them into
 teachers.  evaluate, by_class and outcomes measure, transforms photographs, plots draws what they found.
 """
