@@ -151,7 +151,7 @@ def panel(victim: Victim, data: Dataset, attacks: dict[str, AttackResult]) -> An
     for name, result in attacks.items():
         change = to_numpy(result.x_adv - result.x)[which]
         largest = float(abs(change).max())
-        rows[f"change by\n{name},\n{1 / (2 * largest):.0f} times\n(grey: none)"] = 0.5 + change / (2 * largest)
+        rows[f"change by\n{name}\n(×{0.5 / largest:.0f}; grey: none)"] = 0.5 + change / (2 * largest)
         rows[name] = to_numpy(result.x_adv)[which]
     for name in ("original", *attacks):
         p = to_numpy(softmax(victim.logits(asarray(rows[name]))))
