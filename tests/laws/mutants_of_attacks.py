@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import attacks.auto_pgd
+import attacks.minimise
 import attacks.nearest_boundary
-from tests.laws import test_auto_pgd, test_deepfool
+import attacks.quasi_newton
+import attacks.result
+from tests.laws import test_auto_pgd, test_deepfool, test_quasi_newton
 from tests.laws.mutants import Mutant, line
 
 # fmt: off
@@ -44,5 +47,22 @@ MUTANTS = [
     Mutant("APGD: the unlikeliest target first", line(attacks.auto_pgd, "_attempts", "[:, ::-1][:, : run.classes - 1]", "[:, 1:]"), test_auto_pgd.test_targets_are_the_likeliest_others_in_turn),
     Mutant("targeted ratio: the second logit for the third", line(attacks.auto_pgd, "targeted_dlr", "(0, 2, 3)", "(0, 1, 3)"), test_auto_pgd.test_targeted_ratio_is_eq_7),
     Mutant("targeted ratio: downhill", line(attacks.auto_pgd, "targeted_dlr", "(z_t - z_y)", "(z_y - z_t)"), test_auto_pgd.test_targeted_ratio_is_eq_7),
+    # --- L-BFGS
+    Mutant("L-BFGS: memory of one kind only", line(attacks.minimise, "_newton", "weight - rho", "-rho"), test_quasi_newton.test_it_is_quicker_than_steps_along_the_slope),
+    Mutant("L-BFGS: no memory", line(attacks.minimise, "_pair", "useful = product >", "useful = 0 * product >"), test_quasi_newton.test_it_is_quicker_than_steps_along_the_slope),
+    Mutant("L-BFGS: any step will do", line(attacks.minimise, "_downhill", "enough = found <= ", "enough = found <= 99 + "), test_quasi_newton.test_no_step_makes_it_worse_and_every_row_goes_its_own_way),
+    Mutant("L-BFGS: beyond the box", line(attacks.minimise, "_downhill", "xp.clip(start + t * gather(d, left), *bounds)", "start + t * gather(d, left)"), test_quasi_newton.test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: bound entries take part", line(attacks.minimise, "minimise", "free = ~(", "free = (x == x) | ("), test_quasi_newton.test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: steps never halved", line(attacks.minimise, "_downhill", "t / 2", "t"), test_quasi_newton.test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: another row's function", line(attacks.minimise, "_downhill", "f(point, which[left])", "f(point, left)"), test_quasi_newton.test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: another row's memory", line(attacks.minimise, "minimise", "if len(going) < len(gain):", "if False:"), test_quasi_newton.test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS attack: the least c", line(attacks.quasi_newton, "lbfgs", "c / 10, xp.where", "c * 10, xp.where"), test_quasi_newton.test_c_grows_and_falls_tenfold_and_then_is_halved_in_between),
+    Mutant("L-BFGS attack: the arithmetic mean", line(attacks.quasi_newton, "lbfgs", "(most * fails_from) ** 0.5", "(most + fails_from) / 2"), test_quasi_newton.test_c_grows_and_falls_tenfold_and_then_is_halved_in_between),
+    Mutant("L-BFGS attack: the last success", line(attacks.quasi_newton, "lbfgs", "length < least", "done"), test_quasi_newton.test_of_all_successes_the_closest_is_kept),
+    Mutant("L-BFGS attack: the last failure", line(attacks.quasi_newton, "lbfgs", "xp.isinf(least) & (reached > closest)", "xp.isinf(least) & (c < 0.5) & (c > 0.05)"), test_quasi_newton.test_a_failure_is_the_closest_attempt),
+    Mutant("L-BFGS attack: |r|² weighed twice", line(attacks.quasi_newton, "_minimiser", "2 * weight[:, None] * r", "4 * weight[:, None] * r"), test_quasi_newton.test_on_a_linear_network_it_finds_the_nearest_point_in_the_box),
+    Mutant("L-BFGS attack: away from the target", line(attacks.quasi_newton, "log_likelihood", "goal.direction < 0", "goal.direction > 0"), test_quasi_newton.test_likelihoods_are_those_of_softmax),
+    Mutant("L-BFGS attack: sums overflow", line(attacks.quasi_newton, "_log_sum_exp", "unbox(z).max(axis=-1)", "0 * unbox(z)[:, 0]"), test_quasi_newton.test_likelihoods_are_those_of_softmax),
+    Mutant("result: distortion without its root", line(attacks.result.AttackResult, "rms", "self.features, 1) ** 0.5", "self.features, 1)"), test_quasi_newton.test_bounds_and_honesty),
 ]
 # fmt: on

@@ -54,6 +54,8 @@ def test_no_step_makes_it_worse_and_every_row_goes_its_own_way(seed, steps) -> N
     f, x = quadratics(seed)
     before, found = x.copy(), minimise(f, x, (-1, 1), steps)
     assert (f(found, np.arange(4))[0] <= f(x, np.arange(4))[0]).all()
+    near = np.clip(found + 1e-3, -1, 1)  # from where a step of length 1 goes too far
+    assert (f(minimise(f, near, (-1, 1), 1), np.arange(4))[0] <= f(near, np.arange(4))[0]).all()
     alone = minimise(lambda points, which: f(points, which + 2), x[2:3], (-1, 1), steps)
     np.testing.assert_allclose(alone, found[2:3], atol=1e-9)
     np.testing.assert_array_equal(x, before)
@@ -155,6 +157,14 @@ def test_c_grows_and_falls_tenfold_and_then_is_halved_in_between(monkeypatch) ->
     np.testing.assert_allclose(second, [1, 0.1, 0.01, 0.001**0.5, (0.001**0.5 * 0.1) ** 0.5])
     np.testing.assert_allclose(third, [1, 0.1, 0.01, 0.001, 0.0001])
     np.testing.assert_array_equal(result.success, [True, True, False])
+
+
+def test_of_all_successes_the_closest_is_kept(monkeypatch) -> None:
+    """Though as a rule it is the last, it need not be: here each success is farther away than the one before."""
+    monkeypatch.setattr(quasi_newton, "_minimiser", lambda victim, start, aim, c, steps: start + 0.2 + c[:, None] / 1e3)
+    x, net = np.full((1, 2), 0.5), lambda x: (x - 0.6) @ np.array([[-1.0, 1.0], [-1.0, 1.0]])
+    result = lbfgs(net, x, np.zeros(1, int), search_steps=3)
+    np.testing.assert_allclose(result.x_adv, 0.701)
 
 
 def test_a_failure_is_the_closest_attempt() -> None:

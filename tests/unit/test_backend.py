@@ -12,7 +12,9 @@ import pytest
 import minidl
 from attacks import Targeted, bim, fgsm, jsma, least_likely, pgd, sign_noise
 from attacks import evaluate as evaluate_attacks
+from attacks.auto_pgd import apgd
 from attacks.nearest_boundary import deepfool
+from attacks.quasi_newton import lbfgs
 from attacks.training import FGSMAdversary, PGDAdversary
 from minidl import backend, batch_jacobian, grad, hvp, layers, linearize, losses, models, ops, optim
 from minidl.backend import Backend
@@ -140,10 +142,13 @@ def test_projected_gradient_on_another_library(on_strict, norm) -> None:
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
-def test_deepfool_on_another_library(on_strict, norm) -> None:
+def test_deepfool_auto_pgd_and_lbfgs_on_another_library(on_strict, norm) -> None:
     def attacked(net, data):
         away = deepfool(net, data.x, data.y, norm=norm, candidates=2)
-        return [away, deepfool(net, data.x, Targeted((away.clean_pred + 1) % 5), norm=norm, steps=3)]
+        goal = Targeted((away.clean_pred + 1) % 5)
+        return [away, deepfool(net, data.x, goal, norm=norm, steps=3), lbfgs(net, data.x, goal, search_steps=3, steps=3),
+                *apgd(net, data.x, data.y, epsilon=[0.05, 0.1], norm=norm, steps=5),
+                apgd(net, data.x, goal, norm=norm, steps=5)]  # fmt: skip
 
     with backend.use("numpy"):
         expected = attacked(network(), digits())
