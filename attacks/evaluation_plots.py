@@ -30,7 +30,7 @@ def robustness_curves(
 
     scale: what ε is multiplied by on the axis, 255 for steps of a byte.
     """
-    figure = new_figure(6.0, 3.8, title)
+    figure = new_figure(6.0, 4.2, title)
     axes = figure.subplots()
     for colour, (name, curve) in zip(cycle(COLOURS), curves.items()):
         for dashes, k in zip(cycle(("-", "--", ":")), curve.k):
@@ -38,7 +38,7 @@ def robustness_curves(
                       linewidth=1.6, marker="o", markersize=3)  # fmt: skip
     axes.set(xlabel=x_label, ylabel="accuracy", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, ncols=3, loc="outside lower center")
     return figure
 
 
