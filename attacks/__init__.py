@@ -2,13 +2,15 @@
 
 Reading order: goal, objectives, victim, norms, result (what every attack shares), then the attacks, a file per family:
 gradient_sign, projected_gradient, saliency, nearest_boundary, carlini_wagner, auto_pgd; training, which turns them into
-teachers.  evaluate, by_class and outcomes measure, transforms photographs, plots draws what they found.
+teachers.  evaluate, by_class and four_outcomes measure, transforms says what survives a camera, plots and
+evaluation_plots draw.
 """
 
-from . import evaluate, plots, transforms
+from . import by_class, evaluate, evaluation_plots, plots, transforms
 from .auto_pgd import apgd
 from .carlini_wagner import cw_l2
 from .evaluate import evaluate_attack, robustness_curve
+from .four_outcomes import outcomes
 from .goal import Goal, Targeted, Untargeted
 from .gradient_sign import fgsm, sign_noise
 from .nearest_boundary import deepfool
@@ -41,6 +43,9 @@ __all__ = [
     "evaluate",
     "evaluate_attack",
     "robustness_curve",
+    "by_class",
+    "outcomes",
     "plots",
+    "evaluation_plots",
     "transforms",
 ]

@@ -1,7 +1,7 @@
 """What attacks did to a network: accuracy against ε, and a table of several attacks.
 
 Results are NumPy arrays, on the host (`top_k` excepted).  A mean over no examples is nan.  What attacks say of
-classes is in `by_class`, and what became of each image in `outcomes`; both can be asked for here too.
+classes is in `by_class`, and what became of each image in `four_outcomes`; both can be asked for here too.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .by_class import (  # noqa: F401
     success_matrix,
     vulnerability,
 )
+from .four_outcomes import outcomes  # noqa: F401
 from .goal import Goal, Untargeted
 from .norms import ladder
-from .outcomes import outcomes  # noqa: F401
 from .result import AttackResult
 from .tables import table
 from .victim import Victim, as_victim

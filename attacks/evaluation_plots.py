@@ -15,7 +15,7 @@ from minidl.backend import to_numpy
 
 from .by_class import Vulnerability
 from .evaluate import RobustnessCurve
-from .outcomes import OUTCOMES, Outcomes
+from .four_outcomes import OUTCOMES, Outcomes
 from .plots import COLOURS, new_figure
 from .result import AttackResult
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attacks.by_class
 import attacks.evaluate
-import attacks.outcomes
+import attacks.four_outcomes
 import attacks.result
 import attacks.transforms
 from tests.laws import test_measures, test_transforms
@@ -22,9 +22,9 @@ MUTANTS = [
     Mutant("table: confidence before for after", line(attacks.evaluate, "_report", "BeforeAndAfter(_mean(before), _mean(after))", "BeforeAndAfter(_mean(after), _mean(before))"), test_measures.test_the_table_is_counted_by_hand),
     Mutant("table: confidence of successes over all", line(attacks.evaluate, "_report", "_mean(after[done])", "_mean(after)"), test_measures.test_the_table_is_counted_by_hand),
     Mutant("table: percentiles turned round", line(attacks.evaluate, "spread", "(50, 10, 90)", "(50, 90, 10)"), test_measures.test_the_table_is_counted_by_hand),
-    Mutant("outcomes: mistakes made without help", line(attacks.outcomes, "outcomes", "(p == y) & (q != y)", "q != y"), lambda: test_measures.test_outcomes_are_the_definition("aba", True)),
-    Mutant("outcomes: conatural goes first", line(attacks.outcomes, "outcomes", "fooled & also", "(which == 0) & also"), lambda: test_measures.test_outcomes_are_the_definition("aba", True)),
-    Mutant("outcomes: any change is benign", line(attacks.outcomes, "outcomes", "(p != y) & (q == y)", "(p != y) & (q != p)"), lambda: test_measures.test_outcomes_are_the_definition("aba", True)),
+    Mutant("outcomes: mistakes made without help", line(attacks.four_outcomes, "outcomes", "(p == y) & (q != y)", "q != y"), lambda: test_measures.test_outcomes_are_the_definition("aba", True)),
+    Mutant("outcomes: conatural goes first", line(attacks.four_outcomes, "outcomes", "fooled & also", "(which == 0) & also"), lambda: test_measures.test_outcomes_are_the_definition("aba", True)),
+    Mutant("outcomes: any change is benign", line(attacks.four_outcomes, "outcomes", "(p != y) & (q == y)", "(p != y) & (q != p)"), lambda: test_measures.test_outcomes_are_the_definition("aba", True)),
     Mutant("classes: success among the answers", line(attacks.by_class, "vulnerability", "np.bincount(source[done], minlength=classes)", "np.bincount(after[done], minlength=classes)"), test_measures.test_vulnerability_is_counted_class_by_class),
     Mutant("classes: who is taken for it", line(attacks.by_class, "vulnerability", "ends.argmax(axis=1)", "ends.argmax(axis=0)"), test_measures.test_vulnerability_is_counted_class_by_class),
     Mutant("classes: distances of failures too", line(attacks.by_class, "vulnerability", "np.bincount(source[done], to_numpy(getattr(result, norm))[done], ", "np.bincount(source, to_numpy(getattr(result, norm)), "), test_measures.test_vulnerability_is_counted_class_by_class),

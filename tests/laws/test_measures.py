@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from attacks import AttackResult, Targeted, Untargeted, Victim, evaluate, evaluation_plots, fgsm, jsma, sign_noise
 from attacks.by_class import vulnerability
 from attacks.evaluate import AttackTable, evaluate_attack, robustness_curve, top_k
-from attacks.outcomes import OUTCOMES, Outcomes, outcomes
+from attacks.four_outcomes import OUTCOMES, Outcomes, outcomes
 from minidl import backend, losses
 from minidl.backend import Backend
 from minidl.errors import DTypeError, RangeError, ShapeError

@@ -55,8 +55,10 @@ def outcomes(result: AttackResult, y: Array, *, groups: Any = None, also: Any = 
     - *true adversarial*: p = y ≠ q, and neither excuses the network.
     - *none*: p = q, or wrong before and wrong after.
 
-    The names are theirs.  They judged by eye; that the four exclude each other, and that re-focused goes before
-    conatural, is our reading.  groups (K,): the group of each class; without it nothing is conatural.
+    The names are theirs; what they mean exactly, that the four exclude each other, and that re-focused goes before
+    conatural, is our reading.
+
+    groups (K,): the group of each class; without it nothing is conatural.
     also (N, K) bool: which classes are in each picture besides y; without it nothing is re-focused.
     Raises `ShapeError` for labels, groups or `also` that do not fit, `DTypeError` or `RangeError` for labels that are
     no classes.
