@@ -107,6 +107,7 @@ def test_demos_explain_themselves(demo) -> None:
 
 PAPERNOT = ["07_saliency", "09_from_nothing", "10_increasing", "10_decreasing", "12_success", "13_distortion",
             "14_hardness", "15_distance", "16_distortions", "17_intensities"]  # fmt: skip
+MADRY = ["digits", "figure1", "surfaces", "epsilon"]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,15 @@ PAPERNOT = ["07_saliency", "09_from_nothing", "10_increasing", "10_decreasing", 
         (
             ["demos/kurakin.py", "--epochs", "1", "1", "--images", "4"],
             ["kurakin.txt", "kurakin_accuracy.png", "kurakin_destruction.png", "kurakin_panel.png"],
+        ),
+        (["demos/goodfellow.py", "--epochs", "1", "--digits", "500"], ["goodfellow.txt", "goodfellow_weights.png"]),
+        (
+            ["demos/madry.py", "--epochs", "1", "--digits", "30"],
+            ["madry.txt", "madry_natural.npz", "madry_trained.npz", *(f"madry_{name}.png" for name in MADRY)],
+        ),
+        (
+            ["demos/madan.py", "--width", "1", "--epochs", "1", "1", "--images", "1", "--steps", "5"],
+            ["madan_digits.txt", "madan_digits.npz", "madan_digits_fig6.png", "madan_digits_panel.png"],
         ),
         (
             ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "2", "--sets", "validation,test"],
@@ -162,6 +172,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     ["demos/lecture_linear.py", "--epochs", "1"],
     ["demos/papernot_and.py", "--seeds", "1"],
     ["demos/kurakin.py", "--epochs", "1", "1", "--images", "2"],
+    ["demos/goodfellow.py", "--epochs", "1", "--digits", "200"],
+    ["demos/madry.py", "--epochs", "1", "--digits", "10"],
+    ["demos/madan.py", "--width", "1", "--epochs", "1", "1", "--images", "1", "--steps", "2"],
     ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "1", "--sets", "test"],
 ], ids=lambda arguments: arguments[0])  # fmt: skip
 def test_demos_run_on_other_arrays(arguments, tmp_path) -> None:

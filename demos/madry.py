@@ -1,0 +1,241 @@
+"""Madry et al. (2018): learn from the worst images one can find, and the network holds.
+
+    python demos/madry.py           bundled digits and a small network: some four minutes on two cores
+    python demos/madry.py --full    whole MNIST and the paper's network: the better part of an hour
+
+Two networks of the same shape, one trained as usual, the other by min_θ E[max_{‖δ‖∞≤.3} J(θ, x + δ, y)]: the maximum
+is sought by projected gradient descent, anew for every batch, and the network sees nothing but what it finds.  Then
+both are attacked, in every way there is.
+
+The paper takes 100,000 steps of Adam(1e-4), batches of 50, and 40 steps of .01 for each of them.  Here there are fewer
+and longer steps of both kinds, and ε grows to .3 over the first epochs; without that, training tends to give up and
+call all classes equally likely.  The recipe for the bundled digits was chosen on some of the training digits, held
+out; that of --full was not tuned.  --full can be interrupted and called again; its networks are kept, epoch by epoch,
+in demos/out/checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
+
+import minidl
+from attacks import AttackResult, Untargeted, Victim, apgd, cw_l2, evaluate, fgsm, pgd, plots
+from attacks.norms import NORMS
+from attacks.training import PGDAdversary
+from minidl import losses
+from minidl.backend import asarray, kernels, namespace, to_numpy
+from minidl.data import Dataset, load_digits, load_mnist
+from minidl.layers import Conv2d, Dense, Flatten, ReLU
+from minidl.models import Sequential, madry
+from minidl.optim import Adam
+from minidl.train import evaluate as measure
+
+EPSILON = 0.3
+COSTLY = 1000  # digits for the attacks that take long
+
+
+def small(seed: int) -> Sequential:
+    """The MNIST network of Wong, Rice and Kolter 2020: strides instead of pooling, and 100 hidden units."""
+    return Sequential(Conv2d(16, 4, stride=2, padding=1), ReLU(), Conv2d(32, 4, stride=2, padding=1), ReLU(), Flatten(),
+                      Dense(100), ReLU(), Dense(10), input_shape=(1, 28, 28), seed=seed)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Who learns, in phases of (learning rate, epochs), and from what: the images of an adversary, or as they are."""
+
+    network: Callable[[int], Sequential]
+    phases: tuple[tuple[float, int], ...]
+    steps: int = 0
+    warm_up: float = 0.0
+
+    def adversary(self, phase: int) -> PGDAdversary | None:
+        """The adversary of that phase: ε warms up in the first."""
+        return PGDAdversary(EPSILON, steps=self.steps, warm_up=0 if phase else self.warm_up) if self.steps else None
+
+    def said(self) -> str:
+        """In words."""
+        phases = ", then ".join(f"{epochs} epochs of Adam({lr:g})" for lr, epochs in self.phases)
+        attack = f", PGD of {self.steps} steps, ε warmed up over {self.warm_up:g} epochs" if self.steps else ""
+        return phases + attack
+
+
+RECIPES = {
+    False: {
+        "natural": Recipe(small, ((3e-3, 10),)),
+        "trained": Recipe(small, ((3e-3, 30), (1e-3, 10), (2e-4, 10)), 5, 15.0),
+    },
+    True: {"natural": Recipe(madry, ((1e-3, 5),)), "trained": Recipe(madry, ((1e-3, 6), (1e-4, 2)), 5, 1.5)},
+}
+
+
+def network(name: str, recipe: Recipe, data: Dataset, seed: int, kept: Path | None) -> tuple[Sequential, float]:
+    """A network by its recipe, and the seconds that its training took.  kept: a folder for checkpoints, if any."""
+    net, seconds = recipe.network(seed=seed), 0.0
+    for phase, (lr, epochs) in enumerate(recipe.phases):
+        file = f"madry, {name}, {len(data)} digits, seed {seed}, phase {phase}, {epochs} epochs.npz"
+        history = train(net, data, epochs=epochs, optimizer=Adam(lr), adversary=recipe.adversary(phase),
+                        seed=seed + 1000 * phase, checkpoint=kept / file if kept else None)  # fmt: skip
+        seconds += sum(history.seconds)
+        print(f"{name}, phase {phase}: {seconds:.0f} s, accuracy while training {history.accuracy[-1]:.4f}", flush=True)
+    return net, seconds
+
+
+def finished(result: AttackResult) -> AttackResult:
+    """The result, unless Ctrl-C cut it short: that ends the script."""
+    if result.params.get("interrupted"):
+        raise SystemExit("interrupted; networks trained with --full are kept")
+    return result
+
+
+def table_of_attacks(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
+    """The paper's Table 1, and what came later: the accuracy of both networks under each attack."""
+    few = test.take(COSTLY)
+    rows: list[list[Any]] = []
+    near = {"epsilon": EPSILON, "seed": seed}
+    for name, attack, options, data, paper in (
+        ("FGSM", fgsm, {}, test, (".064", ".956")),
+        ("PGD, 40 steps of .01", pgd, {"step": 0.01}, test, ("-", ".932")),
+        ("PGD, 40 steps of 2.5·ε/40", pgd, {}, test, ("-", "-")),
+        ("PGD, 100 steps of .01", pgd, {"steps": 100, "step": 0.01}, few, ("-", ".918")),
+        ("PGD, 40 steps of .01, 20 restarts", pgd, {"step": 0.01, "restarts": 20}, few, ("-", ".904")),
+        ("PGD, 40 steps of .01, on the margin", pgd, {"step": 0.01, "objective": "margin"}, few, ("-", ".940")),
+        ("APGD, 100 steps on cross-entropy", apgd, {"objective": "cross_entropy"}, few, ("-", "-")),
+        ("APGD, and on ratios of the logits", apgd, {}, few, ("-", "-")),
+    ):
+        found = [finished(attack(net, data.x, data.y, **near, **options)) for net in nets.values()]
+        rows.append([name, len(data), *(1 - float(result.success.mean()) for result in found), *paper])
+        print(f"{name}: " + ", ".join(f"{r.seconds:.0f} s" for r in found), flush=True)
+    clean = [measure(net, test).accuracy for net in nets.values()]
+    rows.insert(0, ["the digits as they are", len(test), *clean, ".992", ".988"])
+    return table("Accuracy at ε .3", ["attack", "digits", *nets, "paper: natural", "trained"], rows)
+
+
+def table_of_distances(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
+    """How far Carlini and Wagner's L2 attack, which knows no ε, has to go."""
+    rows = []
+    for name, net in nets.items():
+        data = test.take(100)
+        result = finished(cw_l2(net, data.x, data.y, seed=seed))
+        reached = to_numpy(result.success & (result.clean_pred == data.y))
+        lengths = [to_numpy(getattr(result, norm))[reached] for norm in ("l2", "linf")]
+        rows.append([name, f"{reached.sum()} of {len(data)}", *(float(values.mean()) for values in lengths)])
+    return table("C&W L2: the mean distance to an error", ["network", "reached", "L2", "L∞ of the same"], rows)
+
+
+# --- figures ----------------------------------------------------------------------------------------------
+
+
+def walks(net: Sequential, image: Any, label: Any, runs: int, steps: int, seed: int) -> np.ndarray:
+    """The loss along each of several walks of PGD from random starts around one image: (steps + 1, runs)."""
+    victim, linf = Victim(net), NORMS["linf"]
+    origin, y = (namespace(a).concatenate([a] * runs) for a in (image[None], label))
+    x = namespace(origin).clip(origin + linf.random(seed, origin, EPSILON), 0, 1)
+    loss = []
+    for _ in range(steps + 1):
+        logits, slope = victim.ascent(x, Untargeted(y))
+        loss.append(to_numpy(losses.cross_entropy(logits, y, "none")))
+        x = linf.move(x, slope, 0.01, victim.bounds, origin, EPSILON)
+    return np.stack(loss)
+
+
+def figure_1(nets: dict[str, Sequential], data: Dataset, seed: int, runs: int = 20, steps: int = 100) -> Any:
+    """The paper's Figure 1: the loss along walks of PGD, for three digits (columns) and both networks (rows)."""
+    figure = plots.new_figure(9.0, 4.6, "The loss along twenty walks of PGD from random starts around the same digit")
+    for axes_of_row, (name, net) in zip(figure.subplots(len(nets), len(data), sharex=True, sharey="row"), nets.items()):
+        for axes, image, label in zip(axes_of_row, data.x, data.y[:, None]):
+            axes.plot(walks(net, image, label, runs, steps, seed), color=plots.COLOURS[0], linewidth=0.7, alpha=0.7)
+            axes.set_title(f"{name}, a {int(label[0])}", fontsize=9)
+            axes.grid(alpha=0.3)
+        axes_of_row[0].set_ylabel("cross-entropy")
+    figure.supxlabel("steps of .01", fontsize=9)
+    return figure
+
+
+def plane(net: Sequential, image: Any, label: Any, seed: int, points: int = 41) -> tuple[np.ndarray, np.ndarray]:
+    """The loss at x + a·sign(∇ₓJ) + b·r, for a and b from -ε to ε and signs r drawn at random: (points, points)."""
+    x, y = image[None], label
+    up, r = namespace(x).sign(Victim(net).gradient(x, Untargeted(y))), kernels(x).random_signs(seed, x)
+    side = np.linspace(-EPSILON, EPSILON, points)
+    rows = [asarray(side[:, None, None, None], dtype=x.dtype) * r + x + float(a) * up for a in side]
+    there = namespace(x).concatenate(rows)
+    loss = losses.cross_entropy(net(there), namespace(y).concatenate([y] * len(there)), "none")
+    return side, to_numpy(loss).reshape(points, points)
+
+
+def surfaces(nets: dict[str, Sequential], image: Any, label: Any, seed: int) -> Any:
+    """Both networks' losses around one digit, in the plane of the gradient's signs and of random ones."""
+    figure = plots.new_figure(9.5, 4.6, f"The loss around a {int(label[0])}")
+    found = {name: plane(net, image, label, seed) for name, net in nets.items()}
+    for i, (name, (side, loss)) in enumerate(found.items()):
+        axes = figure.add_subplot(1, len(nets), i + 1, projection="3d")
+        axes.plot_surface(*np.meshgrid(side, side, indexing="ij"), loss, cmap="viridis", linewidth=0)
+        axes.set(
+            xlabel="along sign(∇ₓJ)",
+            ylabel="along random signs",
+            zlabel="cross-entropy",
+            zlim=(0, max(z.max() for _, z in found.values())),
+        )
+        axes.set_title(f"{name}: {loss.min():.2g} to {loss.max():.2g}", fontsize=9)
+        axes.view_init(elev=24, azim=-125)
+    return figure
+
+
+def beyond(nets: dict[str, Sequential], test: Dataset, seed: int) -> Any:
+    """The paper's Figure 6: accuracy under PGD within other ε than the one trained for."""
+    ladder, data = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.325, 0.35, 0.4], test.take(COSTLY)
+    lines = {name: list(evaluate.robustness_curve(net, data.x, data.y, pgd, ladder, k=1, seed=seed).top(1))
+             for name, net in nets.items()}  # fmt: skip
+    return plots.curves(ladder, lines, title="Accuracy under PGD, 40 steps", x_label="ε", y_label="accuracy",
+                        y_limits=(0, 1.02))  # fmt: skip
+
+
+def digits(nets: dict[str, Sequential], data: Dataset, seed: int) -> Any:
+    """What PGD on the margin makes of some digits against either network, and what that says to it."""
+    rows, captions, wrong = {"digits": list(to_numpy(data.x))}, {}, {}
+    for name, net in nets.items():
+        found = pgd(net, data.x, data.y, epsilon=EPSILON, step=0.01, objective="margin", seed=seed)
+        key = f"PGD on the\n{name} one"
+        rows[key], wrong[key] = list(to_numpy(found.x_adv)), list(to_numpy(found.success))
+        captions[key] = [str(answer) for answer in to_numpy(found.adv_pred)]
+    return plots.image_rows(rows, captions, wrong=wrong, title="ε .3, what the networks say of it, mistakes framed")
+
+
+def main() -> None:
+    """Train, attack, print, draw."""
+    parser = command_line(__doc__ or "", full="whole MNIST and the paper's network: the better part of an hour")
+    parser.add_argument("--epochs", type=at_least_one, help="in each phase of training (default: as the recipe says)")
+    parser.add_argument("--digits", type=at_least_one, default=60_000, help="at most so many of either set")
+    arguments = parser.parse_args()
+    train_set, test = (data.take(arguments.digits) for data in (load_mnist() if arguments.full else load_digits()))
+    kept, folder = HERE / "out" / "checkpoints" if arguments.full else None, out_folder(arguments)
+    nets, lines = {}, []
+    for name, recipe in RECIPES[arguments.full].items():
+        if arguments.epochs:
+            recipe = replace(recipe, phases=tuple((lr, arguments.epochs) for lr, _ in recipe.phases))
+        nets[name], seconds = network(name, recipe, train_set, arguments.seed, kept)
+        lines.append(f"{name}: {recipe.said()}; {seconds:.0f} s")
+        minidl.save(nets[name], folder / f"madry_{name}.npz")
+    which = "the paper's" if arguments.full else "a small"
+    data = f"{len(train_set):,} + {len(test):,} digits, {which} network"
+    text = "\n".join([provenance(arguments.seed), data, *lines, "", table_of_attacks(nets, test, arguments.seed),
+                      table_of_distances(nets, test, arguments.seed)])  # fmt: skip
+    print(text)
+    write_text(folder / "madry.txt", text)
+    labels = to_numpy(test.y)
+    each = test.take(np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)]))
+    three = each.take(3)
+    write_figure(digits(nets, each, arguments.seed), folder / "madry_digits.png")
+    write_figure(figure_1(nets, three, arguments.seed), folder / "madry_figure1.png")
+    write_figure(surfaces(nets, three.x[0], three.y[:1], arguments.seed), folder / "madry_surfaces.png")
+    write_figure(beyond(nets, test, arguments.seed), folder / "madry_epsilon.png")
+
+
+if __name__ == "__main__":
+    main()
