@@ -65,11 +65,13 @@ def apgd(
     Raises as `result.begin` does, `RangeError` for parameters out of range, before any work, and `ShapeError` for a
     ratio of more logits than there are classes.
     """
-    named = (objective,) if isinstance(objective, str) else tuple(objective)
+    named = tuple(objective) if isinstance(objective, Sequence) and not isinstance(objective, str) else (objective,)
     _check(norm, named, steps=steps, restarts=restarts, targets=targets)
     lengths = ladder("apgd", epsilon)
     run = begin("apgd", victim, x, goal, seed)
     attempts = [attempt for name in named for attempt in _attempts(run, name, targets)] * restarts
+    if not attempts:
+        raise RangeError("apgd", "an objective for targets", f"{list(named)}", 'objective="dlr"')
     found: dict[float, AttackResult] = {}
     params = {"norm": norm, "steps": steps, "restarts": restarts, "objective": list(named), "targets": targets}
     state = Standing(x.copy(), namespace(x).zeros(len(x), dtype="int64"), run.goal.achieved(run.clean_pred))
@@ -154,11 +156,8 @@ def _attack(
         try:
             climb.up(gather(start, active), steps, shown)
         finally:  # also when Ctrl-C has ended it
-            logits = run.victim.logits(climb.found)
-            achieved, reached = (
-                run.goal.take(active).achieved(logits.argmax(axis=-1)),
-                margin(run.goal.take(active), logits),
-            )
+            logits, aim = run.victim.logits(climb.found), run.goal.take(active)
+            achieved, reached = aim.achieved(logits.argmax(axis=-1)), margin(aim, logits)
             better = achieved | (reached > closest[active])
             state.x_adv[active[better]], closest[active[better]] = climb.found[better], reached[better]
             state.iterations[active] += climb.iterations

@@ -232,6 +232,7 @@ REFUSED = {
     "targets": ({"targets": True}, RangeError, "targets, at least 1.*True"),
     "objective": ({"objective": "loss"}, RangeError, "objectives of.*targeted_dlr.*loss"),
     "objectives": ({"objective": ("margin", "loss")}, RangeError, "objectives of.*loss"),
+    "objective of no kind": ({"objective": None}, RangeError, "one or more objectives.*None"),
     "no objective": ({"objective": ()}, RangeError, "one or more objectives"),
 }
 
@@ -243,6 +244,12 @@ def test_refused_before_any_work(name) -> None:
         apgd(victim, x, y, **options)
     assert isinstance(caught.value, MinidlError)
     assert (victim.forwards, victim.backwards) == (0, 0)
+
+
+def test_the_targeted_ratio_alone_is_not_for_targets() -> None:
+    (x, _), net = images(0), network()
+    with pytest.raises(RangeError, match="an objective for targets.*targeted_dlr.*dlr"):
+        apgd(net, x, Targeted(other_targets(net, x, np.random.default_rng(0))), objective="targeted_dlr")
 
 
 @pytest.mark.parametrize(
