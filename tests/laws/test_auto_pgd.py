@@ -80,7 +80,7 @@ def test_it_is_the_papers_algorithm(seed, norm, name, targeted, steps) -> None:
     for i in range(len(x)):
         one = goal.take(slice(i, i + 1))
         expected = by_the_paper(net, x[i], one, start[i], norm, epsilon, steps, OBJECTIVES[name])
-        np.testing.assert_allclose(result.x_adv[i], expected, atol=1e-9)
+        np.testing.assert_allclose(result.x_adv[i], expected, atol=1e-7)  # each step magnifies the roundings before
 
 
 @given(rises=st.integers(0, 12), steps=st.integers(0, 12), halved=st.booleans(), gained=st.booleans())
