@@ -45,7 +45,7 @@ def lbfgs(
     What we search, and how.  The paper writes c|r| and looks for "the minimum c > 0 for which the minimizer r satisfies
     f(x + r) = l".  A penalty that is multiplied by c grows with c, so the least r belongs to the greatest such c (the
     minimum, were c before the loss, where most programs have it).  We take the square of |r|, as they do: |r| alone has
-    no slope at r = 0, where we begin, and wherever c|r| has a minimum c'|r|² has none other, with c' = c/2|r|.
+    no slope at r = 0, where we begin.  Where c|r| + loss has no slope, c'|r|² + loss has none, with c' = c/(2|r|).
     c grows tenfold as long as the minimiser succeeds, and falls tenfold as long as it fails; once it has done both, the
     geometric mean of the greatest success and the least failure is next.  Each minimisation begins at x.
 
@@ -66,21 +66,24 @@ def lbfgs(
     x_adv, iterations = x.copy(), xp.zeros(len(x), dtype="int64")
     active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
     start, aim, n = gather(x, active), run.goal.take(active), len(active)
-    c, least, closest = (xp.full(n, number, dtype=x.dtype) for number in (float(initial_c), math.inf, -math.inf))
-    most, fails_from = xp.zeros(n, dtype=x.dtype), xp.full(n, math.inf, dtype=x.dtype)
+    c, shortest, closest = (xp.full(n, number, dtype=x.dtype) for number in (float(initial_c), math.inf, -math.inf))
+    succeeds, fails = (
+        xp.zeros(n, dtype=x.dtype),
+        xp.full(n, math.inf, dtype=x.dtype),
+    )  # the greatest and the least such c
     shown = bar(range(search_steps if n else 0), "L-BFGS", progress, unit="search")
     with run.interruptible(), shown:
         for _ in shown:
             found = _minimiser(run.victim, start, aim, c, steps)
             logits = run.victim.logits(found)
             done, length, reached = aim.achieved(logits.argmax(axis=-1)), l2_length(found - start), margin(aim, logits)
-            better = xp.where(done, length < least, xp.isinf(least) & (reached > closest))
+            better = xp.where(done, length < shortest, xp.isinf(shortest) & (reached > closest))
             x_adv[active[better]] = found[better]
-            least, closest = xp.where(done & better, length, least), xp.maximum(closest, reached)
+            shortest, closest = xp.where(done & better, length, shortest), xp.maximum(closest, reached)
             iterations[active] += 1
-            most, fails_from = xp.where(done, c, most), xp.where(done, fails_from, c)
-            c = xp.where(most == 0, c / 10, xp.where(xp.isinf(fails_from), c * 10, (most * fails_from) ** 0.5))
-            shown.set_postfix(found=int((least < math.inf).sum()), refresh=False)
+            succeeds, fails = xp.where(done, c, succeeds), xp.where(done, fails, c)
+            c = xp.where(succeeds == 0, c / 10, xp.where(xp.isinf(fails), c * 10, (succeeds * fails) ** 0.5))
+            shown.set_postfix(found=int((shortest < math.inf).sum()), refresh=False)
     return run.end(x_adv, iterations, search_steps=search_steps, steps=steps, initial_c=initial_c)
 
 
