@@ -17,7 +17,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,10 @@ class Subject:
     x: np.ndarray
     y: np.ndarray
     ours: list[AttackResult] = field(default_factory=list)  # to be predicted again by PyTorch
+
+    def take(self, count: int) -> Subject:
+        """With the first of the digits alone."""
+        return replace(self, x=self.x[:count], y=self.y[:count])
 
     def remember(self, result: AttackResult) -> np.ndarray:
         """The images of one of our results."""
@@ -173,6 +177,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--plain", type=Path, metavar="FILE", help="its weights (default: a LeNet is trained on the digits)"
     )
+    parser.add_argument("--only", choices=("speed", "strength"), help="one of the two (default: both)")
     parser.add_argument("--robust", type=Path, metavar="FILE", help="weights of an adversarially trained network")
     parser.add_argument("--epsilon", type=float, nargs=2, default=(0.1, 0.3), metavar="E",
                         help="for the plain and for the robust network (default: .1 .3)")  # fmt: skip
@@ -205,20 +210,28 @@ def measure(arguments: argparse.Namespace) -> str:
     data = load_mnist() if arguments.full_mnist else load_digits()
     if arguments.quick:
         data, arguments.digits, arguments.fast_digits = (data[0].take(256), data[1]), 8, 16
-    fast = subjects(arguments, peers, data, arguments.fast_digits)
-    results = list(speed(fast[0], peers, arguments.repeats or (1 if arguments.quick else 5)))
-    print(report.short(results[0]), file=sys.stderr, flush=True)
-    strong = [
-        Subject(s.name, s.net, s.torch_net, s.x[: arguments.digits], s.y[: arguments.digits], s.ours) for s in fast
-    ]
-    found = [strength(subject, peers, epsilon) for subject, epsilon in zip(strong, arguments.epsilon)]
-    heads = ["network", "ε", "who", "attack", "robust accuracy", "seconds"]
-    rows = report.columns([heads, *chain(*found)], left=("network", "who", "attack"))
-    agreed = [agreement(subject) for subject in fast if subject.torch_net is not None and subject.ours]
-    return "\n".join([
-        report.head(facts | others.fact()), "", report.table(results), "",
-        f"Robust accuracy on the first {len(strong[0].x)} test digits", "", *rows, "", *map(verdict, found), "", *agreed, "",
-    ])  # fmt: skip
+    fast = subjects(arguments, peers, data, max(arguments.fast_digits, arguments.digits))
+    parts: list[str] = []
+    if arguments.only != "strength":
+        results = list(
+            speed(fast[0].take(arguments.fast_digits), peers, arguments.repeats or (1 if arguments.quick else 5))
+        )
+        print(report.short(results[0]), file=sys.stderr, flush=True)
+        parts += [report.table(results), ""]
+    if arguments.only != "speed":
+        found = [strength(s.take(arguments.digits), peers, e) for s, e in zip(fast, arguments.epsilon)]
+        heads = ["network", "ε", "who", "attack", "robust accuracy", "seconds"]
+        rows = report.columns([heads, *chain(*found)], left=("network", "who", "attack"))
+        parts += [
+            f"Robust accuracy on the first {arguments.digits} test digits",
+            "",
+            *rows,
+            "",
+            *map(verdict, found),
+            "",
+        ]
+    parts += [agreement(subject) for subject in fast if subject.torch_net is not None and subject.ours]
+    return "\n".join([report.head(facts | others.fact()), "", *parts, ""])
 
 
 def main() -> None:
@@ -228,7 +241,8 @@ def main() -> None:
         text = measure(arguments)
     print(text)
     if arguments.out or not arguments.quick:
-        report.write_text((arguments.out or RESULTS) / "attack_contest.txt", text)
+        name = "attack_contest.txt" if arguments.only is None else f"attack_{arguments.only}.txt"
+        report.write_text((arguments.out or RESULTS) / name, text)
 
 
 if __name__ == "__main__":
