@@ -118,7 +118,7 @@ def table_of_attacks(nets: dict[str, Sequential], test: Dataset, seed: int) -> s
 
 
 def table_of_distances(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
-    """How far Carlini and Wagner's L2 attack, which knows no ε, has to go."""
+    """How far Carlini and Wagner's L2 attack, which knows no ε, has to go from digits that are read correctly."""
     rows = []
     for name, net in nets.items():
         data = test.take(100)
@@ -145,8 +145,15 @@ def walks(net: Sequential, image: Any, label: Any, runs: int, steps: int, seed: 
     return np.stack(loss)
 
 
+def hardest(net: Sequential, data: Dataset, count: int, seed: int) -> Dataset:
+    """The digits on which PGD takes the network's loss highest."""
+    found = pgd(net, data.x, data.y, epsilon=EPSILON, step=0.01, early_stop=False, seed=seed)
+    loss = to_numpy(losses.cross_entropy(net(found.x_adv), data.y, "none"))
+    return data.take(np.argsort(-loss, kind="stable")[:count])
+
+
 def figure_1(nets: dict[str, Sequential], data: Dataset, seed: int, runs: int = 20, steps: int = 100) -> Any:
-    """The paper's Figure 1: the loss along walks of PGD, for three digits (columns) and both networks (rows)."""
+    """The paper's Figure 1: the loss along walks of PGD, for some digits (columns) and both networks (rows)."""
     figure = plots.new_figure(9.0, 4.6, "The loss along twenty walks of PGD from random starts around the same digit")
     for axes_of_row, (name, net) in zip(figure.subplots(len(nets), len(data), sharex=True, sharey="row"), nets.items()):
         for axes, image, label in zip(axes_of_row, data.x, data.y[:, None]):
@@ -171,7 +178,7 @@ def plane(net: Sequential, image: Any, label: Any, seed: int, points: int = 41) 
 
 def surfaces(nets: dict[str, Sequential], image: Any, label: Any, seed: int) -> Any:
     """Both networks' losses around one digit, in the plane of the gradient's signs and of random ones."""
-    figure = plots.new_figure(9.5, 4.6, f"The loss around a {int(label[0])}")
+    figure = plots.new_figure(9.5, 4.6, f"The cross-entropy around a {int(label[0])}")
     found = {name: plane(net, image, label, seed) for name, net in nets.items()}
     for i, (name, (side, loss)) in enumerate(found.items()):
         axes = figure.add_subplot(1, len(nets), i + 1, projection="3d")
@@ -179,7 +186,6 @@ def surfaces(nets: dict[str, Sequential], image: Any, label: Any, seed: int) -> 
         axes.set(
             xlabel="along sign(∇ₓJ)",
             ylabel="along random signs",
-            zlabel="cross-entropy",
             zlim=(0, max(z.max() for _, z in found.values())),
         )
         axes.set_title(f"{name}: {loss.min():.2g} to {loss.max():.2g}", fontsize=9)
@@ -230,10 +236,10 @@ def main() -> None:
     write_text(folder / "madry.txt", text)
     labels = to_numpy(test.y)
     each = test.take(np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)]))
-    three = each.take(3)
+    three = hardest(nets["trained"], test.take(100), 3, arguments.seed)
     write_figure(digits(nets, each, arguments.seed), folder / "madry_digits.png")
     write_figure(figure_1(nets, three, arguments.seed), folder / "madry_figure1.png")
-    write_figure(surfaces(nets, three.x[0], three.y[:1], arguments.seed), folder / "madry_surfaces.png")
+    write_figure(surfaces(nets, each.x[0], each.y[:1], arguments.seed), folder / "madry_surfaces.png")
     write_figure(beyond(nets, test, arguments.seed), folder / "madry_epsilon.png")
 
 
