@@ -1,4 +1,4 @@
-"""JSMA as two libraries have it, on a PyTorch network.  Each maker returns a call that gives adversarial images."""
+"""JSMA as two libraries have it, and C&W's L2 attack as a third, on a PyTorch network.  Each maker returns a call that gives adversarial images."""
 
 from __future__ import annotations
 
@@ -32,6 +32,18 @@ def torchattacks_jsma(net: Any, x: np.ndarray, targets: np.ndarray) -> Call:
     attack.set_mode_targeted_by_label(quiet=True)
     images, labels = (torch.from_numpy(a).to(_device(net)) for a in (x, targets))
     return lambda: attack(images, labels).detach().cpu().numpy()
+
+
+def foolbox_carlini_wagner(net: Any, x: np.ndarray, targets: np.ndarray, steps: int) -> Call:
+    """foolbox: nine c from .001, Adam of .01; a whole batch gives up a c together."""
+    import foolbox
+
+    attack = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=steps, stepsize=1e-2,
+                                                   initial_const=1e-3)  # fmt: skip
+    images, labels = (torch.from_numpy(a).to(_device(net)) for a in (x, targets.astype(np.int64)))
+    victim = foolbox.PyTorchModel(net, bounds=(0, 1), device=images.device)
+    goal = foolbox.criteria.TargetedMisclassification(labels)
+    return lambda: attack(victim, images, goal, epsilons=None)[1].cpu().numpy()
 
 
 def _device(net: Any) -> torch.device:

@@ -16,7 +16,7 @@ from minidl.data import load_digits, load_mnist
 from . import fresh, work
 from .peers import Peers
 from .report import OURS, Result, Target, compare
-from .timing import in_turns
+from .timing import in_turns, once_each
 
 Competitors = dict[str, Callable[[], Any]]
 EPSILON = 0.25
@@ -32,13 +32,28 @@ class Sizes:
     fgsm: int = 2000
     jsma: int = 128
     torchattacks: int = 8
+    carlini_wagner: int = 128
+    adam: int = 1000  # steps for each c
     epoch: int = 10_000
     rounds: int = 30
     long_rounds: int = 3  # of what takes seconds
     turn: float = 0.4  # seconds
 
 
-QUICK = Sizes(batch=8, steps=2, epochs=1, fgsm=16, jsma=2, torchattacks=1, epoch=256, rounds=2, long_rounds=1, turn=0.0)
+QUICK = Sizes(
+    batch=8,
+    steps=2,
+    epochs=1,
+    fgsm=16,
+    jsma=2,
+    torchattacks=1,
+    carlini_wagner=2,
+    adam=30,
+    epoch=256,
+    rounds=2,
+    long_rounds=1,
+    turn=0.0,
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,12 @@ class Bench:
         """The first so many test digits, and their labels."""
         few = self.digits[1].take(count)
         return to_numpy(few.x), to_numpy(few.y)
+
+    def targeted(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first so many test digits that the network reads correctly, and the next class of each."""
+        x, y = self.images(2 * count + 100)
+        right = np.flatnonzero(work.predictions(self.lenet, x) == y)[:count]
+        return x[right], (y[right] + 1) % 10
 
     def milliseconds(
         self, competitors: Competitors, long: bool = False, each: dict[str, int] | None = None
@@ -177,9 +198,7 @@ def fgsm(bench: Bench) -> Iterator[Result]:
 def jsma(bench: Bench) -> Iterator[Result]:
     """JSMA towards the next class, θ = 1, 14.5 % of the pixels, on the first test digits that are read correctly."""
     sizes, peers = bench.sizes, bench.peers
-    x, y = bench.images(2 * sizes.jsma + 100)
-    right = work.predictions(bench.lenet, x) == y
-    x, targets = x[right][: sizes.jsma], (y[right][: sizes.jsma] + 1) % 10
+    x, targets = bench.targeted(sizes.jsma)
     few = sizes.torchattacks
     competitors: Competitors = {OURS: work.jsma_attack(bench.lenet, x, targets)}
     if peers.torch and peers.art:
@@ -191,6 +210,25 @@ def jsma(bench: Bench) -> Iterator[Result]:
     remarks = {who: work.success(bench.lenet, x, adv, targets) for who, adv in found.items()}
     goals = {"ART": Target(1 / 12), "torchattacks": Target(1 / 150)}
     yield compare("jsma", "LeNet, JSMA, per digit", "ms", times, goals, remarks)
+
+
+def carlini_wagner(bench: Bench) -> Iterator[Result]:
+    """Carlini and Wagner's L2 towards the next class, nine c of up to 1000 steps; each library once, after a first try."""
+    sizes, peers = bench.sizes, bench.peers
+    x, targets = bench.targeted(sizes.carlini_wagner)
+    competitors: Competitors = {OURS: work.carlini_wagner_attack(bench.lenet, x, targets, sizes.adam)}
+    work.carlini_wagner_attack(bench.lenet, x[:2], targets[:2], 3)()
+    if peers.torch and peers.foolbox:
+        from .attack_peers import foolbox_carlini_wagner
+
+        victim = peers.torch.victim(bench.weights)
+        competitors["foolbox"] = foolbox_carlini_wagner(victim, x, targets, sizes.adam)
+        foolbox_carlini_wagner(victim, x[:2], targets[:2], 3)()
+    times, found = once_each(competitors)
+    remarks = {who: work.distance(bench.lenet, x, adv, targets) for who, adv in found.items()}
+    each = {who: [1e3 * seconds / len(x)] for who, seconds in times.items()}
+    goals = {"foolbox": Target(1 / 12)}
+    yield compare("carlini_wagner", "LeNet, C&W L2, per digit", "ms", each, goals, remarks)
 
 
 def pairs(bench: Bench) -> Iterator[Result]:
@@ -242,5 +280,5 @@ def memory(bench: Bench) -> Iterator[Result]:
 #: Every contest by the name that --only knows it by.
 CONTESTS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     contest.__name__: contest
-    for contest in (mlp, products, lenet, gradient, jacobian, fgsm, jsma, pairs, imports, start, memory)
+    for contest in (mlp, products, lenet, gradient, jacobian, fgsm, jsma, carlini_wagner, pairs, imports, start, memory)
 }

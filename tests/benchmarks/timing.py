@@ -75,6 +75,18 @@ def in_turns(
     return seconds, results
 
 
+def once_each(competitors: dict[str, Callable[[], Any]]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Seconds and result of one call of each, for what takes minutes.  It is up to the caller to warm them up."""
+    seconds: dict[str, float] = {}
+    results: dict[str, Any] = {}
+    for name, call in competitors.items():
+        start = time.perf_counter()
+        results[name] = call()
+        seconds[name] = time.perf_counter() - start
+        time.sleep(PAUSE)
+    return seconds, results
+
+
 def _seconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     call()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from attacks import AttackResult, Targeted, fgsm, jsma
+from attacks.carlini_wagner import cw_l2
 from minidl import backend, batch_jacobian, grad, losses, models, optim, train
 from minidl.backend import asarray, kernels, namespace, to_numpy
 from minidl.core import Array
@@ -106,6 +107,12 @@ def jsma_attack(net: Sequential, x: np.ndarray, targets: np.ndarray) -> Call:
     return _awaited(call)
 
 
+def carlini_wagner_attack(net: Sequential, x: np.ndarray, targets: np.ndarray, steps: int) -> Call:
+    """C&W's L2 attack, nine c from .001."""
+    x, goal = asarray(x), Targeted(asarray(targets))
+    return _awaited(lambda: to_numpy(cw_l2(net, x, goal, steps=steps).x_adv))
+
+
 def pair_search(slopes: tuple[np.ndarray, ...], plain: bool = False) -> Call:
     """JSMA's search for the best pairs with the kernels in use, or with the plain ones."""
     a, b, domain = map(asarray, slopes)
@@ -130,6 +137,13 @@ def success(net: Sequential, x: np.ndarray, x_adv: np.ndarray, targets: np.ndarr
     changed = (x_adv != x[:n]).reshape(n, -1).sum(axis=1)
     rate = (predictions(net, x_adv) == targets[:n]).mean()
     return f"{n} digits, success {rate:.3f}, {changed.mean():.1f} pixels"
+
+
+def distance(net: Sequential, x: np.ndarray, x_adv: np.ndarray, targets: np.ndarray) -> str:
+    """How near an attack came, whoever ran it: predicted anew, the mean distance of those that succeed."""
+    reached = predictions(net, x_adv) == targets
+    lengths = np.sqrt(((x_adv - x)[reached].astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
+    return f"{len(x)} digits, success {reached.mean():.3f}, mean L2 {lengths.mean() if len(lengths) else np.nan:.4f}"
 
 
 def _awaited(call: Call) -> Call:

@@ -36,10 +36,10 @@ def run(monkeypatch, capsys):
     ("names", "works"),
     [
         (
-            ["mlp", "products", "lenet", "gradient", "jacobian", "fgsm", "jsma", "pairs"],
+            ["mlp", "products", "lenet", "gradient", "jacobian", "fgsm", "jsma", "carlini_wagner", "pairs"],
             ["MLP, training step of 8", "MLP, training step over its floor", "LeNet, training step of 8",
              "LeNet, gradient in 8 inputs", "LeNet, Jacobians of 8 digits", "LeNet, FGSM on 16 digits",
-             "LeNet, JSMA, per digit", "best pair of 784 features, per image"],
+             "LeNet, JSMA, per digit", "LeNet, C&W L2, per digit", "best pair of 784 features, per image"],
         ),
         (
             ["imports", "start", "memory"],
