@@ -52,16 +52,17 @@ def apgd(
     objective: one or several of "cross_entropy", "margin", "dlr" and "targeted_dlr", tried in this order, each only on
     what still stands.  "targeted_dlr" leads away from y to each of the `targets` likeliest other classes in turn, the
     likeliest first (their APGD-T, eq. 7); towards a target it says nothing new and is left out.
-    restarts: how often all of that is done.  Each of the attempts begins at a point drawn uniformly from the ball, a
-    function of (seed, index of the example in x, number of the attempt) alone.
+    restarts: how often all of that is done.  Each attempt begins at a point of its own (see `drawn`), a function of
+    (seed, index of the example in x, number of the attempt) alone.
 
     Of one attempt's points an example keeps the first that succeeds, and leaves; or else the one of the highest
     objective.  Of several failed attempts it keeps the one that came closest to the goal (the greatest margin).
     result.iterations counts the steps of all its attempts.  Ctrl-C ends the attack early and returns what there is,
     with ``params["interrupted"]`` set.
 
-    This is theirs: momentum, checkpoints, both conditions for halving.  We draw starting points uniformly, they on the
-    surface of the ball; and where the authors' ensemble goes on with FAB and Square, this one ends.
+    This is theirs: momentum, checkpoints, both conditions for halving.  In L∞ we begin at corners of the ball, they at
+    uniform draws that are stretched to its surface.  Where the authors' ensemble goes on with FAB and with Square,
+    which needs no slopes and may succeed where there are none, this one ends.
     Raises as `result.begin` does, `RangeError` for parameters out of range, before any work, and `ShapeError` for a
     ratio of more logits than there are classes.
     """
@@ -132,6 +133,15 @@ def _attempts(run: Run, name: str, targets: int) -> list[tuple[Goal, Objective]]
     return [(Toward(y, likeliest[:, i]), targeted_dlr) for i in range(min(targets, run.classes - 1))]
 
 
+def drawn(norm: Norm, key: int, x: Array, radius: float) -> Array:
+    """Where an attempt begins: in L∞ at a corner of the ball, every pixel at ±ε; in L2 anywhere in it.
+
+    Networks that were trained to withstand L∞ attacks on digits learn thresholds, and between them there is no slope:
+    at a corner each pixel stands clear of its threshold.
+    """
+    return radius * kernels(x).random_signs(key, x) if norm.name == "linf" else norm.random(key, x, radius)
+
+
 class Standing(NamedTuple):
     """How far the attack is with all examples: images (N, ...), their steps (N,), and which need no more (N,) bool."""
 
@@ -151,7 +161,7 @@ def _attack(
     for number, (goal, objective) in enumerate(attempts):
         if not len(active):
             break
-        start = run.x + norm.random(run.key(number), run.x, radius)
+        start = run.x + drawn(norm, run.key(number), run.x, radius)
         climb = Climb(run, goal.take(active), objective, norm, radius, gather(run.x, active))
         try:
             climb.up(gather(start, active), steps, shown)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks import Targeted, Untargeted, Victim, auto_pgd, pgd
-from attacks.auto_pgd import Toward, apgd, targeted_dlr
+from attacks.auto_pgd import Toward, apgd, drawn, targeted_dlr
 from attacks.norms import NORMS
 from attacks.objectives import OBJECTIVES, margin
 from attacks.result import begin
@@ -76,7 +76,7 @@ def test_it_is_the_papers_algorithm(seed, norm, name, targeted, steps) -> None:
     if targeted:
         goal = Targeted(other_targets(net, x, np.random.default_rng(seed)))
     result = apgd(net, x, goal, epsilon=epsilon, norm=norm, objective=name, steps=steps, seed=seed)
-    start = x + NORMS[norm].random(begin("law", net, x, goal, seed).key(0), x, epsilon)
+    start = x + drawn(NORMS[norm], begin("law", net, x, goal, seed).key(0), x, epsilon)
     for i in range(len(x)):
         one = goal.take(slice(i, i + 1))
         expected = by_the_paper(net, x[i], one, start[i], norm, epsilon, steps, OBJECTIVES[name])
@@ -125,7 +125,7 @@ def test_a_failure_is_never_worse_than_its_start(seed, norm, name) -> None:
     net, (x, _) = network(seed % 50, "float64"), images(seed, dtype=np.float64)
     goal, epsilon = Untargeted(net(x).argmax(axis=1)), 0.02
     result = apgd(net, x, goal, epsilon=epsilon, norm=norm, objective=name, steps=5, seed=seed)
-    start = x + NORMS[norm].random(begin("law", net, x, goal, seed).key(0), x, epsilon)
+    start = x + drawn(NORMS[norm], begin("law", net, x, goal, seed).key(0), x, epsilon)
     f = lambda x: OBJECTIVES[name](goal, net(x))
     assert (f(result.x_adv) >= f(np.clip(start, 0, 1)) - 1e-12)[~result.success].all()
 
@@ -163,10 +163,10 @@ def test_targeted_ratio_is_eq_7(seed) -> None:
 
 def test_targets_are_the_likeliest_others_in_turn() -> None:
     """Each attempt raises another logit: where only the last can win, the image falls to the last of them alone."""
-    matrix = np.zeros((4, 5))
-    matrix[0, 3] = 1.0  # the first pixel speaks for class 3, and for no other
-    net = lambda x: (x - 0.5) @ matrix + np.array([0.3, 0.2, 0.1, 0.0, -9.0])
-    x, y = np.full((1, 4), 0.5), np.zeros(1, int)
+    matrix = np.zeros((16, 5))
+    matrix[:, 3] = 1.0  # all pixels speak for class 3, and for no other; few corners of the ball speak loud enough
+    net = lambda x: (x - 0.5) @ matrix + np.array([5.0, 4.0, 3.0, 0.0, -9.0])
+    x, y = np.full((1, 16), 0.5), np.zeros(1, int)
     options = {"epsilon": 0.4, "objective": "targeted_dlr", "steps": 5}
     assert not apgd(net, x, y, targets=2, **options).success.any()
     result = apgd(net, x, y, targets=3, **options)
@@ -218,7 +218,7 @@ def test_an_interruption_keeps_what_there_is() -> None:
     result = apgd(Tired(net, 5), x, y, **options)  # the predictions before, the start, two steps
     assert result.params["interrupted"]
     assert result.iterations.max() == 2
-    start = x + NORMS["linf"].random(begin("law", net, x, y, 0).key(0), x, 0.02)
+    start = x + drawn(NORMS["linf"], begin("law", net, x, y, 0).key(0), x, 0.02)
     goal = Untargeted(y)
     assert (margin(goal, net(result.x_adv)) > margin(goal, net(np.clip(start, 0, 1)))).all()
     assert not apgd(net, x, y, steps=2, **options).params["interrupted"]
