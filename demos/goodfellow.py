@@ -1,6 +1,6 @@
 """Goodfellow, Shlens and Szegedy (2014), §6: adversarial training by the fast gradient sign method.
 
-    python demos/goodfellow.py           bundled digits, two minutes on two cores
+    python demos/goodfellow.py           bundled digits, under two minutes on two cores
     python demos/goodfellow.py --full    whole MNIST, some ten minutes
 
 One network, trained in four ways: as usual; on α·J(x) + (1-α)·J(x + ε·sign(∇ₓJ)), α = .5, ε = .25, with the adversarial
@@ -8,9 +8,10 @@ images made anew for every batch; and, as controls, with noise in their place: e
 by an amount from U(-ε, ε).  The two kinds of noise are adversaries of one's own: see `Noise`.
 
 The paper trains maxout networks for some 250 epochs; here it is 784-625-625-10 with ReLU, a little dropout, Adam, and
-20 epochs (12 with --full).  Its gain on clean images (.94 to .84 % error) is not to be had in so short a time; its
-resistance is.  But it resists the attack it was trained against: PGD, of many small steps, still breaks it, and
-demos/madry.py trains against that.  The recipe was chosen on held-out training digits.
+20 epochs (12 with --full).  Its gain on clean images (.94 to .84 % error) is too small to be told from chance by one
+short run; its resistance comes out.  But see what it is: images made on the plain network, or by PGD in many small
+steps, mislead the trained one more than those made by FGSM on itself.  It has learnt to hide its gradient as much as
+to resist, and demos/madry.py goes on from there.  The recipe was chosen on held-out training digits.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Madry et al. (2018): learn from the worst images one can find, and the network holds.
 
-    python demos/madry.py           bundled digits and a small network: some four minutes on two cores
+    python demos/madry.py           bundled digits and a small network: some six minutes on two cores
     python demos/madry.py --full    whole MNIST and the paper's network: the better part of an hour
 
 Two networks of the same shape, one trained as usual, the other by min_θ E[max_{‖δ‖∞≤.3} J(θ, x + δ, y)]: the maximum
