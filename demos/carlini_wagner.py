@@ -90,7 +90,7 @@ def network(data: Dataset, seed: int, epochs: tuple[int, int], kept: Path) -> Se
     return net
 
 
-def attack_all(name: str, net: Sequential, x: Any, kept: Path) -> dict[str, np.ndarray]:
+def attack_all(name: str, net: Sequential, x: Any, kept: Path, **options: Any) -> dict[str, np.ndarray]:
     """Every digit against every other class, a part at a time, each kept on disk; and how long it took."""
     digest = f"{sum(float(abs(w).sum()) for w in net.params.values()):.3f}"  # of the very network
     parts = []
@@ -100,7 +100,7 @@ def attack_all(name: str, net: Sequential, x: Any, kept: Path) -> dict[str, np.n
         if not path.exists():
             start, victim = time.perf_counter(), Victim(net, batch_size=128)
             which, targets = every_other_class(victim.predict(x[i:last]), 10)
-            result = ROWS[name].run(victim, x[i:last][which], Targeted(targets))
+            result = ROWS[name].run(victim, x[i:last][which], Targeted(targets), **options)
             if result.params.get("interrupted"):
                 raise SystemExit("interrupted; call again to go on")
             found = (result.x_adv, result.success, getattr(result, ROWS[name].norm), result.clean_pred, targets,
@@ -156,9 +156,14 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="a network in a file, instead of training one")
     parser.add_argument("--digits", type=at_least_one, help="to attack (default: 5, or 100 with --full)")
     parser.add_argument("--epochs", type=at_least_one, nargs=2, help="of both phases (default: 8 3, 14 4 with --full)")
+    parser.add_argument("--learn-from", type=at_least_one, help="so many training digits (default: all)")
+    parser.add_argument("--steps", type=at_least_one, help="of Adam, at most, for each c (default: 1000)")
     parser.add_argument("--only", nargs="+", choices=sorted(ROWS), help="attacks to run now, to collect later")
     arguments = parser.parse_args()
+    if arguments.full and arguments.steps:
+        parser.error("--full keeps its parts, which know of 1000 steps only")
     train_set, test = load_mnist() if arguments.full else load_digits()
+    train_set = train_set.take(arguments.learn_from or len(train_set))
     with tempfile.TemporaryDirectory() as passing:  # a short run leaves nothing behind that a later one would find
         kept = HERE / "out" / "checkpoints" if arguments.full else Path(passing)
         epochs = tuple(arguments.epochs or ((14, 4) if arguments.full else (8, 3)))
@@ -173,7 +178,10 @@ def run(arguments: Any, net: Sequential, test: Dataset, kept: Path) -> None:
     few = test.take(2000)
     right = np.flatnonzero(to_numpy(net(few.x).argmax(axis=1) == few.y))
     x = few.x[asarray(right[: arguments.digits or (100 if arguments.full else 5)])]
-    found = {name: attack_all(name, net, x, kept) for name in arguments.only or ROWS}
+    found = {}
+    for name in arguments.only or ROWS:
+        options = {"steps": arguments.steps} if arguments.steps and name.startswith("C&W") else {}
+        found[name] = attack_all(name, net, x, kept, **options)
     data = "whole MNIST" if arguments.full else "the bundled digits"
     title = f"Mean distances, {len(x)} test digits × 9 targets, {data}; the network's error is {error:.4f}"
     text = table(title, HEADS, [row(name, each) for name, each in found.items()])
