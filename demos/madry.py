@@ -10,7 +10,7 @@ both are attacked, in every way there is.
 The paper takes 100,000 steps of Adam(1e-4), batches of 50, and 40 steps of .01 for each of them.  Here there are fewer
 and longer steps of both kinds, and ε grows to .3 over the first epochs; without that, training tends to give up and
 call all classes equally likely.  The recipe for the bundled digits was chosen on some of the training digits, held
-out; that of --full was not tuned.  --full can be interrupted and called again; its networks are kept, epoch by epoch,
+out; those for MNIST were not tuned.  --full can be interrupted and called again; its networks are kept, epoch by epoch,
 in demos/out/checkpoints.
 """
 
@@ -67,11 +67,15 @@ class Recipe:
 
 
 RECIPES = {
-    False: {
+    "digits": {
         "natural": Recipe(small, ((3e-3, 10),)),
         "trained": Recipe(small, ((3e-3, 30), (1e-3, 10), (2e-4, 10)), 5, 15.0),
     },
-    True: {"natural": Recipe(madry, ((1e-3, 5),)), "trained": Recipe(madry, ((1e-3, 6), (1e-4, 2)), 5, 1.5)},
+    "mnist": {
+        "natural": Recipe(small, ((3e-3, 5),)),
+        "trained": Recipe(small, ((3e-3, 6), (1e-3, 3), (2e-4, 3)), 5, 3.0),
+    },
+    "full": {"natural": Recipe(madry, ((1e-3, 5),)), "trained": Recipe(madry, ((1e-3, 6), (1e-4, 2)), 5, 1.5)},
 }
 
 
@@ -215,32 +219,36 @@ def digits(nets: dict[str, Sequential], data: Dataset, seed: int) -> Any:
 
 def main() -> None:
     """Train, attack, print, draw."""
-    parser = command_line(__doc__ or "", full="whole MNIST and the paper's network: the better part of an hour")
+    parser = command_line(__doc__ or "", full="whole MNIST and the paper's network: an hour")
+    parser.add_argument("--data", choices=["digits", "mnist"], default="digits", help="for the small network")
     parser.add_argument("--epochs", type=at_least_one, help="in each phase of training (default: as the recipe says)")
     parser.add_argument("--digits", type=at_least_one, default=60_000, help="at most so many of either set")
     arguments = parser.parse_args()
-    train_set, test = (data.take(arguments.digits) for data in (load_mnist() if arguments.full else load_digits()))
+    run = "full" if arguments.full else arguments.data
+    both = load_digits() if run == "digits" else load_mnist()
+    train_set, test = (data.take(arguments.digits) for data in both)
     kept, folder = HERE / "out" / "checkpoints" if arguments.full else None, out_folder(arguments)
+    stem = "madry" if run == "digits" else f"madry_{run}"  # so that runs on several data sets can lie side by side
     nets, lines = {}, []
-    for name, recipe in RECIPES[arguments.full].items():
+    for name, recipe in RECIPES[run].items():
         if arguments.epochs:
             recipe = replace(recipe, phases=tuple((lr, arguments.epochs) for lr, _ in recipe.phases))
         nets[name], seconds = network(name, recipe, train_set, arguments.seed, kept)
         lines.append(f"{name}: {recipe.said()}; {seconds:.0f} s")
-        minidl.save(nets[name], folder / f"madry_{name}.npz")
+        minidl.save(nets[name], folder / f"{stem}_{name}.npz")
     which = "the paper's" if arguments.full else "a small"
     data = f"{len(train_set):,} + {len(test):,} digits, {which} network"
     text = "\n".join([provenance(arguments.seed), data, *lines, "", table_of_attacks(nets, test, arguments.seed),
                       table_of_distances(nets, test, arguments.seed)])  # fmt: skip
     print(text)
-    write_text(folder / "madry.txt", text)
+    write_text(folder / f"{stem}.txt", text)
     labels = to_numpy(test.y)
     each = test.take(np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)]))
     three = hardest(nets["trained"], test.take(100), 3, arguments.seed)
-    write_figure(digits(nets, each, arguments.seed), folder / "madry_digits.png")
-    write_figure(figure_1(nets, three, arguments.seed), folder / "madry_figure1.png")
-    write_figure(surfaces(nets, each.x[0], each.y[:1], arguments.seed), folder / "madry_surfaces.png")
-    write_figure(beyond(nets, test, arguments.seed), folder / "madry_epsilon.png")
+    write_figure(digits(nets, each, arguments.seed), folder / f"{stem}_digits.png")
+    write_figure(figure_1(nets, three, arguments.seed), folder / f"{stem}_figure1.png")
+    write_figure(surfaces(nets, each.x[0], each.y[:1], arguments.seed), folder / f"{stem}_surfaces.png")
+    write_figure(beyond(nets, test, arguments.seed), folder / f"{stem}_epsilon.png")
 
 
 if __name__ == "__main__":
