@@ -9,7 +9,13 @@ import sys
 import pytest
 
 from minidl import backend
-from tests.laws import mutants, mutants_of_attacks, mutants_of_measures, mutants_of_training
+from tests.laws import (
+    mutants,
+    mutants_of_attacks,
+    mutants_of_carlini_wagner,
+    mutants_of_measures,
+    mutants_of_training,
+)
 from tests.laws.mutants import Mutant
 
 if sys.version_info >= (3, 11):
@@ -17,7 +23,13 @@ if sys.version_info >= (3, 11):
 else:
     from exceptiongroup import ExceptionGroup as Several
 
-MUTANTS = [*mutants.MUTANTS, *mutants_of_attacks.MUTANTS, *mutants_of_measures.MUTANTS, *mutants_of_training.MUTANTS]
+MUTANTS = [
+    *mutants.MUTANTS,
+    *mutants_of_attacks.MUTANTS,
+    *mutants_of_carlini_wagner.MUTANTS,
+    *mutants_of_measures.MUTANTS,
+    *mutants_of_training.MUTANTS,
+]
 
 #: How a wrong rule shows: as a broken law, as shapes, values or files that no longer fit, or as several of these.
 SIGNS = (AssertionError, ValueError, RuntimeWarning, Several, pytest.fail.Exception)
