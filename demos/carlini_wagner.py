@@ -121,7 +121,7 @@ def cases(found: dict[str, np.ndarray]) -> tuple[str, str, str]:
 
 def _cell(lengths: np.ndarray, succeeded: np.ndarray) -> str:
     mean = f"{lengths.mean():.3g}" if lengths.size else "-"
-    return mean if succeeded.all() else f"{mean} ({100 * succeeded.mean():.0f} %)"
+    return mean if succeeded.all() else f"{mean} ({100 * succeeded.mean():.3g} %)"
 
 
 HEADS = ["attack", "norm", "best case", "paper", "average", "paper", "worst case", "paper", "steps", "ms each"]
