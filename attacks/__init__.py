@@ -8,7 +8,7 @@ plots and evaluation_plots draw.
 
 from . import by_class, evaluate, evaluation_plots, plots, transforms
 from .auto_pgd import apgd
-from .carlini_wagner import cw_l2
+from .carlini_wagner import cw_l0, cw_l2, cw_linf
 from .evaluate import evaluate_attack, robustness_curve
 from .four_outcomes import outcomes
 from .goal import Goal, Targeted, Untargeted
@@ -39,6 +39,8 @@ __all__ = [
     "lbfgs",
     "deepfool",
     "cw_l2",
+    "cw_l0",
+    "cw_linf",
     "apgd",
     "FGSMAdversary",
     "PGDAdversary",

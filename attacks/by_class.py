@@ -81,7 +81,7 @@ def robustness(distances: np.ndarray) -> float:
 
 def mean_by_pair(source: Array, target: Array, values: Array, classes: int = 10) -> np.ndarray:
     """The mean of values (N,) for each pair of source (row) and target (column) class: (K, K), nan where none is."""
-    source, target = to_numpy(source), to_numpy(target)
+    source, target = _wide(source), _wide(target)
     _check_classes("mean_by_pair", (source, target), classes)
     cells = source * classes + target
     counts = np.bincount(cells, minlength=classes**2)
@@ -132,7 +132,7 @@ def vulnerability(result: AttackResult, classes: int = 10, norm: str = "l2") -> 
     if norm != "l0":
         norm_named("vulnerability", norm)
     targeted = isinstance(result.goal, Targeted)
-    source, after = to_numpy(result.clean_pred if targeted else result.goal.labels), to_numpy(result.adv_pred)
+    source, after = _wide(result.clean_pred if targeted else result.goal.labels), _wide(result.adv_pred)
     _check_classes("vulnerability", (source, after), classes)
     done = to_numpy(result.success)
     counts, successes = np.bincount(source, minlength=classes), np.bincount(source[done], minlength=classes)
@@ -148,7 +148,12 @@ def _ratio(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.where(counts, sums / np.maximum(counts, 1), np.nan)
 
 
+def _wide(labels: Array) -> np.ndarray:
+    """Labels on the host, in an integer that has room for products of them."""
+    return to_numpy(labels).astype(np.int64)
+
+
 def _check_classes(operation: str, labels: Sequence[np.ndarray], classes: int) -> None:
-    largest = max((int(some.max()) for some in labels if some.size), default=-1)
-    if largest >= classes:
-        raise RangeError(operation, f"classes in 0 ... {classes - 1}", f"class {largest}", "say classes=...")
+    for extreme in (int(edge) for some in labels if some.size for edge in (some.min(), some.max())):
+        if not 0 <= extreme < classes:
+            raise RangeError(operation, f"classes in 0 ... {classes - 1}", f"class {extreme}", "say classes=...")

@@ -23,7 +23,7 @@ What we do differently, and why.
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from minidl.backend import namespace
@@ -33,7 +33,7 @@ from minidl.progress import bar
 
 from .descent import Descent
 from .norms import NORMS, l0_length
-from .result import AttackResult, Run, begin
+from .result import AttackResult, Run, begin, check_counts
 
 
 def cw_l2(
@@ -58,9 +58,10 @@ def cw_l2(
     from `initial_c` ten times as much each time until one succeeds, then the middle of what is known to be too little
     and enough.  steps: of Adam for each c at most, each of size `lr`.  abort_early: False takes them all.
 
-    The closest of all successful iterates comes back; where none was, the one with the least f, which is marked as a
-    failure.  Examples that have achieved the goal already, with margin κ, come back as they were.  More searches never
-    end farther away.  result.iterations counts each example's steps, of all c together.  Ctrl-C ends the attack early
+    The closest of all iterates that succeed with margin κ comes back; where none does, the one with the least f.
+    result.success says, as everywhere, whether the goal is achieved: with κ > 0 that may be so without the margin.
+    Examples that have achieved the goal already, with margin κ, come back as they were.  More searches never end
+    farther away.  result.iterations counts each example's steps, of all c together.  Ctrl-C ends the attack early
     and returns what there is, with ``params["interrupted"]`` set.  The seed is accepted, as by every attack, but
     nothing here is random.
 
@@ -214,16 +215,15 @@ def cw_linf(
 def _check(
     attack: str, confidence: Any, steps: Any, lr: Any, initial_c: Any, largest_c: Any = None, **counts: Any
 ) -> None:
-    """Refuse parameters out of range."""
-    for name, value in {"steps": steps, **counts}.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise RangeError(attack, f"a whole number of {name}, at least 1", repr(value))
+    """Refuse parameters out of range.  largest_c: None for cw_l2, which has none."""
+    check_counts(attack, steps=steps, **counts)
+    largest_c = initial_c if largest_c is None else largest_c
     for name, value in (("confidence", confidence), ("lr", lr), ("initial_c", initial_c), ("largest_c", largest_c)):
-        least = 0 if name == "confidence" else initial_c if name == "largest_c" else 1e-30
-        if name == "largest_c" and value is None:  # cw_l2 has none
-            continue
-        if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) < math.inf:
-            raise RangeError(attack, f"{name} of at least {least:g}", repr(value))
+        number = isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
+        if not number or (value == 0 and name != "confidence"):
+            raise RangeError(attack, f"{name} {'of at least' if name == 'confidence' else 'above'} 0", repr(value))
+    if largest_c < initial_c:
+        raise RangeError(attack, f"largest_c of at least initial_c, {initial_c:g}", repr(largest_c))
 
 
 def _end(run: Run, descent: Descent, **params: Any) -> AttackResult:

@@ -16,12 +16,11 @@ from minidl.backend import kernels, namespace
 from minidl.core import Array
 from minidl.derivatives import grad
 
-from .objectives import margin
+from .objectives import margin, rounding_hair
 from .result import Run
 
 STRETCH = 1.1  # the tanh's range over that of the pixels: at a bound, where w would be infinite, it is 1.5
 STALL = 1e-3, 50  # a trial has stalled if its loss fell by no more than this part of it over so many steps
-HAIR = 64  # roundings, of the greatest logit, by which a margin must clear κ, to clear it in other batches too
 
 #: What a `Descent` holds of each example on its way.
 ROWS = ("rows", "x", "x_adv", "w", "mean", "mean_square", "distance", "c", "tau", "free", "step", "since", "lowest",
@@ -113,8 +112,8 @@ class Descent:
 
     def _reaches(self, logits: Array, goal: Any) -> Array:
         """Whether the goal is achieved with confidence κ, and a hair more, since other batches round otherwise."""
-        hair = HAIR * float(namespace(logits).finfo(logits.dtype).eps) * abs(logits).max(axis=-1)
-        return goal.achieved(logits.argmax(axis=-1)) & (margin(goal, logits) >= self.confidence + hair)
+        enough = margin(goal, logits) >= self.confidence + rounding_hair(logits)
+        return goal.achieved(logits.argmax(axis=-1)) & enough
 
     def _keep(self, reaches: Array, lacks: Array) -> None:
         """Remember where the examples are, if they were never better."""

@@ -60,13 +60,15 @@ def top_k(logits: Array, labels: Array, k: int) -> Array:
 class RobustnessCurve:
     """Accuracy under an attack of growing strength: epsilons (E,), k, and accuracy (len(k), E), one row for each k.
 
-    ``str()`` gives the table.
+    interrupted: whether Ctrl-C ended the attack.  Then only the ε that it was done with are here: those of a
+    half-finished attack would make the network look robust.  ``str()`` gives the table, and says so.
     """
 
     attack: str
     epsilons: np.ndarray
     k: tuple[int, ...]
     accuracy: np.ndarray
+    interrupted: bool = False
 
     def top(self, k: int) -> np.ndarray:
         """The accuracies (E,) for one of the k."""
@@ -76,7 +78,8 @@ class RobustnessCurve:
 
     def __str__(self) -> str:
         rows = [[f"{e:g}", *map(float, column)] for e, column in zip(self.epsilons, self.accuracy.T)]
-        return table(f"Accuracy under {self.attack}", ["ε", *(f"top-{k}" for k in self.k)], rows)
+        title = f"Accuracy under {self.attack}" + ", which was interrupted" * self.interrupted
+        return table(title, ["ε", *(f"top-{k}" for k in self.k)], rows)
 
 
 def robustness_curve(
@@ -100,27 +103,37 @@ def robustness_curve(
     Raises `RangeError` for a ladder that is empty or does not grow, or for a k beyond the number of classes, and as
     `minidl.losses.check_labels` and the attack do, all before any work.
     """
-    victim, lengths = as_victim(victim), ladder("robustness_curve", list(epsilons))
+    victim, given = as_victim(victim), list(epsilons) if isinstance(epsilons, Iterable) else epsilons
+    lengths = ladder("robustness_curve", given)
     if not lengths or any(a >= b for a, b in pairwise(lengths)):
         raise RangeError("robustness_curve", "epsilons that grow, at least one", f"{lengths}")
     victim.check_images("robustness_curve", x)
     several = tuple(k) if isinstance(k, Sequence) else (k,)
-    classes = victim.logits(x[:0]).shape[-1]
+    classes = victim.net(x[:1]).shape[-1]  # asked of the network itself: this counts as no query
     for each in several:
         _check_k("robustness_curve", each, classes)
     check_labels("robustness_curve", y, namespace(x).zeros((len(x), classes)))
     goal = Untargeted(y) if goal is None else goal
-    name, columns = getattr(getattr(attack, "func", attack), "__name__", "attack"), []
+    name, columns, interrupted = getattr(getattr(attack, "func", attack), "__name__", "attack"), [], False
     for result in _at_each(lengths, attack, victim, x, goal, parameters):
+        interrupted = bool(result.params.get("interrupted"))
+        if interrupted:
+            break
         name, logits = result.params.get("attack", name), victim.logits(result.x_adv)
         columns.append([_mean(to_numpy(top_k(logits, y, each))) for each in several])
-    return RobustnessCurve(name, np.array(lengths), tuple(map(int, several)), np.array(columns).T)
+    accuracy = np.array(columns, dtype=np.float64).reshape(len(columns), len(several)).T
+    return RobustnessCurve(name, np.array(lengths[: len(columns)]), tuple(map(int, several)), accuracy, interrupted)
 
 
 def _at_each(lengths: list[float], attack: Callable[..., Any], *arguments: Any) -> Iterable[AttackResult]:
     """The results for each ε, at once if the attack says that it can."""
     *given, parameters = arguments
-    said = inspect.signature(attack).parameters.get("epsilon")
+    told = inspect.signature(attack).parameters
+    if "epsilon" not in told and not any(p.kind is p.VAR_KEYWORD for p in told.values()):
+        name = getattr(attack, "__name__", "it")
+        raise RangeError("robustness_curve", "an attack that takes epsilon", f"{name}, which does not",
+                         "evaluation_plots.success_by_distance")  # fmt: skip
+    said = told.get("epsilon")
     if said is not None and "Sequence" in str(said.annotation):
         return attack(*given, epsilon=lengths, **parameters)
     return (attack(*given, epsilon=length, **parameters) for length in lengths)
@@ -128,7 +141,8 @@ def _at_each(lengths: list[float], attack: Callable[..., Any], *arguments: Any) 
 
 def _check_k(operation: str, k: Any, classes: int) -> None:
     if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= int(k) <= classes:
-        raise RangeError(operation, f"a whole number k from 1 to {classes}, the number of classes", f"{k}")
+        fix = f"k=(1, {classes})" if classes > 1 else ""
+        raise RangeError(operation, f"a whole number k from 1 to {classes}, the number of classes", f"{k}", fix)
 
 
 # --- several attacks in one table ------------------------------------------------------------------------
@@ -199,6 +213,8 @@ def evaluate_attack(results: Any, victim: Any) -> AttackTable:
     victim = as_victim(victim)
     if isinstance(results, AttackResult):
         results = [results]
+    if not isinstance(results, Mapping | Iterable):
+        raise DTypeError("evaluate_attack", "results of attacks", type(results).__name__)
     named = results.items() if isinstance(results, Mapping) else ((_name(result), result) for result in results)
     return AttackTable(tuple(_report(str(name), result, victim) for name, result in named))
 
@@ -209,6 +225,11 @@ def _name(result: Any) -> str:
     return str(result.params.get("attack", "attack")) + ("" if epsilon is None else f", ε {epsilon:g}")
 
 
+def _told(name: str, result: AttackResult) -> str:
+    """A half-finished attack is said to be one."""
+    return f"{name} (interrupted)" if result.params.get("interrupted") else name
+
+
 def _report(name: str, result: AttackResult, victim: Victim) -> AttackReport:
     _check_result("evaluate_attack", result)
     done = to_numpy(result.success)
@@ -216,7 +237,7 @@ def _report(name: str, result: AttackResult, victim: Victim) -> AttackReport:
     distances = {norm: spread(to_numpy(getattr(result, norm))[done]) for norm in ("l0", "l1", "l2", "linf")}
     each = max(len(result), 1)
     return AttackReport(
-        name, len(result), _mean(done), BeforeAndAfter(_mean(before), _mean(after)),
+        _told(name, result), len(result), _mean(done), BeforeAndAfter(_mean(before), _mean(after)),
         BeforeAndAfter(_mean(before[done]), _mean(after[done])), distances,
         result.forwards / each, result.backwards / each, result.seconds,
     )  # fmt: skip

@@ -9,7 +9,7 @@ until the answer has changed.  The result is small, close to the least perturbat
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels, namespace
@@ -18,13 +18,14 @@ from minidl.errors import RangeError
 from minidl.progress import bar
 
 from .goal import Goal
-from .norms import NORMS
-from .result import AttackResult, begin
+from .norms import NORMS, per_example
+from .objectives import is_label
+from .result import AttackResult, begin, check_counts
 
 #: The norm in which a slope is measured, for each in which the way to a plane is: ‖w‖_q with 1/p + 1/q = 1.
 DUAL = {"l2": "l2", "linf": "l1"}
-#: The answer has changed when some f_k is greater than this part of the spread of the logits, and |f_k| counts as at
-#: least as much: rounding would else end the walk on the boundary itself, where it decides the answer.
+#: The answer has changed when some f_k is greater than this part of the spread that the logits had at x, and |f_k|
+#: counts as at least as much: rounding would else end the walk on the boundary itself, where it decides the answer.
 LEAST_GAP = 1e-5
 
 
@@ -65,9 +66,7 @@ def deepfool(
     """
     if norm not in DUAL:
         raise RangeError("deepfool", f"a norm of {sorted(DUAL)}", repr(norm))
-    for name, value in {"steps": steps, "candidates": 1 if candidates is None else candidates}.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise RangeError("deepfool", f"a whole number of {name}, at least 1", repr(value))
+    check_counts("deepfool", steps=steps, candidates=1 if candidates is None else candidates)
     if isinstance(overshoot, bool) or not isinstance(overshoot, Real) or not 0 <= float(overshoot) < math.inf:
         raise RangeError("deepfool", "an overshoot of at least 0", repr(overshoot))
     run = begin("deepfool", victim, x, goal, seed)
@@ -76,6 +75,7 @@ def deepfool(
     count = min(candidates or run.classes, run.classes - 1)
     x_adv, iterations = x.copy(), xp.zeros(len(x), dtype="int64")
     active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
+    least_gap = LEAST_GAP * (run.clean_logits.max(axis=-1) - run.clean_logits.min(axis=-1))
     shown = bar(range(steps), "DeepFool", progress, unit="step")
     with run.interruptible(), shown:
         for _ in shown:
@@ -85,7 +85,7 @@ def deepfool(
             now, aim = gather(x_adv, active), run.goal.take(active)
             logits, w = run.victim.pull_back(now, lambda z, part, aim=aim: _differences(aim.take(part), z, count))
             f = (_differences(aim, logits, count) * logits).sum(axis=-1)
-            least = LEAST_GAP * (logits.max(axis=-1) - logits.min(axis=-1))
+            least = least_gap[active]
             way, found = _to_the_nearest(xp.maximum(abs(f), least), w, norm)
             going = xp.nonzero(found & (f.max(axis=0) <= least))[0]
             active, start = active[going], gather(x, active[going])
@@ -102,7 +102,7 @@ def _differences(goal: Goal, logits: Array, count: int) -> Array:
     Their products with the logits are the f_k, and what they pull back is w_k.
     """
     xp, classes = namespace(logits), namespace(logits).arange(logits.shape[1])
-    own = classes == goal.labels[:, None]
+    own = is_label(goal, logits)
     others = xp.where(own, -xp.inf, logits)
     likeliest = others.argsort(axis=-1)[:, ::-1][:, : count if goal.direction > 0 else 1].T
     onehot = (classes == likeliest[..., None]).astype(logits.dtype)
@@ -119,5 +119,5 @@ def _to_the_nearest(gap: Array, w: Array, norm: str) -> tuple[Array, Array]:
     distance = xp.where(slope > 0, gap / xp.where(slope > 0, slope, 1), xp.inf)
     nearest = distance.argmin(axis=0)
     found = xp.isfinite(distance[nearest, rows])
-    length = xp.where(found, distance[nearest, rows], 0).reshape(-1, *(1,) * (w.ndim - 2))
-    return length * NORMS[norm].steepest(w[nearest, rows]), found
+    length, steepest = xp.where(found, distance[nearest, rows], 0), NORMS[norm].steepest(w[nearest, rows])
+    return per_example(length, steepest) * steepest, found

@@ -42,12 +42,14 @@ def _stay(
 ) -> Array:
     """x brought back to within ε of the origin in the Lp norm, then to within the bounds, where it is no further off.
 
-    Rounding may move a pixel of up to 1 by a quarter of the dtype's eps.  So the ball is taken smaller by as much for
-    all M pixels, in which the images stay when they are rounded.
+    Rounding may move a pixel by a quarter of the dtype's eps, times its size, which is at most the greater bound, or
+    without bounds about 1 + ε.  So the ball is taken smaller by as much for all M pixels, in which the images stay when
+    they are rounded; but no smaller than ½ε, if the dtype is so coarse.
     """
     if origin is not None:
-        roundings = math.prod(x.shape[1:]) ** (1 / p) * float(namespace(x).finfo(x.dtype).eps) / 4
-        inside = project((x - origin).astype("float64"), max(epsilon - roundings, 0.0))
+        size = 1 + epsilon if bounds is None else max(abs(bounds[0]), abs(bounds[1]))
+        roundings = size * math.prod(x.shape[1:]) ** (1 / p) * float(namespace(x).finfo(x.dtype).eps) / 4
+        inside = project((x - origin).astype("float64"), max(epsilon - roundings, epsilon / 2))
         x = (origin + inside).astype(x.dtype)
     return x if bounds is None else namespace(x).clip(x, *bounds)
 
@@ -56,7 +58,7 @@ def _rows(d: Array) -> Array:
     return d.reshape(len(d), -1) if d.size else d.reshape(len(d), 0)
 
 
-def _per_example(values: Array, d: Array) -> Array:
+def per_example(values: Array, d: Array) -> Array:
     """(N,) shaped to multiply d (N, ...)."""
     return values.reshape(-1, *(1,) * (d.ndim - 1))
 
@@ -109,7 +111,7 @@ def l2_length(d: Array) -> Array:
 def l2_steepest(g: Array) -> Array:
     """g/‖g‖₂; zero where g is zero."""
     length = l2_length(g)
-    return g / _per_example(namespace(g).where(length > 0, length, 1), g)
+    return g / per_example(namespace(g).where(length > 0, length, 1), g)
 
 
 def l2_move(
@@ -123,14 +125,14 @@ def l2_project(d: Array, epsilon: float) -> Array:
     """d shortened to length ε where it is longer."""
     xp, length = namespace(d), l2_length(d)
     factor = xp.where(length > epsilon, epsilon / xp.where(length > 0, length, 1), 1)
-    return d * _per_example(factor, d)
+    return d * per_example(factor, d)
 
 
 def l2_random(key: int, x: Array, epsilon: float) -> Array:
     """z/√(Σz² + E), of normally distributed z with variance ½ and E from Exp(1), times ε (Barthe et al. 2005)."""
     xp, uniform = namespace(x), kernels(x).random_uniform
     z = xp.sqrt(-xp.log(uniform(key, x))) * xp.cos(2 * math.pi * uniform(key + 1, x))  # Box and Muller 1958, over √2
-    return epsilon * z / _per_example(((_rows(z) ** 2).sum(axis=-1) + _exponential(key + 2, x)) ** 0.5, z)
+    return epsilon * z / per_example(((_rows(z) ** 2).sum(axis=-1) + _exponential(key + 2, x)) ** 0.5, z)
 
 
 # --- L1: a sum of absolute changes of up to ε ------------------------------------------------------------
@@ -187,7 +189,7 @@ def l1_random(key: int, x: Array, epsilon: float) -> Array:
     """z/(Σ|z| + E), of z with density ½e^-|z| and E from Exp(1), times ε (Barthe et al. 2005)."""
     xp, v = namespace(x), 2 * kernels(x).random_uniform(key, x) - 1
     z = -xp.sign(v) * xp.log1p(-abs(v))
-    return epsilon * z / _per_example(abs(_rows(z)).sum(axis=-1) + _exponential(key + 2, x), z)
+    return epsilon * z / per_example(abs(_rows(z)).sum(axis=-1) + _exponential(key + 2, x), z)
 
 
 def _exponential(key: int, x: Array) -> Array:
@@ -205,7 +207,7 @@ NORMS = {
 
 def norm_named(attack: str, name: str) -> Norm:
     """The norm of that name.  Raises `RangeError` for an unknown one."""
-    if name not in NORMS:
+    if not isinstance(name, str) or name not in NORMS:
         raise RangeError(attack, f"a norm of {sorted(NORMS)}", repr(name))
     return NORMS[name]
 

@@ -18,6 +18,8 @@ from .goal import Goal
 
 Objective = Callable[[Goal, Array], Array]
 
+HAIR = 64  # roundings, of the greatest logit
+
 
 def cross_entropy(goal: Goal, logits: Array) -> Array:
     """J(x, y) = -log p_y, or -J(x, t): what networks are trained on, and what FGSM raises."""
@@ -30,7 +32,7 @@ def margin(goal: Goal, logits: Array) -> Array:
     The hinge of Carlini and Wagner 2017 (their f₆) is max(-margin, -κ).  Unlike cross-entropy it does not flatten out
     where the network is sure of its answer.
     """
-    labels = _is_label(goal, logits)
+    labels = is_label(goal, logits)
     others = ops.max(ops.where(labels, -namespace(labels).inf, logits), axis=-1)
     return goal.direction * (others - ops.sum(ops.where(labels, logits, 0), axis=-1))
 
@@ -47,7 +49,17 @@ def dlr(goal: Goal, logits: Array) -> Array:
     if logits.shape[-1] < needed:
         raise ShapeError("dlr", f"at least {needed} classes", f"{logits.shape[-1]}", 'objective="margin"')
     first, third, fourth = (ranked(logits, i) for i in (0, 2, needed - 1))
-    return margin(goal, logits) / (first - 0.5 * (third + fourth) + 1e-12)  # where all are equal, so is the margin
+    return margin(goal, logits) / positive(first - 0.5 * (third + fourth))
+
+
+def positive(difference: Array) -> Array:
+    """A difference that is 0 only where all logits are equal, and so the margin is 0 too: to divide by."""
+    return ops.maximum(difference, float(namespace(unbox(difference)).finfo(unbox(difference).dtype).tiny))
+
+
+def rounding_hair(logits: Array) -> Array:
+    """The margin that a success should have to be one in batches of other sizes, too, which round otherwise: (N,)."""
+    return HAIR * float(namespace(logits).finfo(logits.dtype).eps) * abs(logits).max(axis=-1)
 
 
 def ranked(logits: Array, place: int) -> Array:
@@ -56,7 +68,7 @@ def ranked(logits: Array, place: int) -> Array:
     return ops.index(logits, (namespace(order).arange(len(order)), order))
 
 
-def _is_label(goal: Goal, logits: Array) -> Array:
+def is_label(goal: Goal, logits: Array) -> Array:
     """onehot(labels): (N, K) bool."""
     return namespace(goal.labels).arange(logits.shape[-1]) == goal.labels[:, None]
 
@@ -66,6 +78,6 @@ OBJECTIVES: dict[str, Objective] = {"cross_entropy": cross_entropy, "margin": ma
 
 def objective_named(attack: str, name: str) -> Objective:
     """The objective of that name.  Raises `RangeError` for an unknown one."""
-    if name not in OBJECTIVES:
+    if not isinstance(name, str) or name not in OBJECTIVES:
         raise RangeError(attack, f"an objective of {sorted(OBJECTIVES)}", repr(name))
     return OBJECTIVES[name]

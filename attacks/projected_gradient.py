@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels, namespace
@@ -25,7 +25,7 @@ from minidl.progress import bar
 from .goal import Goal, Targeted
 from .norms import ladder, norm_named
 from .objectives import objective_named
-from .result import AttackResult, Run, begin
+from .result import AttackResult, Run, begin, check_counts
 
 
 def bim(
@@ -60,10 +60,10 @@ def bim(
     ``params["interrupted"]`` set.  Raises as `result.begin` does, and `RangeError` for parameters out of range,
     all before any work.
     """
-    plan = Plan("BIM", norm, steps, step, 1.0, objective, early_stop, clip)
+    schedule = Schedule("bim", norm, steps, step, 1.0, objective, early_stop, clip)
     lengths = ladder("bim", epsilon)
     run = begin("bim", victim, x, goal, seed)
-    return _at_each_radius(run, run.goal, plan, lengths, epsilon, progress)
+    return _at_each_radius(run, run.goal, schedule, lengths, epsilon, progress)
 
 
 def least_likely(
@@ -85,12 +85,12 @@ def least_likely(
     goal: labels (N,) or `Untargeted(y)`: success is, as in the paper, any answer but y; `DTypeError` for targets,
     which are chosen here.  All else is as for `bim`.
     """
-    plan = Plan("least likely", norm, steps, step, 1.0, "cross_entropy", False, clip)
+    schedule = Schedule("least_likely", norm, steps, step, 1.0, "cross_entropy", False, clip)
     lengths = ladder("least_likely", epsilon)
     if isinstance(goal, Targeted):
         raise DTypeError("least_likely", "labels, or Untargeted(y)", "Targeted", "bim(victim, x, Targeted(t))")
     run = begin("least_likely", victim, x, goal, seed)
-    return _at_each_radius(run, Targeted(run.clean_logits.argmin(axis=-1)), plan, lengths, epsilon, progress)
+    return _at_each_radius(run, Targeted(run.clean_logits.argmin(axis=-1)), schedule, lengths, epsilon, progress)
 
 
 def pgd(
@@ -122,10 +122,10 @@ def pgd(
     succeed than would alone, never fewer than at a smaller one.)
     All else is as for `bim`.
     """
-    plan = Plan("PGD", norm, steps, step, 2.5, objective, early_stop, clip, restarts, random_start)
+    schedule = Schedule("pgd", norm, steps, step, 2.5, objective, early_stop, clip, restarts, random_start)
     lengths = ladder("pgd", epsilon)
     run = begin("pgd", victim, x, goal, seed)
-    return _at_each_radius(run, run.goal, plan, lengths, epsilon, progress)
+    return _at_each_radius(run, run.goal, schedule, lengths, epsilon, progress)
 
 
 def kurakin_steps(epsilon: float) -> int:
@@ -137,7 +137,7 @@ def kurakin_steps(epsilon: float) -> int:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """How to climb: checked when it is made.  crossings: how often `steps` steps reach through the radius ε, if
     `step` does not say how long they are."""
 
@@ -155,9 +155,7 @@ class Plan:
     def __post_init__(self) -> None:
         norm_named(self.name, self.norm)
         objective_named(self.name, self.objective)
-        for name, value in (("steps", self.steps), ("restarts", self.restarts)):
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise RangeError(self.name, f"a whole number of {name}, at least 1", repr(value))
+        check_counts(self.name, steps=self.steps, restarts=self.restarts)
         if self.step is not None and (not isinstance(self.step, Real) or not 0 <= float(self.step) < math.inf):
             raise RangeError(self.name, "a step of at least 0, or None", repr(self.step))
 
@@ -172,18 +170,18 @@ class Plan:
 
 
 def _climb(
-    run: Run, aim: Goal, plan: Plan, radius: float, active: Array, x_adv: Array, iterations: Array, shown: Any
+    run: Run, aim: Goal, schedule: Schedule, radius: float, active: Array, x_adv: Array, iterations: Array, shown: Any
 ) -> None:
     """Walk the active examples of x_adv up the objective, in place, and count their steps."""
-    move, objective = norm_named(plan.name, plan.norm).move, objective_named(plan.name, plan.objective)
-    gather, step = kernels(run.x).gather, plan.step_at(radius)
-    bounds = run.victim.bounds if plan.clip else None
-    for _ in range(plan.steps):
+    move, objective = norm_named(schedule.name, schedule.norm).move, objective_named(schedule.name, schedule.objective)
+    gather, step = kernels(run.x).gather, schedule.step_at(radius)
+    bounds = run.victim.bounds if schedule.clip else None
+    for _ in range(schedule.steps):
         if not len(active):
             break
         now = gather(x_adv, active)
         logits, slope = run.victim.ascent(now, aim.take(active), objective)
-        if plan.early_stop:
+        if schedule.early_stop:
             standing = namespace(now).nonzero(~run.goal.take(active).achieved(logits.argmax(axis=-1)))[0]
             active, now, slope = active[standing], gather(now, standing), gather(slope, standing)
         x_adv[active] = move(now, slope, step, bounds, gather(run.x, active), radius)
@@ -192,38 +190,38 @@ def _climb(
         shown.set_postfix(active=len(active), refresh=False)
 
 
-def _at_each_radius(run: Run, aim: Goal, plan: Plan, lengths: list[float], epsilon: Any, progress: bool) -> Any:
+def _at_each_radius(run: Run, aim: Goal, schedule: Schedule, lengths: list[float], epsilon: Any, progress: bool) -> Any:
     """The results at each ε, in the order asked for; one result if one was asked for.
 
     aim: where the steps lead, which for least_likely is not the goal by which success is judged.
     """
     xp = namespace(run.x)
     x_adv, iterations = run.x.copy(), xp.zeros(len(run.x), dtype="int64")
-    fallen = run.goal.achieved(run.clean_pred) & plan.early_stop
+    fallen = run.goal.achieved(run.clean_pred) & schedule.early_stop
     found: dict[float, AttackResult] = {}
-    shown = bar(range(len(set(lengths)) * plan.restarts * plan.steps), plan.name, progress, unit="step")
+    shown = bar(range(len(set(lengths)) * schedule.restarts * schedule.steps), schedule.name, progress, unit="step")
     with run.interruptible(), shown:
         for radius in sorted(set(lengths)):
             active = xp.nonzero(~fallen)[0]
             iterations[active] = 0
-            for restart in range(plan.restarts):
+            for restart in range(schedule.restarts):
                 if restart:  # only those that the last one did not get
                     active = active[~run.goal.take(active).achieved(run.victim.predict(x_adv[active]))]
-                x_adv[active] = _start(run, plan, radius, restart)[active]
-                _climb(run, aim, plan, radius, active, x_adv, iterations, shown)
-            found[radius] = _end(run, plan, radius, x_adv, iterations)
-            fallen = found[radius].success & plan.early_stop
-    results = [found[r] if r in found else _end(run, plan, r, x_adv, iterations) for r in lengths]
+                x_adv[active] = _start(run, schedule, radius, restart)[active]
+                _climb(run, aim, schedule, radius, active, x_adv, iterations, shown)
+            found[radius] = _end(run, schedule, radius, x_adv, iterations)
+            fallen = found[radius].success & schedule.early_stop
+    results = [found[r] if r in found else _end(run, schedule, r, x_adv, iterations) for r in lengths]
     return results[0] if isinstance(epsilon, Real) else results
 
 
-def _start(run: Run, plan: Plan, radius: float, restart: int) -> Array:
+def _start(run: Run, schedule: Schedule, radius: float, restart: int) -> Array:
     """Where all examples begin."""
-    if not plan.random_start:
+    if not schedule.random_start:
         return run.x
-    drawn = run.x + norm_named(plan.name, plan.norm).random(run.key(restart), run.x, radius)
-    return namespace(run.x).clip(drawn, *run.victim.bounds) if plan.clip else drawn
+    drawn = run.x + norm_named(schedule.name, schedule.norm).random(run.key(restart), run.x, radius)
+    return namespace(run.x).clip(drawn, *run.victim.bounds) if schedule.clip else drawn
 
 
-def _end(run: Run, plan: Plan, radius: float, x_adv: Array, iterations: Array) -> AttackResult:
-    return run.end(x_adv.copy(), iterations.copy(), epsilon=radius, step=plan.step_at(radius), **plan.params())
+def _end(run: Run, schedule: Schedule, radius: float, x_adv: Array, iterations: Array) -> AttackResult:
+    return run.end(x_adv.copy(), iterations.copy(), epsilon=radius, step=schedule.step_at(radius), **schedule.params())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from math import prod
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from minidl import ops
@@ -20,8 +20,8 @@ from minidl.progress import bar
 from .goal import Goal
 from .minimise import minimise
 from .norms import l2_length
-from .objectives import margin
-from .result import AttackResult, begin
+from .objectives import is_label, margin, rounding_hair
+from .result import AttackResult, begin, check_counts
 
 
 def lbfgs(
@@ -56,9 +56,7 @@ def lbfgs(
     attack, but nothing here is random.  Raises as `result.begin` does, and `RangeError` for parameters out of range,
     before any work.
     """
-    for name, value in {"search_steps": search_steps, "steps": steps}.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise RangeError("lbfgs", f"a whole number of {name}, at least 1", repr(value))
+    check_counts("lbfgs", search_steps=search_steps, steps=steps)
     if isinstance(initial_c, bool) or not isinstance(initial_c, Real) or not 0 < float(initial_c) < math.inf:
         raise RangeError("lbfgs", "an initial_c above 0", repr(initial_c))
     run = begin("lbfgs", victim, x, goal, seed)
@@ -66,19 +64,19 @@ def lbfgs(
     x_adv, iterations = x.copy(), xp.zeros(len(x), dtype="int64")
     active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
     start, aim, n = gather(x, active), run.goal.take(active), len(active)
-    c, shortest, closest = (xp.full(n, number, dtype=x.dtype) for number in (float(initial_c), math.inf, -math.inf))
-    succeeds, fails = (
-        xp.zeros(n, dtype=x.dtype),
-        xp.full(n, math.inf, dtype=x.dtype),
-    )  # the greatest and the least such c
+    start = start.astype("float32", copy=False) if x.dtype.itemsize < 4 else start  # squares and c would overflow
+    c, shortest, closest, succeeds, fails = (  # the last two are the greatest and the least such c
+        xp.full(n, number, dtype=start.dtype) for number in (float(initial_c), math.inf, -math.inf, 0, math.inf)
+    )
     shown = bar(range(search_steps if n else 0), "L-BFGS", progress, unit="search")
     with run.interruptible(), shown:
         for _ in shown:
             found = _minimiser(run.victim, start, aim, c, steps)
             logits = run.victim.logits(found)
-            done, length, reached = aim.achieved(logits.argmax(axis=-1)), l2_length(found - start), margin(aim, logits)
+            length, reached = l2_length(found - start), margin(aim, logits)
+            done = aim.achieved(logits.argmax(axis=-1)) & (reached >= rounding_hair(logits))
             better = xp.where(done, length < shortest, xp.isinf(shortest) & (reached > closest))
-            x_adv[active[better]] = found[better]
+            x_adv[active[better]] = found[better].astype(x.dtype, copy=False)
             shortest, closest = xp.where(done & better, length, shortest), xp.maximum(closest, reached)
             iterations[active] += 1
             succeeds, fails = xp.where(done, c, succeeds), xp.where(done, fails, c)
@@ -102,9 +100,8 @@ def _minimiser(victim: Any, start: Array, aim: Goal, c: Array, steps: int) -> Ar
 
 def log_likelihood(goal: Goal, logits: Array) -> Array:
     """log P(goal): log p_t for a target, log(1 - p_y) away from a label: (N,).  For any logits, however far apart."""
-    own = namespace(goal.labels).arange(logits.shape[-1]) == goal.labels[:, None]
-    wanted = own == (goal.direction < 0)
-    return _log_sum_exp(ops.where(wanted, logits, -namespace(own).inf)) - _log_sum_exp(logits)
+    wanted = is_label(goal, logits) == (goal.direction < 0)
+    return _log_sum_exp(ops.where(wanted, logits, -namespace(wanted).inf)) - _log_sum_exp(logits)
 
 
 def _log_sum_exp(z: Array) -> Array:

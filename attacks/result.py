@@ -181,7 +181,12 @@ class Run:
         seconds are those until it was there.
         """
         forwards, backwards = self.victim.forwards, self.victim.backwards
-        adv_pred = self.victim.predict(x_adv)
+        try:
+            adv_pred = self.victim.predict(x_adv)
+        except KeyboardInterrupt:  # while it is judged what was found: that would be lost
+            if self.interrupted is None:
+                raise
+            self.interrupted, adv_pred = True, self.victim.predict(x_adv)
         shared = forwards - self._start[0] - self._checking
         self._checking += self.victim.forwards - forwards
         if self.interrupted is not None:
@@ -195,6 +200,13 @@ class Run:
 
 def _of_each(iterations: Any, x: Array) -> Array:
     return iterations if hasattr(iterations, "shape") else namespace(x).full(len(x), iterations)
+
+
+def check_counts(attack: str, **numbers: Any) -> None:
+    """Refuse whatever is no whole number of at least 1."""
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise RangeError(attack, f"a whole number of {name}, at least 1", repr(value))
 
 
 def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:

@@ -23,7 +23,7 @@ from minidl.train import Moment
 
 from .goal import Goal, Untargeted
 from .norms import Bounds, norm_named
-from .projected_gradient import Plan
+from .projected_gradient import Schedule
 from .victim import Victim
 
 
@@ -105,15 +105,15 @@ class PGDAdversary(BoundedAdversary):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.plan()
+        self.schedule()
 
-    def plan(self) -> Plan:
+    def schedule(self) -> Schedule:
         """How to climb, as `pgd` would."""
-        return Plan("PGDAdversary", self.norm, self.steps, self.step, 2.5, "cross_entropy", False, self.clip, 1,
+        return Schedule("PGDAdversary", self.norm, self.steps, self.step, 2.5, "cross_entropy", False, self.clip, 1,
                     self.random_start)  # fmt: skip
 
     def images(self, victim: Victim, x: Array, goal: Goal, radius: float, bounds: Bounds, key: int) -> Array:
-        norm, step, x_adv = norm_named("PGDAdversary", self.norm), self.plan().step_at(radius), x
+        norm, step, x_adv = norm_named("PGDAdversary", self.norm), self.schedule().step_at(radius), x
         if self.random_start:
             x_adv = x + norm.random(key, x, radius)
             x_adv = x_adv if bounds is None else namespace(x).clip(x_adv, *bounds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import prod
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from minidl import ops
@@ -30,8 +30,8 @@ class Victim:
     def __init__(self, net: Callable[[Array], Array], bounds: Any = (0, 1), batch_size: Any = 1000):
         if not callable(net):
             raise DTypeError("Victim", "a network or a function", type(net).__name__)
-        if not isinstance(bounds, tuple | list) or len(bounds) != 2 or not bounds[0] < bounds[1]:
-            raise RangeError("Victim", "bounds (low, high) with low < high", f"{bounds}")
+        if not _are_bounds(bounds):
+            raise RangeError("Victim", "bounds (low, high), two numbers with low < high", f"{bounds}")
         if getattr(net, "gives_probabilities", False):
             raise DTypeError("Victim", "a network that gives logits", "one that ends with Softmax",
                              "leave the Softmax out: its gradient vanishes where the network is sure")  # fmt: skip
@@ -46,9 +46,12 @@ class Victim:
         Raises `ShapeError` or `RangeError` for outputs that are no logits: of another shape, not finite, or rows
         of probabilities, which are known by all of them being positive and summing to 1.
         """
-        found = namespace(x).concatenate([self._checked(self.net(x[part]), x[part]) for part in self._parts(x)])
-        self.forwards += len(x)
-        self.queries += len(x)
+        parts = []
+        for part in self._parts(x):
+            parts.append(self._checked(self.net(x[part]), x[part]))
+            self.forwards += len(x[part])
+            self.queries += len(x[part])
+        found = namespace(x).concatenate(parts)
         if len(x) and (found >= 0).all() and (abs(found.sum(axis=-1) - 1) < 1e-3).all():
             fix = "attack what comes before the softmax"
             raise RangeError("Victim", "logits", "rows that sum to 1, as probabilities do", fix)
@@ -71,11 +74,11 @@ class Victim:
             if not lin.depends:
                 raise DTypeError("pull_back", "a network made of minidl operations", "outputs cut off from the input",
                                  "use minidl.ops in it instead of NumPy")  # fmt: skip
+            self.forwards += len(x[part])
             logits.append(self._checked(lin.value, x[part]))
             g = cotangents(lin.value, part)
             found.append(lin.vjp(g))
             self.backwards += prod(g.shape[:-1])
-        self.forwards += len(x)
         xp = namespace(x)
         return xp.concatenate(logits), xp.concatenate(found, axis=-x.ndim)
 
@@ -108,9 +111,9 @@ class Victim:
             raise ShapeError(attack, expected, f"{x.shape}", fix)
         low, high = self.bounds
         if x.size and not (x.min() >= low and x.max() <= high):  # also false for NaN
-            got = f"values from {x.min()} to {x.max()}"
-            fix = "scale them, or say Victim(net, bounds=...)"
-            raise RangeError(attack, f"pixels in [{low:g}, {high:g}], none NaN", got, fix)
+            got = f"values from {float(x.min())} to {float(x.max())}"
+            fix = "scale them, or say bounds=... to the Victim (or the adversary)"
+            raise RangeError(attack, f"pixels in [{low}, {high}], none NaN", got, fix)
 
     def _parts(self, x: Array) -> Iterator[slice]:
         """At least one part, so that an empty batch gets outputs of the right rank too."""
@@ -123,6 +126,11 @@ class Victim:
         if not namespace(logits).isfinite(logits).all():
             raise RangeError("Victim", "finite logits", "infinite or NaN ones", "has the training diverged?")
         return logits
+
+
+def _are_bounds(bounds: Any) -> bool:
+    numbers = isinstance(bounds, tuple | list) and all(isinstance(bound, Real) for bound in bounds)
+    return numbers and len(bounds) == 2 and bounds[0] < bounds[1]
 
 
 def as_victim(victim: Any) -> Victim:

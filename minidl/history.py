@@ -106,8 +106,8 @@ def name_of(given: Any) -> str:
 
 
 def can_name(given: Any) -> bool:
-    """Whether that tells it from others, as the name of a lambda or a place in memory does not."""
-    return not any(mark in name_of(given) for mark in (" at 0x", "<lambda>"))
+    """Whether that tells it from others: not a lambda's name, an inner function's, or a place in memory."""
+    return not any(mark in name_of(given) for mark in (" at 0x", "<lambda>", "<locals>"))
 
 
 def _checkpointed(params: Arrays, state: Arrays) -> Arrays:

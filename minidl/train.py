@@ -183,7 +183,7 @@ def _lesson(
     """
     if adversary is None or adversary.alpha == 1:
         return x, y, None
-    x_adv = adversary(net, x, y, moment)
+    x_adv = adversary(net, x.copy(), y, moment)  # which it may do with as it likes
     if getattr(x_adv, "shape", None) != x.shape or x_adv.dtype != x.dtype:
         got = f"{getattr(x_adv, 'shape', type(x_adv).__name__)} {getattr(x_adv, 'dtype', '')}"
         raise ShapeError("fit", f"an adversary that returns images like x, {x.shape} {x.dtype}", got)

@@ -1,4 +1,4 @@
-"""Wrong lines in DeepFool, L-BFGS and Auto-PGD, planted on purpose: see `mutants`, which says how."""
+"""Wrong lines in DeepFool, L-BFGS, Auto-PGD and Square, planted on purpose: see `mutants`, which says how."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import attacks.auto_pgd
 import attacks.minimise
 import attacks.nearest_boundary
 import attacks.quasi_newton
+import attacks.random_search
 import attacks.result
-from tests.laws import test_auto_pgd, test_deepfool, test_quasi_newton
+from tests.laws import test_auto_pgd, test_deepfool, test_quasi_newton, test_random_search
 from tests.laws.mutants import Mutant, line
 
 # fmt: off
 MUTANTS = [
     # --- DeepFool
     Mutant("DeepFool: the farthest boundary", line(attacks.nearest_boundary, "_to_the_nearest", "distance.argmin(axis=0)", "xp.where(slope > 0, distance, -xp.inf).argmax(axis=0)"), test_deepfool.test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
+    Mutant("DeepFool: the spread of the logits as they are now", line(attacks.nearest_boundary, "deepfool", "least = least_gap[active]", "least = LEAST_GAP * (logits.max(axis=-1) - logits.min(axis=-1))"), test_deepfool.test_two_classes_and_pixels_at_the_bounds),
     Mutant("DeepFool: the least gap, whatever its slope", line(attacks.nearest_boundary, "_to_the_nearest", "distance.argmin(axis=0)", "gap.argmin(axis=0)"), test_deepfool.test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: L∞ slopes measured in L∞", line(attacks.nearest_boundary, "_to_the_nearest", "NORMS[DUAL[norm]]", "NORMS[norm]"), test_deepfool.test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: no overshoot", line(attacks.nearest_boundary, "deepfool", "1 + float(overshoot)", "1.0"), test_deepfool.test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
@@ -47,6 +49,24 @@ MUTANTS = [
     Mutant("APGD: the unlikeliest target first", line(attacks.auto_pgd, "_attempts", "[:, ::-1][:, : run.classes - 1]", "[:, 1:]"), test_auto_pgd.test_targets_are_the_likeliest_others_in_turn),
     Mutant("targeted ratio: the second logit for the third", line(attacks.auto_pgd, "targeted_dlr", "(0, 2, 3)", "(0, 1, 3)"), test_auto_pgd.test_targeted_ratio_is_eq_7),
     Mutant("targeted ratio: downhill", line(attacks.auto_pgd, "targeted_dlr", "(z_t - z_y)", "(z_y - z_t)"), test_auto_pgd.test_targeted_ratio_is_eq_7),
+    Mutant("APGD: takes back what slopes found", line(attacks.auto_pgd, "_attack", "standing(gather(x_adv, active))", "state.x_adv[active] = x_adv[active]"), test_auto_pgd.test_random_search_gets_what_slopes_do_not),
+    Mutant("APGD: the search forgotten", line(attacks.auto_pgd, "_attack", "if queries and len(active):", "if False:"), test_auto_pgd.test_random_search_gets_what_slopes_do_not),
+    Mutant("APGD: searches on what fell", line(attacks.auto_pgd, "_attack", "return active[~achieved]", "return active"), test_auto_pgd.test_random_search_gets_what_slopes_do_not),
+    Mutant("APGD: one array for several results", line(attacks.auto_pgd, "apgd", "run.end(state.x_adv.copy()", "run.end(state.x_adv"), test_auto_pgd.test_an_interruption_keeps_what_there_is),
+    # --- Square
+    Mutant("Square: whatever comes is kept", line(attacks.random_search, "search", "achieved | (reached > best)", "reached == reached"), test_random_search.test_more_queries_never_do_worse),
+    Mutant("Square: nothing is kept", line(attacks.random_search, "search", "achieved | (reached > best)", "xp.isinf(best)"), test_random_search.test_every_query_is_a_square_and_kept_if_it_helps),
+    Mutant("Square: beyond the bounds", line(attacks.random_search, "search", "xp.clip(run.x + side, *run.victim.bounds)", "run.x + side"), test_random_search.test_bounds_budget_and_honesty),
+    Mutant("Square: squares of 2ε", line(attacks.random_search, "search", "(-radius, radius)", "(-2 * radius, 2 * radius)"), test_random_search.test_bounds_budget_and_honesty),
+    Mutant("Square: successes go on", line(attacks.random_search, "search", "if achieved.any():", "if False:"), test_random_search.test_bounds_budget_and_honesty),
+    Mutant("Square: begins with noise", line(attacks.random_search, "_drawn", "uniform(channels, 1, width) < 0.5", "uniform(channels, height, width) < 0.5"), test_random_search.test_every_query_is_a_square_and_kept_if_it_helps),
+    Mutant("Square: one column too wide", line(attacks.random_search, "_drawn", "columns < s + h", "columns <= s + h"), test_random_search.test_every_query_is_a_square_and_kept_if_it_helps),
+    Mutant("Square: never at the edge", line(attacks.random_search, "_drawn", "height - h + 1", "height - h"), test_random_search.test_the_squares_are_where_they_may_be),
+    Mutant("Square: all channels alike", line(attacks.random_search, "_drawn", "drawn[:, 2:, None, None]", "drawn[:, 2:3, None, None]"), test_random_search.test_the_squares_are_where_they_may_be),
+    Mutant("Square: draws of the place among the rest", line(attacks.random_search, "_drawn", "gather(kernels(run.x).random_uniform(run.key(0, query), like), active)", "random_uniform(run.key(0, query), like)[: len(active)]"), test_random_search.test_no_example_weighs_on_another),
+    Mutant("Square: the same draws in every query", line(attacks.random_search, "_drawn", "run.key(0, query)", "run.key(0, 1)"), test_random_search.test_it_asks_for_no_slopes),
+    Mutant("Square: one schedule however many queries", line(attacks.random_search, "side", "10_000 * part", "part"), lambda: test_random_search.test_sides_follow_the_papers_schedule(51, 13)),
+    Mutant("Square: sides halved, not areas", line(attacks.random_search, "side", " ** 0.5", ""), lambda: test_random_search.test_sides_follow_the_papers_schedule(51, 13)),
     # --- L-BFGS
     Mutant("L-BFGS: memory of one kind only", line(attacks.minimise, "_newton", "weight - rho", "-rho"), test_quasi_newton.test_it_is_quicker_than_steps_along_the_slope),
     Mutant("L-BFGS: no memory", line(attacks.minimise, "_pair", "useful = product >", "useful = 0 * product >"), test_quasi_newton.test_it_is_quicker_than_steps_along_the_slope),

@@ -10,7 +10,7 @@ from tests.laws.mutants import Mutant, line
 
 # fmt: off
 MUTANTS = [
-    Mutant("C&W: success at any margin", line(descent.Descent, "_reaches", "self.confidence + hair", "hair"), lambda: laws.test_successes_have_the_margin_asked_for(cw_linf)),
+    Mutant("C&W: success at any margin", line(descent.Descent, "_reaches", "self.confidence + rounding_hair", "rounding_hair"), lambda: laws.test_successes_have_the_margin_asked_for(cw_linf)),
     Mutant("C&W: the last success, not the closest", line(descent.Descent, "_keep", "(lengths < cost)", "(lengths > 0)"), laws.test_more_searches_never_end_farther_away),
     Mutant("C&W: the closest attempt forgotten", line(descent.Descent, "_keep", "~found & (lacks < cost)", "False & found"), lambda: laws.test_a_failure_is_the_closest_attempt_and_marked(cw_l0)),
     Mutant("C&W: all stall together", line(descent.Descent, "_judge", "xp.where(fell, 0, self.since + 1)", "xp.where(fell.any(), 0, self.since + 1)"), lambda: laws.test_batch_mates_do_not_matter(cw_l2)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -10,18 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks import Targeted, Untargeted, Victim, auto_pgd, pgd
-from attacks.auto_pgd import Toward, apgd, drawn, targeted_dlr
+from attacks.auto_pgd import Toward, drawn, targeted_dlr
 from attacks.norms import NORMS
 from attacks.objectives import OBJECTIVES, margin
+from attacks.random_search import square
 from attacks.result import begin
 from minidl import grad, ops
 from minidl.errors import MinidlError, RangeError, ShapeError
 from tests.laws.test_attacks import images, network, other_targets
 from tests.laws.test_deepfool import Tired
+from tests.laws.test_random_search import steps_network
 
 seeds = st.integers(0, 2**32 - 1)
 norms = st.sampled_from(["linf", "l2"])
 names = st.sampled_from(["cross_entropy", "margin", "dlr"])
+apgd = partial(auto_pgd.apgd, queries=0)  # what the random search adds has laws of its own, below
 
 
 def by_the_paper(net, x, goal, start, norm, epsilon, steps, objective) -> np.ndarray:
@@ -102,7 +106,7 @@ def test_checkpoints_are_the_papers(steps, expected) -> None:
 
 
 @given(seed=seeds, norm=norms, epsilon=st.floats(0, 0.5), targeted=st.booleans(), options=st.sampled_from(
-    [{}, {"objective": "margin"}, {"objective": ("dlr", "cross_entropy"), "restarts": 2}, {"targets": 2}]))  # fmt: skip
+    [{"queries": 5}, {"objective": "margin"}, {"objective": ("dlr", "cross_entropy"), "restarts": 2}, {"targets": 2}]))  # fmt: skip
 def test_bounds_budget_and_honesty(seed, norm, epsilon, targeted, options) -> None:
     net, (x, y) = network(seed % 50), images(seed)
     goal = Targeted(other_targets(net, x, np.random.default_rng(seed))) if targeted else Untargeted(y)
@@ -146,6 +150,35 @@ def test_more_attempts_and_larger_radii_never_do_worse(seed, norm, radii) -> Non
     assert [ladder[r].params["epsilon"] for r in radii] == radii
     first = apgd(net, x, goal, epsilon=min(radii), **options)
     np.testing.assert_array_equal(first.x_adv, ladder[min(radii)].x_adv)
+
+
+def test_random_search_gets_what_slopes_do_not() -> None:
+    """On a network of steps; it begins anew, with what still stands alone, and never takes anything back."""
+    x = np.random.default_rng(1).random((20, 1, 4, 4))
+    y = steps_network(x).argmax(axis=1)
+    options = {"steps": 3, "objective": ("cross_entropy", "margin")}
+    slopes, both = (apgd(steps_network, x, y, epsilon=0.1, queries=queries, **options) for queries in (0, 100))
+    assert not slopes.success.all()
+    assert both.success.sum() > slopes.success.sum()
+    np.testing.assert_array_equal(both.x_adv[slopes.success], slopes.x_adv[slopes.success])
+    goal = Untargeted(y)
+    assert (margin(goal, steps_network(both.x_adv)) >= margin(goal, steps_network(slopes.x_adv))).all()
+    np.testing.assert_array_equal(both.iterations[~both.success], 2 * 3 + 100)
+    alone = square(steps_network, x, y, epsilon=0.1, queries=100)
+    np.testing.assert_array_equal(both.success, slopes.success | alone.success)
+    for left_out in (apgd(steps_network, x, y, epsilon=0.1, norm="l2", queries=100, **options),
+                     apgd(steps_network, x.reshape(20, 16), y, epsilon=0.1, queries=100, **options)):  # fmt: skip
+        assert left_out.params["queries"] == 0
+        assert left_out.iterations.max() <= 2 * 3
+
+
+def test_random_search_climbs_the_ladder_too() -> None:
+    x = np.random.default_rng(1).random((20, 1, 4, 4))
+    y = steps_network(x).argmax(axis=1)
+    less, more = apgd(steps_network, x, y, epsilon=[0.05, 0.1], steps=1, objective="margin", queries=30)
+    assert 0 < less.success.sum() < more.success.sum()
+    np.testing.assert_array_equal(more.x_adv[less.success], less.x_adv[less.success])
+    assert (less.linf <= 0.05 + 1e-9).all()
 
 
 @given(seed=seeds)
@@ -222,6 +255,14 @@ def test_an_interruption_keeps_what_there_is() -> None:
     goal = Untargeted(y)
     assert (margin(goal, net(result.x_adv)) > margin(goal, net(np.clip(start, 0, 1)))).all()
     assert not apgd(net, x, y, steps=2, **options).params["interrupted"]
+    searched = apgd(Tired(net, 3 + 5), x, y, steps=1, queries=9, **options)  # before; two for a step, its end; four
+    assert searched.params["interrupted"]
+    assert searched.iterations.max() == 1 + 3
+    less, more = apgd(Tired(net, 5), x, y, **options | {"epsilon": [0.01, 0.02]})
+    assert less.params["interrupted"]
+    assert more.x_adv is not less.x_adv
+    less.x_adv[:] = 0
+    assert more.x_adv.any()
 
 
 REFUSED = {
@@ -230,6 +271,8 @@ REFUSED = {
     "steps": ({"steps": 0}, RangeError, "number of steps, at least 1.*0"),
     "restarts": ({"restarts": 1.5}, RangeError, "restarts, at least 1.*1.5"),
     "targets": ({"targets": True}, RangeError, "targets, at least 1.*True"),
+    "queries": ({"queries": -1}, RangeError, "queries, at least 0.*-1"),
+    "half a query": ({"queries": 0.5}, RangeError, "queries, at least 0.*0.5"),
     "objective": ({"objective": "loss"}, RangeError, "objectives of.*targeted_dlr.*loss"),
     "objectives": ({"objective": ("margin", "loss")}, RangeError, "objectives of.*loss"),
     "objective of no kind": ({"objective": None}, RangeError, "one or more objectives.*None"),
@@ -252,12 +295,12 @@ def test_the_targeted_ratio_alone_is_not_for_targets() -> None:
         apgd(net, x, Targeted(other_targets(net, x, np.random.default_rng(0))), objective="targeted_dlr")
 
 
-@pytest.mark.parametrize(
-    ("name", "classes", "targeted"), [("dlr", 2, False), ("dlr", 3, True), ("targeted_dlr", 3, False)]
-)
-def test_ratios_want_enough_classes(name, classes, targeted) -> None:
+@pytest.mark.parametrize(("name", "classes", "targeted", "fits"), [
+    ("dlr", 2, False, "margin"), ("dlr", 3, True, "margin"), ("targeted_dlr", 3, False, "dlr")])  # fmt: skip
+def test_ratios_want_enough_classes(name, classes, targeted, fits) -> None:
     x, w = np.full((2, 3), 0.5), 2 * np.eye(3)[:, :classes]
-    y = np.ones(2, int)
-    with pytest.raises(ShapeError, match=f"at least {classes + 1} classes for {name}.*margin"):
-        apgd(lambda x: x @ w, x, Targeted(y) if targeted else y, objective=name)
-    assert apgd(lambda x: x @ w, x, y, objective="margin").success.all()
+    y, net = np.ones(2, int), lambda x: x @ w
+    goal = Targeted(y) if targeted else y
+    with pytest.raises(ShapeError, match=rf'at least {classes + 1} classes for {name}.*\("cross_entropy", "{fits}"\)'):
+        apgd(net, x, goal, objective=name)
+    assert apgd(net, x, goal, objective=("cross_entropy", fits)).success.all()

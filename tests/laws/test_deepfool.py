@@ -43,6 +43,19 @@ def test_on_an_affine_network_one_step_crosses_the_nearest_boundary(seed, norm, 
     assert result.success.all()
 
 
+@given(seed=seeds, norm=norms)
+def test_two_classes_and_pixels_at_the_bounds(seed, norm) -> None:
+    """Where what a step loses to the bounds brings the walk ever closer to the boundary, it does not end on it."""
+    rng = np.random.default_rng(seed)
+    x, w = np.clip(rng.normal(0.5, 1, (6, 16)), 0, 1).astype(np.float32), rng.normal(size=(16, 2)).astype(np.float32)
+    b = np.array([0, -(x @ (w[:, 1] - w[:, 0])).mean()], np.float32)
+    net = lambda x: x @ w + b
+    result = deepfool(net, x, net(x).argmax(axis=1), norm=norm)
+    gap = net(result.x_adv) @ np.array([-1, 1], np.float32)
+    assert result.success.all()
+    assert (abs(gap) > 5e-6 * np.ptp(net(x), axis=1)).all()
+
+
 def by_the_paper(net, x, norm, overshoot, steps) -> np.ndarray:
     """Algorithm 2 and its L∞ form for one example, over the explicit Jacobian."""
     y, total, now = net(x[None])[0].argmax(), np.zeros_like(x), x

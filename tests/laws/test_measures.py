@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacks import AttackResult, Targeted, Untargeted, Victim, evaluate, evaluation_plots, fgsm, jsma, sign_noise
+from attacks import AttackResult, Targeted, Untargeted, Victim, bim, evaluate, evaluation_plots, fgsm, jsma, sign_noise
 from attacks.by_class import vulnerability
 from attacks.evaluate import AttackTable, evaluate_attack, robustness_curve, top_k
 from attacks.four_outcomes import OUTCOMES, Outcomes, outcomes
@@ -81,6 +82,28 @@ def test_the_curve_is_the_accuracy_at_each_epsilon(seed) -> None:
     assert (curve.top(5) == 1).all()
     assert (curve.attack, curve.k) == ("fgsm", (1, 3, 5))
     assert str(curve).count("\n") == 3 + len(lengths)
+
+
+class Impatient(Victim):
+    """Somebody presses Ctrl-C at the fourth pull-back."""
+
+    def pull_back(self, x, cotangents):
+        if self.backwards >= 3 * len(x):
+            raise KeyboardInterrupt
+        return super().pull_back(x, cotangents)
+
+
+def test_a_half_finished_attack_is_in_no_curve_and_named_in_the_table() -> None:
+    net, (x, y) = network(), images(0)
+    whole = robustness_curve(net, x, y, bim, [0.01, 0.1], steps=2, k=1)
+    cut = robustness_curve(Impatient(net), x, y, bim, [0.01, 0.1], steps=2, k=1)
+    assert (whole.interrupted, cut.interrupted) == (False, True)
+    assert cut.epsilons.tolist() == [0.01]
+    np.testing.assert_array_equal(cut.accuracy, whole.accuracy[:, :1])
+    assert "interrupted" in str(cut)
+    assert "interrupted" not in str(whole)
+    halves = bim(Impatient(net), x, y, steps=9)
+    assert "bim, ε 0.3 (interrupted)" in str(evaluate_attack(halves, net))
 
 
 def test_towards_targets_the_curve_still_counts_the_labels() -> None:
@@ -292,6 +315,16 @@ def test_measures_on_another_library(monkeypatch) -> None:
     with backend.use("numpy"):
         for theirs, ours in zip(found, measured()):
             np.testing.assert_allclose(theirs, ours, rtol=1e-6)
+
+
+def test_small_integers_have_room_for_products() -> None:
+    source, target = np.array([19, 15], np.uint8), np.array([1, 1], np.uint8)
+    means = evaluate.mean_by_pair(source, target, np.array([1.0, 2.0]), 20)
+    assert means[19, 1] == 1
+    assert means[15, 1] == 2
+    wide = ending([19, 19, 15], [19, 19, 15], [15, 15, 19])
+    narrow = replace(wide, goal=Untargeted(wide.goal.labels.astype(np.uint8)))
+    np.testing.assert_array_equal(vulnerability(narrow, 30).taken_for, vulnerability(wide, 30).taken_for)
 
 
 def test_the_measures_by_class_can_be_asked_for_here_too() -> None:

@@ -44,6 +44,26 @@ def test_bounds_budget_and_honesty(data, seed) -> None:
     assert not result.params["interrupted"]
 
 
+@given(seed=seeds, norm=st.sampled_from(["l2", "l1"]), epsilon=st.sampled_from([1.0, 20.0]))
+def test_bytes_stay_in_the_ball_too(seed, norm, epsilon) -> None:
+    """Pixels of up to 255 are rounded more coarsely than those of up to 1."""
+    net, (x, y) = network(), images(seed)
+    bytewise = Victim(lambda x: net(x / 255), bounds=(0, 255))
+    x = (200 * x + 20).round()
+    result = bim(bytewise, x, y, epsilon=epsilon, norm=norm, steps=5, step=epsilon)
+    length = NORMS[norm].length(result.x_adv.astype(np.float64) - x)
+    assert (length <= epsilon).all()
+    assert (length > 0.99 * epsilon).all()
+
+
+def test_half_precision_moves() -> None:
+    net, (x, y) = network(), images(0)
+    x = x.astype(np.float16)
+    for norm in ("l2", "l1"):
+        moved = bim(net, x, y, epsilon=0.01, norm=norm, steps=4).x_adv
+        assert (moved != x).any(axis=(1, 2, 3)).all()
+
+
 @given(seed=seeds, norm=norms, epsilon=st.floats(0.01, 1), clip=st.booleans(), targeted=st.booleans())
 def test_fgsm_is_the_first_step(seed, norm, epsilon, clip, targeted) -> None:
     net, (x, y) = network(seed % 100), images(seed)
@@ -280,6 +300,44 @@ def test_ctrl_c_keeps_what_is_done(attack) -> None:
         assert result.linf.max() <= 0.04 + 1e-6
         assert (result.linf > 0.03).all()
     assert not whole.params["interrupted"]
+
+
+class Hesitant(Victim):
+    """Somebody presses Ctrl-C while the result is judged."""
+
+    pressed = False
+
+    def predict(self, x):
+        if self.backwards and not self.pressed:
+            self.pressed = True
+            raise KeyboardInterrupt
+        return super().predict(x)
+
+
+def test_ctrl_c_during_the_last_prediction_loses_nothing() -> None:
+    net, (x, y) = network(), images(0)
+    result, whole = bim(Hesitant(net), x, y, steps=3), bim(net, x, y, steps=3)
+    np.testing.assert_array_equal(result.x_adv, whole.x_adv)
+    np.testing.assert_array_equal(result.success, whole.success)
+    assert result.params["interrupted"]
+
+
+def test_what_is_run_before_ctrl_c_is_counted() -> None:
+    net, (x, y) = network(), images(0)
+    calls = []
+
+    def impatient(x):
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        calls.append(len(x))
+        return net(x)
+
+    victim = Victim(impatient, batch_size=3)
+    victim.logits(x)
+    with pytest.raises(KeyboardInterrupt):
+        victim.ascent(x, Untargeted(y))
+    assert victim.forwards == sum(calls) == 7 + 6
+    assert victim.backwards == 6
 
 
 BAD = {

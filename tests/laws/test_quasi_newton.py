@@ -206,6 +206,14 @@ def test_no_example_weighs_on_another(seed, size) -> None:
     np.testing.assert_array_equal(lbfgs(net, x, y, **options).x_adv, whole.x_adv)
 
 
+def test_half_precision_is_computed_in_single() -> None:
+    net, (x, _) = network(), images(0)
+    x = x.astype(np.float16)
+    result = lbfgs(net, x, net(x).argmax(axis=-1), search_steps=4)
+    assert result.x_adv.dtype == np.float16
+    assert result.success.any()
+
+
 def test_an_empty_batch_gives_an_empty_result() -> None:
     x, y = images(0)
     for goal in (y[:0], Targeted(y[:0])):

@@ -50,6 +50,11 @@ class Brighter:
         return x + x.dtype.type(self.by)
 
 
+def untouched(net: Any, x: Any, y: Any, moment: Moment) -> Any:
+    """A function with a name of its own."""
+    return x
+
+
 def trained(adversary: Any, dataset: Dataset | None = None, **options: Any) -> models.Sequential:
     net = network()
     fit(net, dataset or data(), batch_size=16, adversary=adversary, **{"epochs": 2, **options})
@@ -199,18 +204,32 @@ def test_checkpoints_know_the_adversary(tmp_path) -> None:
         with pytest.raises(DataError, match="other settings.*adversary"):
             trained(other, checkpoint=path)
 
-    def function(net, x, y, moment):
+    untouched.alpha = 0.5
+    trained(untouched, epochs=1, checkpoint=tmp_path / "function.npz")
+    untouched.alpha = 0.25
+    with pytest.raises(DataError, match="other settings.*adversary"):
+        trained(untouched, checkpoint=tmp_path / "function.npz")
+
+    def inner(net, x, y, moment):  # of which there may be several, with other numbers in them
         return x
 
-    function.alpha = 0.5
-    trained(function, epochs=1, checkpoint=tmp_path / "function.npz")
-    function.alpha = 0.25
-    with pytest.raises(DataError, match="other settings.*adversary"):
-        trained(function, checkpoint=tmp_path / "function.npz")
-    nameless = lambda net, x, y, moment: x
-    nameless.alpha = 0.5
-    with pytest.raises(DTypeError, match="adversary that a checkpoint can name"):
-        trained(nameless, checkpoint=tmp_path / "nameless.npz")
+    for nameless in (lambda net, x, y, moment: x, inner):
+        nameless.alpha = 0.5
+        with pytest.raises(DTypeError, match="adversary that a checkpoint can name"):
+            trained(nameless, checkpoint=tmp_path / "nameless.npz")
+
+
+def test_an_adversary_may_write_into_what_it_is_given() -> None:
+    def careless(net, x, y, moment):
+        x += 0.1
+        return x
+
+    careless.alpha = 0.5
+    kept = data()
+    before = kept.x.copy()
+    net = trained(careless, kept, shuffle=False)
+    np.testing.assert_array_equal(kept.x, before)
+    assert parameters(net) == parameters(trained(Brighter(0.5), data(), shuffle=False))
 
 
 @pytest.mark.parametrize(
