@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attacks import Targeted, Untargeted, Victim, bim, fgsm, kurakin_steps, least_likely, pgd
+from attacks import Targeted, Untargeted, Victim, bim, deepfool, fgsm, kurakin_steps, least_likely, pgd
 from attacks.norms import NORMS
 from attacks.objectives import OBJECTIVES
 from minidl.errors import DTypeError, MinidlError, RangeError
@@ -316,10 +316,14 @@ class Hesitant(Victim):
 
 def test_ctrl_c_during_the_last_prediction_loses_nothing() -> None:
     net, (x, y) = network(), images(0)
-    result, whole = bim(Hesitant(net), x, y, steps=3), bim(net, x, y, steps=3)
-    np.testing.assert_array_equal(result.x_adv, whole.x_adv)
-    np.testing.assert_array_equal(result.success, whole.success)
-    assert result.params["interrupted"]
+    for attack in (bim, deepfool):
+        try:
+            result, whole = attack(Hesitant(net), x, y, steps=3), attack(net, x, y, steps=3)
+        except KeyboardInterrupt:
+            pytest.fail(f"{attack.__name__} lost what it had found")
+        np.testing.assert_array_equal(result.x_adv, whole.x_adv)
+        np.testing.assert_array_equal(result.success, whole.success)
+        assert result.params["interrupted"]
 
 
 def test_what_is_run_before_ctrl_c_is_counted() -> None:
