@@ -315,7 +315,8 @@ class Hesitant(Victim):
 
 
 def test_ctrl_c_during_the_last_prediction_loses_nothing() -> None:
-    net, (x, y) = network(), images(0)
+    net, (x, _) = network(), images(0)
+    y = net(x).argmax(axis=-1)
     for attack in (bim, deepfool):
         try:
             result, whole = attack(Hesitant(net), x, y, steps=3), attack(net, x, y, steps=3)
