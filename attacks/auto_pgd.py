@@ -3,7 +3,8 @@
 `pgd` wants a step size, and a poor one makes a network look robust that is not.  Here each example starts with steps of
 2ε and halves them, going back to the best point so far, whenever a part of the way has brought little (Algorithm 1).
 A network can also look robust because one objective is flat where it stands: so several are tried in turn, each on what
-the others have left.  What then still stands is the robust accuracy to report.
+the others have left; or because all of them are, and then random squares, which need no slope, may still find a way.
+What withstands them too is the robust accuracy to report.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from minidl.errors import RangeError, ShapeError
 from minidl.progress import bar
 
 from .goal import Goal, Targeted, Untargeted
-from .norms import Norm, ladder, norm_named
-from .objectives import OBJECTIVES, Objective, margin, ranked
+from .norms import Norm, ladder, norm_named, per_example
+from .objectives import OBJECTIVES, Objective, margin, positive, ranked
+from .random_search import INITIAL_SHARE, check_queries, search
 from .result import AttackResult, Run, begin
 
 #: α, how much of a step is new, the rest being the last step again; ρ, how often a step must be uphill (§3.2).
@@ -40,6 +42,7 @@ def apgd(
     restarts: int = 1,
     objective: str | Sequence[str] = ("cross_entropy", "dlr", "targeted_dlr"),
     targets: int = 9,
+    queries: int = 5000,
     seed: int = 0,
     progress: bool = False,
 ) -> Any:
@@ -54,35 +57,42 @@ def apgd(
     likeliest first (their APGD-T, eq. 7); towards a target it says nothing new and is left out.
     restarts: how often all of that is done.  Each attempt begins at a point of its own (see `drawn`), a function of
     (seed, index of the example in x, number of the attempt) alone.
+    queries: last, the Square attack with so many, once, on what still stands; 0 leaves it out.  It does not believe in
+    slopes: attacks that do overestimate the robustness of networks that hide theirs, such as by thresholds, most of
+    all.  It is left out, too, in L2, and for x other than images (N, C, H, W).
 
     Of one attempt's points an example keeps the first that succeeds, and leaves; or else the one of the highest
     objective.  Of several failed attempts it keeps the one that came closest to the goal (the greatest margin).
-    result.iterations counts the steps of all its attempts.  Ctrl-C ends the attack early and returns what there is,
-    with ``params["interrupted"]`` set.
+    result.iterations counts the steps of all its attempts, and its queries.  Ctrl-C ends the attack early and returns
+    what there is, with ``params["interrupted"]`` set.
 
     This is theirs: momentum, checkpoints, both conditions for halving.  In L∞ we begin at corners of the ball, they at
-    uniform draws that are stretched to its surface.  Where the authors' ensemble goes on with FAB and with Square,
-    which needs no slopes and may succeed where there are none, this one ends.
+    uniform draws that are stretched to its surface.  Of the authors' ensemble, AutoAttack, only FAB is left out.
     Raises as `result.begin` does, `RangeError` for parameters out of range, before any work, and `ShapeError` for a
     ratio of more logits than there are classes.
     """
     named = tuple(objective) if isinstance(objective, Sequence) and not isinstance(objective, str) else (objective,)
     _check(norm, named, steps=steps, restarts=restarts, targets=targets)
+    check_queries("apgd", queries, 0)
     lengths = ladder("apgd", epsilon)
     run = begin("apgd", victim, x, goal, seed)
     attempts = [attempt for name in named for attempt in _attempts(run, name, targets)] * restarts
     if not attempts:
         raise RangeError("apgd", "an objective for targets", f"{list(named)}", 'objective="dlr"')
     found: dict[float, AttackResult] = {}
-    params = {"norm": norm, "steps": steps, "restarts": restarts, "objective": list(named), "targets": targets}
+    queries = int(queries) if norm == "linf" and x.ndim == 4 else 0
+    params = {"norm": norm, "steps": steps, "restarts": restarts, "objective": list(named), "targets": targets,
+              "queries": queries}  # fmt: skip
     state = Standing(x.copy(), namespace(x).zeros(len(x), dtype="int64"), run.goal.achieved(run.clean_pred))
-    shown = bar(range(len(set(lengths)) * len(attempts) * steps), "APGD", progress, unit="step")
+    shown = bar(range(len(set(lengths)) * (len(attempts) * steps + queries)), "APGD", progress, unit="step")
     with run.interruptible(), shown:
         for radius in sorted(set(lengths)):
-            _attack(run, state, attempts, norm_named("apgd", norm), radius, steps, shown)
+            _attack(run, state, attempts, norm_named("apgd", norm), radius, steps, queries, shown)
             found[radius] = run.end(state.x_adv.copy(), state.iterations.copy(), epsilon=radius, **params)
             state.fallen[...] = found[radius].success
-    results = [found[r] if r in found else run.end(state.x_adv, state.iterations, epsilon=r, **params) for r in lengths]
+    for radius in sorted(set(lengths) - set(found)):  # which Ctrl-C has kept it from
+        found[radius] = run.end(state.x_adv.copy(), state.iterations.copy(), epsilon=radius, **params)
+    results = [found[radius] for radius in lengths]
     return results[0] if isinstance(epsilon, Real) else results
 
 
@@ -115,14 +125,16 @@ def targeted_dlr(goal: Any, logits: Array) -> Array:
     rows = namespace(goal.labels).arange(len(goal.labels))
     z_t, z_y = (ops.index(logits, (rows, classes)) for classes in (goal.targets, goal.labels))
     first, third, fourth = (ranked(logits, place) for place in (0, 2, 3))
-    return (z_t - z_y) / (first - 0.5 * (third + fourth) + 1e-12)
+    return (z_t - z_y) / positive(first - 0.5 * (third + fourth))
 
 
 def _attempts(run: Run, name: str, targets: int) -> list[tuple[Goal, Objective]]:
     """What is raised, and for which goal, in each of the attempts by that name."""
-    needed = {"dlr": 3 if run.goal.direction > 0 else 4, "targeted_dlr": 4}.get(name, 2)
-    if run.classes < needed:
-        raise ShapeError("apgd", f"at least {needed} classes for {name}", f"{run.classes}", 'objective="margin"')
+    needed = {"dlr": 3 if run.goal.direction > 0 else 4, "targeted_dlr": 4}
+    if run.classes < needed.get(name, 2):
+        fits = "dlr" if run.classes >= needed["dlr"] else "margin"
+        fix = f'objective=("cross_entropy", "{fits}")'
+        raise ShapeError("apgd", f"at least {needed[name]} classes for {name}", f"{run.classes}", fix)
     if name != "targeted_dlr":
         return [(run.goal, OBJECTIVES[name])]
     if isinstance(run.goal, Targeted):
@@ -151,27 +163,39 @@ class Standing(NamedTuple):
 
 
 def _attack(
-    run: Run, state: Standing, attempts: list[tuple[Goal, Objective]], norm: Norm, radius: float, steps: int, shown: Any
-) -> None:
+    run: Run, state: Standing, attempts: list[tuple[Goal, Objective]], norm: Norm, radius: float, steps: int,
+    queries: int, shown: Any,
+) -> None:  # fmt: skip
     """All attempts within one radius, each on what still stands, in place."""
     xp, gather = namespace(run.x), kernels(run.x).gather
     active = xp.nonzero(~state.fallen)[0]
     closest = xp.full(len(run.x), -xp.inf, dtype=run.x.dtype)
     state.iterations[active] = 0
+
+    def standing(found: Array) -> Array:
+        """Keep what is better of one attempt's images (n, ...); the indices of those that still stand."""
+        logits, aim = run.victim.logits(found), run.goal.take(active)
+        achieved, reached = aim.achieved(logits.argmax(axis=-1)), margin(aim, logits)
+        better = achieved | (reached > closest[active])
+        state.x_adv[active[better]], closest[active[better]] = found[better], reached[better]
+        return active[~achieved]
+
     for number, (goal, objective) in enumerate(attempts):
         if not len(active):
-            break
+            return
         start = run.x + drawn(norm, run.key(number), run.x, radius)
         climb = Climb(run, goal.take(active), objective, norm, radius, gather(run.x, active))
         try:
             climb.up(gather(start, active), steps, shown)
         finally:  # also when Ctrl-C has ended it
-            logits, aim = run.victim.logits(climb.found), run.goal.take(active)
-            achieved, reached = aim.achieved(logits.argmax(axis=-1)), margin(aim, logits)
-            better = achieved | (reached > closest[active])
-            state.x_adv[active[better]], closest[active[better]] = climb.found[better], reached[better]
             state.iterations[active] += climb.iterations
-        active = active[~achieved]
+            active = standing(climb.found)
+    if queries and len(active):
+        x_adv = run.x.copy()
+        try:
+            search(run, active, x_adv, state.iterations, radius, queries, INITIAL_SHARE, shown)
+        finally:
+            standing(gather(x_adv, active))
 
 
 # --- Algorithm 1 -----------------------------------------------------------------------------------------
@@ -206,9 +230,9 @@ class Climb:
     def up(self, start: Array, steps: int, shown: Any) -> None:
         """Algorithm 1, from `start`, for all of them side by side.  Whoever succeeds leaves."""
         xp, n = namespace(start), len(start)
-        which, no, lowest = xp.arange(n), xp.zeros(n, dtype=bool), xp.full(n, -xp.inf, dtype=start.dtype)
+        none, no, lowest = xp.zeros(n, dtype="int64"), xp.zeros(n, dtype=bool), xp.full(n, -xp.inf, dtype=start.dtype)
         x, eta = self._stay(start, self.origin), xp.full(n, 2 * self.radius, dtype=start.dtype)
-        walk = Walk(which, x, x, x, lowest, no, x.copy(), x.copy(), lowest.copy(), eta, which, no, lowest)
+        walk = Walk(xp.arange(n), x, x, x, lowest, no, x.copy(), x.copy(), lowest.copy(), eta, none, no, lowest)
         marks, last = checkpoints(steps), 0
         try:
             walk = self._look(walk)
@@ -227,7 +251,7 @@ class Climb:
     def _step(self, walk: Walk, alpha: float) -> Walk:
         """x⁽ᵏ⁺¹⁾ = P(x⁽ᵏ⁾ + α(z - x⁽ᵏ⁾) + (1-α)(x⁽ᵏ⁾ - x⁽ᵏ⁻¹⁾)), with z = P(x⁽ᵏ⁾ + η·steepest(∇f(x⁽ᵏ⁾)))."""
         origin = kernels(walk.x).gather(self.origin, walk.which)
-        z = self._stay(walk.x + _each(walk.eta, walk.x) * self.norm.steepest(walk.slope), origin)
+        z = self._stay(walk.x + per_example(walk.eta, walk.x) * self.norm.steepest(walk.slope), origin)
         x = self._stay(walk.x + alpha * (z - walk.x) + (1 - alpha) * (walk.x - walk.before), origin)
         return walk._replace(x=x, before=walk.x, rises=walk.rises + walk.uphill)
 
@@ -258,7 +282,7 @@ def judged(walk: Walk, steps: int) -> Walk:
     """
     xp = namespace(walk.x)
     back = (walk.rises < RHO * steps) | (~walk.halved & (walk.f_max == walk.f_max_then))
-    far = _each(back, walk.x)
+    far = per_example(back, walk.x)
     return walk._replace(
         x=xp.where(far, walk.x_max, walk.x), slope=xp.where(far, walk.slope_max, walk.slope),
         f=xp.where(back, walk.f_max, walk.f), eta=xp.where(back, walk.eta / 2, walk.eta),
@@ -272,8 +296,3 @@ def checkpoints(steps: int) -> list[int]:
     while percent[-1] < 100:
         percent.append(percent[-1] + max(percent[-1] - percent[-2] - 3, 6))
     return sorted({-(-p * steps // 100) for p in percent[:-1]})  # the last is beyond the end
-
-
-def _each(values: Array, x: Array) -> Array:
-    """(n,) shaped to multiply x (n, ...)."""
-    return values.reshape(-1, *(1,) * (x.ndim - 1))

@@ -56,9 +56,9 @@ MUTANTS = [
     # --- Square
     Mutant("Square: whatever comes is kept", line(attacks.random_search, "search", "achieved | (reached > best)", "reached == reached"), test_random_search.test_more_queries_never_do_worse),
     Mutant("Square: nothing is kept", line(attacks.random_search, "search", "achieved | (reached > best)", "xp.isinf(best)"), test_random_search.test_every_query_is_a_square_and_kept_if_it_helps),
-    Mutant("Square: beyond the bounds", line(attacks.random_search, "search", "xp.clip(run.x + side, *run.victim.bounds)", "run.x + side"), test_random_search.test_bounds_budget_and_honesty),
+    Mutant("Square: beyond the bounds", line(attacks.random_search, "search", "xp.clip(run.x + d, *run.victim.bounds)", "run.x + d"), test_random_search.test_bounds_budget_and_honesty),
     Mutant("Square: squares of 2ε", line(attacks.random_search, "search", "(-radius, radius)", "(-2 * radius, 2 * radius)"), test_random_search.test_bounds_budget_and_honesty),
-    Mutant("Square: successes go on", line(attacks.random_search, "search", "if achieved.any():", "if False:"), test_random_search.test_bounds_budget_and_honesty),
+    Mutant("Square: successes go on", line(attacks.random_search, "search", "if achieved.any():", "if False:"), test_random_search.test_every_query_is_a_square_and_kept_if_it_helps),
     Mutant("Square: begins with noise", line(attacks.random_search, "_drawn", "uniform(channels, 1, width) < 0.5", "uniform(channels, height, width) < 0.5"), test_random_search.test_every_query_is_a_square_and_kept_if_it_helps),
     Mutant("Square: one column too wide", line(attacks.random_search, "_drawn", "columns < s + h", "columns <= s + h"), test_random_search.test_every_query_is_a_square_and_kept_if_it_helps),
     Mutant("Square: never at the edge", line(attacks.random_search, "_drawn", "height - h + 1", "height - h"), test_random_search.test_the_squares_are_where_they_may_be),

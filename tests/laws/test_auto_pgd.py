@@ -162,7 +162,9 @@ def test_random_search_gets_what_slopes_do_not() -> None:
     assert both.success.sum() > slopes.success.sum()
     np.testing.assert_array_equal(both.x_adv[slopes.success], slopes.x_adv[slopes.success])
     goal = Untargeted(y)
-    assert (margin(goal, steps_network(both.x_adv)) >= margin(goal, steps_network(slopes.x_adv))).all()
+    stripes = apgd(steps_network, x, y, epsilon=0.1, queries=1, **options)
+    for more in (both, stripes):
+        assert (margin(goal, steps_network(more.x_adv)) >= margin(goal, steps_network(slopes.x_adv))).all()
     np.testing.assert_array_equal(both.iterations[~both.success], 2 * 3 + 100)
     alone = square(steps_network, x, y, epsilon=0.1, queries=100)
     np.testing.assert_array_equal(both.success, slopes.success | alone.success)

@@ -147,8 +147,8 @@ def test_deepfool_auto_pgd_and_lbfgs_on_another_library(on_strict, norm) -> None
         away = deepfool(net, data.x, data.y, norm=norm, candidates=2)
         goal = Targeted((away.clean_pred + 1) % 5)
         return [away, deepfool(net, data.x, goal, norm=norm, steps=3), lbfgs(net, data.x, goal, search_steps=3, steps=3),
-                *apgd(net, data.x, data.y, epsilon=[0.05, 0.1], norm=norm, steps=5),
-                apgd(net, data.x, goal, norm=norm, steps=5)]  # fmt: skip
+                *apgd(net, data.x, data.y, epsilon=[0.05, 0.1], norm=norm, steps=5, queries=20),
+                apgd(net, data.x, goal, norm=norm, steps=5, queries=20)]  # fmt: skip
 
     with backend.use("numpy"):
         expected = attacked(network(), digits())
