@@ -1,9 +1,9 @@
 """attacks: the literature of adversarial examples, on minidl.
 
 Reading order: goal, objectives, victim, norms, result (what every attack shares), then the attacks, a file per family:
-gradient_sign, projected_gradient, saliency, quasi_newton, nearest_boundary, carlini_wagner, auto_pgd; training, which
-turns them into teachers.  evaluate, by_class and four_outcomes measure, transforms says what survives a camera, and
-plots and evaluation_plots draw.
+gradient_sign, projected_gradient, saliency, quasi_newton, nearest_boundary, carlini_wagner, random_search, auto_pgd;
+training, which turns them into teachers.  evaluate, by_class and four_outcomes measure, transforms says what survives
+a camera, plots and evaluation_plots draw.
 """
 
 from . import by_class, evaluate, evaluation_plots, plots, transforms
@@ -16,6 +16,7 @@ from .gradient_sign import fgsm, sign_noise
 from .nearest_boundary import deepfool
 from .projected_gradient import bim, kurakin_steps, least_likely, pgd
 from .quasi_newton import lbfgs
+from .random_search import square
 from .result import AttackResult
 from .saliency import forward_derivative, jsma, saliency_map
 from .training import FGSMAdversary, PGDAdversary
@@ -41,6 +42,7 @@ __all__ = [
     "cw_l2",
     "cw_l0",
     "cw_linf",
+    "square",
     "apgd",
     "FGSMAdversary",
     "PGDAdversary",
