@@ -93,7 +93,9 @@ def test_the_readme_quotes_the_measured_tables() -> None:
     """Lines of the README's tables are lines of the committed runs."""
     results = [ROOT / "demos" / "results" / name for name in QUOTED]
     measured = "".join(path.read_text(encoding="utf-8") for path in results)
-    rows = re.findall(r"^    (?=original|FGSM|noise|tanh|relu|PGD|APGD|C&W|JSMA  |BIM|the digits)(.*)$", README, re.MULTILINE)
+    rows = re.findall(
+        r"^    (?=original|FGSM|noise|tanh|relu|PGD|APGD|C&W|JSMA  |BIM|the digits)(.*)$", README, re.MULTILINE
+    )
     assert len(rows) == 8 + 6 + 9 + 6
     for row in rows:
         assert row in measured
