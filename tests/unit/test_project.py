@@ -86,7 +86,7 @@ def test_the_readmes_python_runs(tmp_path) -> None:
     assert "success" in said
 
 
-QUOTED = ["lacok.txt", "papernot_lenet.txt", "madry.txt", "carlini_wagner.txt"]
+QUOTED = ["lacok.txt", "papernot_lenet.txt", "madry_mnist.txt", "carlini_wagner.txt"]
 
 
 def test_the_readme_quotes_the_measured_tables() -> None:
