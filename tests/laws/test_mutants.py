@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 from minidl import backend
 from tests.laws import (
@@ -37,9 +38,13 @@ SIGNS = (AssertionError, ValueError, RuntimeWarning, Several, pytest.fail.Except
 
 
 def obey(mutant: Mutant, tmp_path) -> None:
-    """Run the law, with the fixtures it asks for."""
+    """Run the law, with the fixtures it asks for; that it fails is all one asks, and so the example is not shrunk."""
     wanted = inspect.signature(mutant.law).parameters
     with pytest.MonkeyPatch.context() as patch:
+        drawn = getattr(mutant.law, "_hypothesis_internal_use_settings", None)
+        if drawn is not None:
+            unshrunk = settings(drawn, phases=[Phase.explicit, Phase.generate])
+            patch.setattr(mutant.law, "_hypothesis_internal_use_settings", unshrunk)
         fixtures = {"tmp_path": tmp_path, "monkeypatch": patch}
         with backend.use(mutant.backend):
             mutant.law(**{name: fixtures[name] for name in wanted if name in fixtures})
