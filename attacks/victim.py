@@ -113,7 +113,7 @@ class Victim:
         if x.size and not (x.min() >= low and x.max() <= high):  # also false for NaN
             got = f"values from {float(x.min())} to {float(x.max())}"
             fix = "scale them, or say bounds=... to the Victim (or the adversary)"
-            raise RangeError(attack, f"pixels in [{low}, {high}], none NaN", got, fix)
+            raise RangeError(attack, f"pixels in [{low:.9g}, {high:.9g}], none NaN", got, fix)
 
     def _parts(self, x: Array) -> Iterator[slice]:
         """At least one part, so that an empty batch gets outputs of the right rank too."""
