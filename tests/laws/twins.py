@@ -132,7 +132,7 @@ def tanh_adam(side, data) -> None:
     shape, dtype = data.draw(shapes(2)), data.draw(FLOATS)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     bounds, masked = data.draw(st.sampled_from([(0, 1), (-0.5, 2.0)])), data.draw(st.booleans())
-    half, limit = 0.55 * (bounds[1] - bounds[0]), 1.9  # tanh 1.9 > 1/1.1
+    half, limit = 0.55 * (bounds[1] - bounds[0]), 1.55  # tanh 1.55 > 1/1.1
     x, start = (bounds[0] + (bounds[1] - bounds[0]) * rng.integers(0, 9, shape) / 8 for _ in range(2))
     w = np.arctanh((start - sum(bounds) / 2) / half)
     free = rng.random(shape) < 0.6 if masked else None
