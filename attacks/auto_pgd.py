@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, NamedTuple
 
 from minidl import ops
@@ -24,7 +24,7 @@ from .goal import Goal, Targeted, Untargeted
 from .norms import Norm, ladder, norm_named, per_example
 from .objectives import OBJECTIVES, Objective, margin, positive, ranked
 from .random_search import INITIAL_SHARE, check_queries, search
-from .result import AttackResult, Run, begin
+from .result import AttackResult, Run, begin, check_counts
 
 #: α, how much of a step is new, the rest being the last step again; ρ, how often a step must be uphill (§3.2).
 ALPHA, RHO = 0.75, 0.75
@@ -102,9 +102,7 @@ def _check(norm: Any, named: tuple[Any, ...], **numbers: Any) -> None:
         raise RangeError("apgd", f"a norm of {list(NORM_NAMES)}", repr(norm))
     if not named or any(name not in known for name in named):
         raise RangeError("apgd", f"one or more objectives of {known}", f"{list(named)}")
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise RangeError("apgd", f"a whole number of {name}, at least 1", repr(value))
+    check_counts("apgd", **numbers)
 
 
 # --- from which sides ------------------------------------------------------------------------------------
