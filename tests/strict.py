@@ -163,5 +163,5 @@ def _function(name: str) -> Any:
 for _name in ("exp", "log", "log1p", "sqrt", "tanh", "sign", "abs", "maximum", "minimum", "where", "zeros", "ones", "eye",
               "arange", "full", "zeros_like", "ones_like", "broadcast_to", "concatenate", "clip", "isfinite", "nonzero",
               "sort", "cumsum", "pad", "full_like", "moveaxis", "ascontiguousarray", "stack", "tensordot",
-              "ldexp", "frexp", "isinf", "cos"):  # fmt: skip
+              "ldexp", "frexp", "isinf", "cos", "sin"):  # fmt: skip
     globals()[_name] = _function(_name)

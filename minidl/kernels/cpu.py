@@ -32,10 +32,12 @@ from .memory import keep_freed_memory
 from .reference import (  # noqa: F401
     best_pairs_by_definition,
     convolve_by_definition,
+    cppn,
     gather,
     log_softmax,
     penalised,
     pick,
+    polynomial_mutation,
     random_bits,
     random_signs,
     saliency,

@@ -1,9 +1,10 @@
 """The kernels as plain array code: what each computes, for any array library.  *The specification.*
 
 Everything here takes and returns plain arrays, counts axes from the end, and finds its library from its
-arguments.  The updates of the optimisers work in place; all else leaves its arguments alone.  Convolution, JSMA's
-search and Adam behind a tanh have files of their own, and are imported here, so that this module has every kernel by
-name.  `cpu` and `cuda` have the same names with the same signatures; what they leave out they take from here.
+arguments.  The updates of the optimisers work in place; all else leaves its arguments alone.  Random draws,
+convolution, JSMA's search, Adam behind a tanh and evolution have files of their own, and are imported here, so that
+this module has every kernel by name.  `cpu` and `cuda` have the same names with the same signatures; what they leave
+out they take from here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from .reference_conv import (  # noqa: F401
     winners,
 )
 from .reference_descent import tanh_adam  # noqa: F401
+from .reference_draws import dropout_mask, random_bits, random_signs, random_uniform  # noqa: F401
+from .reference_evolution import cppn, polynomial_mutation  # noqa: F401
 from .reference_pairs import best_features, best_pairs, best_pairs_by_definition, saliency  # noqa: F401
 
 Array = Any
@@ -86,43 +89,6 @@ def cross_entropy_slope(z: Array, labels: Array) -> Array:
     onehot = xp.arange(z.shape[-1]) == labels[..., None]
     others = xp.where(onehot, 0, softmax(z))
     return xp.where(onehot, -others.sum(axis=-1, keepdims=True), others)
-
-
-# --- random draws ----------------------------------------------------------------------------------------
-
-
-def random_bits(key: int, like: Array, first: int = 0) -> Array:
-    """64 random bits for each element of `like`, as uint64: draws number first, first + 1, … of stream `key`.
-
-    SplitMix64 (Steele, Lea and Flood 2014) in its counter form: the i-th draw is a hash of key + i·γ.  No
-    state is carried along, so draws depend on nothing but (key, i): not on batches, threads or libraries.
-    """
-    xp = library(like)
-    counter = xp.arange(first + 1, first + 1 + like.size, dtype="uint64").reshape(like.shape)
-    z = counter * 0x9E3779B97F4A7C15 + (key & 0xFFFFFFFFFFFFFFFF)
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB
-    return z ^ (z >> 31)
-
-
-def dropout_mask(key: int, like: Array, rate: float) -> Array:
-    """Inverted dropout: 0 with probability `rate`, else 1/(1 - rate), in the shape and dtype of `like`."""
-    kept = random_bits(key, like) >= int(rate * 2**64)
-    return kept.astype(like.dtype) * (1.0 / (1.0 - rate))
-
-
-def random_signs(key: int, like: Array, first: int = 0) -> Array:
-    """-1 or +1 with probability ½ each, in the shape and dtype of `like`."""
-    return 1 - 2 * (random_bits(key, like, first) >> 63).astype(like.dtype)
-
-
-def random_uniform(key: int, like: Array, first: int = 0) -> Array:
-    """Numbers strictly between 0 and 1, in the shape and dtype of `like`: (k + ½)/2ⁿ, k < 2ⁿ, exactly.
-
-    n = 10, 23 or 52, for the 2, 4 or 8 bytes of a number: as many bits as leave room for the ½.
-    """
-    bits = {2: 10, 4: 23, 8: 52}[like.dtype.itemsize]
-    return ((random_bits(key, like, first) >> (64 - bits)).astype(like.dtype) + 0.5) * 2.0**-bits
 
 
 # --- a unit's way from the sum of its inputs to its output ------------------------------------------------
