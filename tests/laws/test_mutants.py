@@ -15,6 +15,7 @@ from tests.laws import (
     mutants,
     mutants_of_attacks,
     mutants_of_carlini_wagner,
+    mutants_of_few_pixel,
     mutants_of_measures,
     mutants_of_training,
 )
@@ -29,6 +30,7 @@ MUTANTS = [
     *mutants.MUTANTS,
     *mutants_of_attacks.MUTANTS,
     *mutants_of_carlini_wagner.MUTANTS,
+    *mutants_of_few_pixel.MUTANTS,
     *mutants_of_measures.MUTANTS,
     *mutants_of_training.MUTANTS,
 ]
