@@ -2,14 +2,15 @@
 
 Reading order: goal, objectives, victim, norms, result (what every attack shares), then the attacks, a file per family:
 gradient_sign, projected_gradient, saliency, quasi_newton, nearest_boundary, carlini_wagner, random_search, auto_pgd;
-training, which turns them into teachers.  evaluate, by_class and four_outcomes measure, transforms says what survives
-a camera, plots and evaluation_plots draw.
+evolution, a folder of its own, whose images are bred; training, which turns attacks into teachers.  evaluate, by_class
+and four_outcomes measure, transforms says what survives a camera, plots and evaluation_plots draw.
 """
 
-from . import by_class, evaluate, evaluation_plots, plots, transforms
+from . import by_class, evaluate, evaluation_plots, evolution, plots, transforms
 from .auto_pgd import apgd
 from .carlini_wagner import cw_l0, cw_l2, cw_linf
 from .evaluate import evaluate_attack, robustness_curve
+from .evolution import few_pixel, fool_cppn, fool_direct, fool_gradient
 from .four_outcomes import outcomes
 from .goal import Goal, Targeted, Untargeted
 from .gradient_sign import fgsm, sign_noise
@@ -44,6 +45,11 @@ __all__ = [
     "cw_linf",
     "square",
     "apgd",
+    "evolution",
+    "fool_direct",
+    "fool_cppn",
+    "fool_gradient",
+    "few_pixel",
     "FGSMAdversary",
     "PGDAdversary",
     "evaluate",

@@ -130,8 +130,7 @@ def l2_project(d: Array, epsilon: float) -> Array:
 
 def l2_random(key: int, x: Array, epsilon: float) -> Array:
     """z/√(Σz² + E), of normally distributed z with variance ½ and E from Exp(1), times ε (Barthe et al. 2005)."""
-    xp, uniform = namespace(x), kernels(x).random_uniform
-    z = xp.sqrt(-xp.log(uniform(key, x))) * xp.cos(2 * math.pi * uniform(key + 1, x))  # Box and Muller 1958, over √2
+    z = normal(key, x) * 0.5**0.5
     return epsilon * z / per_example(((_rows(z) ** 2).sum(axis=-1) + _exponential(key + 2, x)) ** 0.5, z)
 
 
@@ -190,6 +189,12 @@ def l1_random(key: int, x: Array, epsilon: float) -> Array:
     xp, v = namespace(x), 2 * kernels(x).random_uniform(key, x) - 1
     z = -xp.sign(v) * xp.log1p(-abs(v))
     return epsilon * z / per_example(abs(_rows(z)).sum(axis=-1) + _exponential(key + 2, x), z)
+
+
+def normal(key: int, like: Array) -> Array:
+    """Normally distributed numbers of variance 1, in the shape and dtype of `like` (Box and Muller 1958)."""
+    xp, uniform = namespace(like), kernels(like).random_uniform
+    return xp.sqrt(-2 * xp.log(uniform(key, like))) * xp.cos(2 * math.pi * uniform(key + 1, like))
 
 
 def _exponential(key: int, x: Array) -> Array:

@@ -167,7 +167,7 @@ class Run:
 
     def key(self, *numbers: int) -> int:
         """The key of a stream of random numbers: of the seed and of these numbers, such as that of a restart."""
-        return int(np.random.SeedSequence((int(self.seed), *numbers)).generate_state(1, np.uint64)[0])
+        return stream(self.seed, *numbers)
 
     @property
     def seconds(self) -> float:
@@ -198,6 +198,11 @@ class Run:
         )  # fmt: skip
 
 
+def stream(*numbers: int) -> int:
+    """The key of a stream of random numbers, for each sequence of whole numbers another."""
+    return int(np.random.SeedSequence(tuple(map(int, numbers))).generate_state(1, np.uint64)[0])
+
+
 def _of_each(iterations: Any, x: Array) -> Array:
     return iterations if hasattr(iterations, "shape") else namespace(x).full(len(x), iterations)
 
@@ -207,6 +212,12 @@ def check_counts(attack: str, **numbers: Any) -> None:
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise RangeError(attack, f"a whole number of {name}, at least 1", repr(value))
+
+
+def check_seed(attack: str, seed: Any) -> None:
+    """Refuse whatever is no whole number of at least 0."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise RangeError(attack, "a seed that is a whole number, at least 0", repr(seed))
 
 
 def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
@@ -220,8 +231,7 @@ def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
     victim.check_images(attack, x)
     if goal.labels.shape != (len(x),):
         raise ShapeError(attack, f"one label per image ({len(x)},)", f"{goal.labels.shape}")
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise RangeError(attack, "a seed that is a whole number, at least 0", repr(seed))
+    check_seed(attack, seed)
     classes = getattr(victim.net, "output_shape", (2**63,))[-1]
     if len(x) and not 0 <= goal.labels.min() <= goal.labels.max() < classes:  # known before the network is run
         got = f"labels from {goal.labels.min()} to {goal.labels.max()}"

@@ -30,7 +30,7 @@ class Victim:
     def __init__(self, net: Callable[[Array], Array], bounds: Any = (0, 1), batch_size: Any = 1000):
         if not callable(net):
             raise DTypeError("Victim", "a network or a function", type(net).__name__)
-        if not _are_bounds(bounds):
+        if not are_bounds(bounds):
             raise RangeError("Victim", "bounds (low, high), two numbers with low < high", f"{bounds}")
         if getattr(net, "gives_probabilities", False):
             raise DTypeError("Victim", "a network that gives logits", "one that ends with Softmax",
@@ -128,7 +128,8 @@ class Victim:
         return logits
 
 
-def _are_bounds(bounds: Any) -> bool:
+def are_bounds(bounds: Any) -> bool:
+    """Whether these are two numbers, the first below the second."""
     numbers = isinstance(bounds, tuple | list) and all(isinstance(bound, Real) for bound in bounds)
     return numbers and len(bounds) == 2 and bounds[0] < bounds[1]
 

@@ -1,0 +1,62 @@
+"""Checkpoints of evolution: the archive and its history, and the settings of their run, by which others are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import asarray
+from minidl.errors import DataError, DTypeError, MinidlError
+from minidl.history import can_name, digest, name_of
+from minidl.io import read_archive, write_archive
+
+from ..victim import Victim
+from .archive import MapElites
+from .genome import Encoding
+
+
+def names(victim: Victim, encoding: Encoding, archive: type[MapElites]) -> dict[str, Any]:
+    """What a checkpoint knows a victim by: its name and bounds, and a checksum of its parameters if it has some.
+
+    Raises `DTypeError` for what cannot be told from others of its kind.
+    """
+    for given in (victim.net, encoding, archive):
+        if not can_name(given):
+            expected = "a victim, an encoding and an archive that a checkpoint can tell from others"
+            fix = "define it at the top level of a module, and give it a repr that says its parameters"
+            raise DTypeError("evolve", expected, name_of(given), fix)
+    params = getattr(victim.net, "params", {})
+    return {"victim": name_of(victim.net), "bounds": list(victim.bounds), "parameters": digest(*params.values())}
+
+
+def write(path: str | Path, settings: dict[str, Any], elites: MapElites, history: list[np.ndarray]) -> None:
+    """A checkpoint after the last generation of the history."""
+    write_archive(path, "evolution", {"settings": settings}, {**elites.arrays(), "history": np.stack(history)})
+
+
+def resumed(
+    path: str | Path, settings: dict[str, Any], archive: type[MapElites], generations: int
+) -> tuple[MapElites | None, list[np.ndarray]]:
+    """The archive and history in a checkpoint of this run that is not past its end; nothing if there is no file.
+
+    Raises `DataError` for a file of any other kind or run.
+    """
+    if not Path(path).exists():
+        return None, []
+    header, arrays = read_archive(path, "evolution")
+    theirs = header.get("settings", {})
+    differing = sorted(name for name in settings if theirs.get(name) != settings[name])
+    if differing:
+        fix = "delete the file, or give this run another"
+        raise DataError("evolve", f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
+    try:
+        history = list(arrays.pop("history"))
+        elites = archive.from_arrays({name: asarray(a) for name, a in arrays.items()})
+    except (KeyError, TypeError, MinidlError) as error:
+        raise DataError("evolve", f"{path} to hold the archive of a run", repr(error)) from error
+    if not 1 <= len(history) <= generations:
+        fix = "ask for at least as many, or give this run another file"
+        raise DataError("evolve", f"{path} to be at most {generations} generations old", f"{len(history)}", fix)
+    return elites, history

@@ -1,0 +1,74 @@
+"""`fool_direct` and `fool_cppn`: images that no person would recognise, and that a network is sure to know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from minidl.errors import ShapeError
+
+from ..victim import Victim, as_victim
+from .archive import MapElites
+from .cppn import CPPN
+from .direct import DirectEncoding
+from .evolve import evolve
+from .result import FoolingResult
+
+
+def fool_direct(
+    victim: Any,
+    *,
+    generations: int = 200,
+    population: int = 200,
+    shape: tuple[int, int, int] | None = None,
+    archive: type[MapElites] = MapElites,
+    seed: int = 0,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    **encoding: Any,
+) -> FoolingResult:
+    """Noise, evolved pixel by pixel, until the network is sure that it is a 0, a 1, …: one image for each class.
+
+    victim: a network, any function to logits, or a `Victim`, whose bounds the pixels keep.  shape: (C, H, W) of the
+    images, if the network does not say.  encoding: parameters of `DirectEncoding`, such as rate=0.1.  All else is
+    that of `evolve`, which this is with a direct encoding; the paper's Figure 4.
+    Raises as `evolve` and `DirectEncoding` do, and `ShapeError` where the shape is unknown.
+    """
+    victim = as_victim(victim)
+    kind = DirectEncoding(**canvas("fool_direct", victim, shape) | encoding)
+    result = evolve(victim, kind, generations=generations, population=population,
+                    archive=archive, seed=seed, progress=progress, checkpoint=checkpoint)  # fmt: skip
+    return replace(result, params=result.params | {"attack": "fool_direct"})
+
+
+def fool_cppn(
+    victim: Any,
+    *,
+    generations: int = 200,
+    population: int = 200,
+    shape: tuple[int, int, int] | None = None,
+    archive: type[MapElites] = MapElites,
+    seed: int = 0,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    **encoding: Any,
+) -> FoolingResult:
+    """Patterns, painted by small networks that evolve, until the victim is sure that they are a 0, a 1, …
+
+    As `fool_direct`, with a `CPPN` as the encoding, whose parameters `encoding` may give; the paper's Figure 5.
+    """
+    victim = as_victim(victim)
+    kind = CPPN(**canvas("fool_cppn", victim, shape) | encoding)
+    result = evolve(victim, kind, generations=generations, population=population,
+                    archive=archive, seed=seed, progress=progress, checkpoint=checkpoint)  # fmt: skip
+    return replace(result, params=result.params | {"attack": "fool_cppn"})
+
+
+def canvas(attack: str, victim: Victim, shape: Any) -> dict[str, Any]:
+    """What the network says of its images, for an encoding."""
+    shape = shape if shape is not None else getattr(victim.net, "input_shape", ())
+    if len(shape) != 3:
+        got = f"a network of inputs {shape}" if shape else "a function that does not say"
+        raise ShapeError(attack, "to know the shape of an image", got, "shape=(1, 28, 28) for digits")
+    return {"shape": tuple(shape), "bounds": victim.bounds, "dtype": getattr(victim.net, "dtype", "float32")}

@@ -1,0 +1,119 @@
+"""What evolution needs to be told: what a genome is, how an encoding varies and draws it, and which dice are rolled.
+
+A genome is a few named arrays, and a population is the same arrays with one more axis in front.  So there are no
+objects to walk through: a whole generation is varied and drawn at once, and saving it is saving arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from minidl.backend import kernels, namespace
+from minidl.core import Array
+from minidl.errors import RangeError, ShapeError
+
+from ..result import stream
+from ..victim import are_bounds
+
+
+@dataclass(frozen=True, eq=False)
+class Genome:
+    """N genomes, stacked: arrays by name, of which each has N rows, one for each genome.
+
+    Raises `ShapeError` if there is no array, or if they differ in their number of rows.
+    """
+
+    arrays: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(array) for name, array in self.arrays.items()}
+        if len(set(lengths.values())) != 1:
+            raise ShapeError("Genome", "arrays with one row for each genome", f"{lengths} rows")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def __getitem__(self, name: str) -> Array:
+        return self.arrays[name]
+
+    def take(self, rows: Array) -> Genome:
+        """The genomes with these numbers (n,), copied: n of them."""
+        return Genome({name: array[rows] for name, array in self.arrays.items()})
+
+    def replaced(self, where: Array, others: Genome) -> Genome:
+        """The others where `where` (N,) is true, these elsewhere."""
+        return Genome({name: choose(where, others[name], array) for name, array in self.arrays.items()})
+
+
+def choose(where: Array, these: Array, those: Array) -> Array:
+    """Row by row: of these where `where` (N,) is true, of those elsewhere."""
+    return namespace(those).where(where.reshape(len(where), *[1] * (those.ndim - 1)), these, those)
+
+
+class Draws:
+    """The random numbers of one generation: functions of seed, generation, and how many were asked for before."""
+
+    def __init__(self, seed: int, generation: int) -> None:
+        self.seed, self.generation, self.asked = seed, generation, 0
+
+    def key(self) -> int:
+        """The key of a stream of its own, for a kernel that draws for itself."""
+        self.asked += 1
+        return stream(self.seed, self.generation, self.asked)
+
+    def uniform(self, *shape: int, dtype: str = "float64") -> Array:
+        """Numbers strictly between 0 and 1."""
+        like = namespace().zeros(shape, dtype=dtype)
+        return kernels(like).random_uniform(self.key(), like)
+
+    def below(self, limit: int, count: int) -> Array:
+        """Whole numbers from 0 to limit - 1: (count,)."""
+        return (self.uniform(count) * limit).astype("int64")
+
+    def happens(self, probability: float, count: int) -> Array:
+        """Whether a thing of that probability happens: (count,) bool."""
+        return self.uniform(count) < probability
+
+
+class Encoding(Protocol):
+    """How genomes are born, varied and drawn as images (C, H, W) within the bounds.  Any class with these will do.
+
+    Whoever wants checkpoints needs a repr that tells his encoding from others, as a dataclass has.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images."""
+
+    def start(self, count: int, draws: Draws) -> Genome:
+        """`count` genomes of the first generation."""
+
+    def vary(self, parents: Genome, partners: Genome, generation: int, draws: Draws) -> Genome:
+        """A child of each parent (and, if the encoding crosses them, of the partner in the same row): N of them."""
+
+    def render(self, genomes: Genome) -> Array:
+        """Their images (N, C, H, W), functions of the genomes alone."""
+
+
+def check_canvas(encoding: str, shape: Any, bounds: Any) -> None:
+    """Refuse what is no shape (C, H, W) of an image with `ShapeError`, and bounds that are none with `RangeError`."""
+    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise ShapeError(encoding, "the shape (C, H, W) of an image", f"{shape}", "shape=(1, 28, 28) for digits")
+    if not are_bounds(bounds):
+        raise RangeError(encoding, "bounds (low, high), two numbers with low < high", f"{bounds}")
+
+
+def check_rates(encoding: str, **rates: Any) -> None:
+    """Refuse whatever is no probability, with `RangeError`."""
+    for name, rate in rates.items():
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+            raise RangeError(encoding, f"{name} to be a probability, from 0 to 1", repr(rate))
+
+
+def check_positive(encoding: str, **numbers: Any) -> None:
+    """Refuse whatever is no finite number above 0, with `RangeError`."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < float("inf"):
+            raise RangeError(encoding, f"{name} to be a number above 0", repr(number))

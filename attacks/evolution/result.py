@@ -1,0 +1,86 @@
+"""What a search for fooling images comes back with: one for each class, how sure the network is, and how it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import asarray, to_numpy
+from minidl.core import Array
+from minidl.errors import DataError, DTypeError, MinidlError
+from minidl.io import read_archive, write_archive
+
+from .archive import ARCHIVES, MapElites
+
+
+@dataclass(frozen=True, eq=False)
+class FoolingResult:
+    """One image for each of K classes, made from nothing, that the network takes for that class.
+
+    images (K, C, H, W).  confidence (K,): the probability that the network gave class k for image k when it judged it
+    (in another batch it may round the last bit otherwise).  history (G, K) of NumPy's: the confidence after each of the
+    G generations, or steps, that were done.  archive: where evolution ended, genomes included; None for gradient
+    ascent.  forwards, backwards: images run through the network, and pulled back through it.  params: the attack's
+    name and its parameters, "interrupted" among them.  seconds: how long it took by the clock.
+    """
+
+    images: Array
+    confidence: Array
+    history: np.ndarray
+    archive: MapElites | None
+    forwards: int
+    backwards: int
+    seed: int
+    params: dict[str, Any]
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def median(self) -> np.ndarray:
+        """The median over the classes of the confidence, after each generation: (G,)."""
+        return np.median(self.history, axis=1)
+
+    def summary(self) -> str:
+        """A few lines for the terminal: what was done, how sure the network is, what it cost."""
+        given = ", ".join(f"{key}={value}" for key, value in self.params.items() if key != "attack")
+        confidence = to_numpy(self.confidence)
+        return (f"{self.params['attack']}({given}) for {len(self)} classes\n"
+                f"  confidence: median {np.median(confidence):.6f}, least {confidence.min():.6f} "
+                f"(class {confidence.argmin()})\n"
+                f"  {self.forwards} forward, {self.backwards} backward, {self.seconds:.1f} s")  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to an .npz file, atomically; `FoolingResult.load` reads it back.
+
+        Raises `DTypeError` for an archive of a class of your own, which `load` could not make again.
+        """
+        kind = None if self.archive is None else type(self.archive).__name__
+        if kind is not None and ARCHIVES.get(kind) is not type(self.archive):
+            raise DTypeError("save", f"an archive of {sorted(ARCHIVES)}", kind)
+        elites = {} if self.archive is None else self.archive.arrays()
+        arrays = {"images": self.images, "confidence": self.confidence, "history": self.history}
+        header = {"archive": kind, "forwards": self.forwards, "backwards": self.backwards, "seed": self.seed,
+                  "params": self.params, "seconds": self.seconds}  # fmt: skip
+        write_archive(path, "fooling", header, arrays | {f"archive/{name}": a for name, a in elites.items()})
+
+    @staticmethod
+    def load(path: str | Path) -> FoolingResult:
+        """The result in a file written by `save`.  Raises `DataError` for any other file."""
+        header, arrays = read_archive(path, "fooling")
+        known = ("forwards", "backwards", "seed", "params", "seconds")
+        try:
+            elites = {name.partition("/")[2]: asarray(a) for name, a in arrays.items() if name.startswith("archive/")}
+            archive = ARCHIVES[header["archive"]].from_arrays(elites) if header["archive"] else None
+            images, confidence = asarray(arrays["images"]), asarray(arrays["confidence"])
+            result = FoolingResult(images, confidence, arrays["history"], archive, **{n: header[n] for n in known})
+            lengths = {len(images), len(confidence), result.history.shape[1], len(archive or images)}
+        except (KeyError, TypeError, IndexError, MinidlError) as error:
+            raise DataError("load", f"{path} to hold fooling images", repr(error)) from error
+        if len(lengths) != 1:
+            raise DataError("load", f"{path} to hold fooling images", "arrays of different lengths")
+        return result
