@@ -12,7 +12,7 @@ import pytest
 import minidl
 from minidl import models
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks import attack_contest, growth, pair_search, timing
+from tests.benchmarks import attack_contest, evolution, growth, pair_search, timing
 from tests.benchmarks.peers import Peers
 from tests.benchmarks.report import OURS, Target, columns, compare, number
 
@@ -80,6 +80,13 @@ def test_growth_and_pair_search(run, tmp_path) -> None:
     assert said.count("all pairs") == 2
     written = sorted(path.name for path in tmp_path.iterdir())
     assert written == ["growth.txt", "growth_batch.png", "growth_classes.png", "pair_search.png", "pair_search.txt"]
+
+
+def test_evolution(run, tmp_path) -> None:
+    said = run(evolution.main, *QUICK, "--repeats", "1", "--out", str(tmp_path))
+    assert (tmp_path / "evolution.txt").read_text(encoding="utf-8") == said.removesuffix("\n")
+    runs = [line.split("  ")[0] for line in said.partition("-\n")[2].splitlines()]
+    assert runs[:3] == ["direct", "CPPN", "the network alone"]
 
 
 def test_attacks_beside_others(run, tmp_path) -> None:
