@@ -35,7 +35,7 @@ launches: Counter[str] = Counter()
 FLAGS = ("-O2", "-shared", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden")
 PRELUDE = """
 #include <cmath>
-using std::exp; using std::log; using std::sqrt; using std::tanh;
+using std::exp; using std::log; using std::pow; using std::sin; using std::sqrt; using std::tanh;
 #define __global__
 #define __device__
 struct dim3 { unsigned x = 1, y = 1, z = 1; };

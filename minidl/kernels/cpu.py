@@ -27,17 +27,17 @@ from .cpu_conv import (  # noqa: F401
     winners,
 )
 from .cpu_descent import tanh_adam  # noqa: F401
+from .cpu_draws import draw, dropout, dropout_mask, random_uniform  # noqa: F401
+from .cpu_evolution import cppn, polynomial_mutation  # noqa: F401
 from .cpu_pairs import best_features, best_pairs  # noqa: F401
 from .memory import keep_freed_memory
 from .reference import (  # noqa: F401
     best_pairs_by_definition,
     convolve_by_definition,
-    cppn,
     gather,
     log_softmax,
     penalised,
     pick,
-    polynomial_mutation,
     random_bits,
     random_signs,
     saliency,
@@ -140,56 +140,7 @@ def cross_entropy_slope(z: Array, labels: Array) -> Array:
     return found.reshape(z.shape)
 
 
-# --- random draws, and a unit's way from the sum of its inputs to its output --------------------------------
-
-
-@compiled(relaxed=False)
-def _draw(key, i):
-    """Draw number i of the stream `key`: see `reference.random_bits`."""
-    z = key + (np.uint64(i) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def _dropout(key: int | None, rate: float, dtype: Any) -> tuple[bool, Any, Any, Any]:
-    """Whether there is dropout, the key, which draws to keep (those of at least), and the factor of what is kept."""
-    if key is None:
-        return False, np.uint64(0), np.uint64(0), dtype.type(1)
-    key, least = np.uint64(key & 0xFFFFFFFFFFFFFFFF), np.uint64(int(rate * 2**64))
-    return True, key, least, dtype.type(1.0 / (1.0 - rate))
-
-
-@compiled(relaxed=False)
-def _mask(first, last, key, least, factor, found):
-    found = found[first:last]
-    for i in range(len(found)):
-        found[i] = factor if _draw(key, first + i) >= least else factor - factor
-
-
-@twin
-def dropout_mask(key: int, like: Array, rate: float) -> Array:
-    found = np.empty(like.shape, like.dtype)
-    threads.share(_mask, like.size, 4 * like.size, *_dropout(key, rate, like.dtype)[1:], found.reshape(like.size))
-    return found
-
-
-@compiled(relaxed=False)
-def _uniform(first, last, key, offset, shift, half, part, found):
-    found = found[first:last]
-    for i in range(len(found)):
-        found[i] = _draw(key, offset + first + i) >> shift
-        found[i] = (found[i] + half) * part
-
-
-@twin
-def random_uniform(key: int, like: Array, first: int = 0) -> Array:
-    found, number = np.empty(like.shape, like.dtype), like.dtype.type
-    bits = {4: 23, 8: 52}[like.dtype.itemsize]
-    numbers = np.uint64(key & 0xFFFFFFFFFFFFFFFF), first, np.uint64(64 - bits), number(0.5), number(2.0**-bits)
-    threads.share(_uniform, like.size, 4 * like.size, *numbers, found.reshape(like.size))
-    return found
-
+# --- a unit's way from the sum of its inputs to its output ------------------------------------------------
 
 IDENTITY, RELU, TANH, SIGMOID = range(4)
 KINDS = {"identity": IDENTITY, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
@@ -206,7 +157,7 @@ def _unit(first, last, z, bias, rectify, drop, key, least, factor, y):
             if rectify:
                 value = zero if value < zero else value
             if drop:
-                value = value * factor if _draw(key, n * units + k) >= least else zero
+                value = value * factor if draw(key, n * units + k) >= least else zero
             outputs[k] = value
 
 
@@ -223,7 +174,7 @@ def unit(z: Array, bias: Any, activation: str, key: int | None, rate: float) -> 
     rows = np.ascontiguousarray(z).reshape(z.size // units, units)
     y = np.empty(rows.shape, z.dtype)
     added = np.ascontiguousarray(bias) if biased else np.zeros(units, z.dtype)
-    threads.share(_unit, len(rows), 5 * z.size, rows, added, activation == "relu", *_dropout(key, rate, z.dtype), y)
+    threads.share(_unit, len(rows), 5 * z.size, rows, added, activation == "relu", *dropout(key, rate, z.dtype), y)
     return y.reshape(z.shape)
 
 
@@ -238,7 +189,7 @@ def _unit_slope(first, last, g, y, kind, drop, key, least, factor, kept, found):
             phi, slope = kept * y[i], factor
             if kind == RELU:  # what was dropped is 0, too
                 slope = factor if y[i] > zero else zero
-            elif drop and _draw(key, first + i) < least:
+            elif drop and draw(key, first + i) < least:
                 slope = zero
             elif kind == TANH:
                 slope = factor * (one - phi * phi)
@@ -258,7 +209,7 @@ def unit_slope(g: Array, y: Array, activation: str, key: int | None, rate: float
     flat, stacked = _flat(y)[0], np.ascontiguousarray(g).reshape(g.size // y.size, y.size)
     found = np.empty(stacked.shape, y.dtype)
     kept = y.dtype.type(1 - rate if key is not None else 1)
-    mask = _dropout(key, rate, y.dtype)
+    mask = dropout(key, rate, y.dtype)
     threads.share(_unit_slope, y.size, 4 * g.size, stacked, flat, KINDS[activation], *mask, kept, found)
     found = found.reshape(g.shape)
     return found if key is not None else found.transpose(back)

@@ -455,3 +455,57 @@ extern "C" __global__ void best_pairs(
         found[2 * row + 1] = best.product < 0 ? -1 : best.second;
     }
 }
+
+
+// --- evolution -----------------------------------------------------------------------------------------------
+
+// Draw number i of the stream `key` as a number strictly between 0 and 1, of as many bits as `reference_draws` says.
+__device__ real random_uniform(unsigned long long key, long long i)
+{
+    const int bits = sizeof(real) == 4 ? 23 : 52;
+    return ((real)(random_bits(key, i) >> (64 - bits)) + (real)0.5) / (1ull << bits);
+}
+
+extern "C" __global__ void polynomial_mutation(
+    long long count, const real* x, real* y, unsigned long long key, real rate, real power, real low, real high)
+{
+    GRID_STRIDE_LOOP(i, count)
+    {
+        y[i] = x[i];
+        if (random_uniform(key, 2 * i) < rate) {
+            real r = random_uniform(key, 2 * i + 1);
+            real delta = 2 * r < 1 ? pow(2 * r, power) - 1 : 1 - pow(2 * (1 - r), power);
+            y[i] = clipped(x[i] + delta * (high - low), low, high);
+        }
+    }
+}
+
+// By the number of the function: sine, sigmoid, gaussian, linear.
+__device__ real computed(real z, int function)
+{
+    switch (function) {
+    case 0: return sin(z);
+    case 1: return 2 / (1 + exp(-z)) - 1;
+    case 2: return exp(-z * z);
+    default: return clipped(z, -3, 3) / 3;
+    }
+}
+
+// values (networks, neurons, pixels): one thread for each pixel of each network, which goes from neuron to neuron.
+extern "C" __global__ void cppn(
+    long long count, const real* weights, const int* functions, const real* inputs, real* values,
+    int neurons, int given, long long pixels)
+{
+    GRID_STRIDE_LOOP(thread, count)
+    {
+        long long network = thread / pixels, pixel = thread % pixels;
+        const real* w = weights + network * neurons * neurons;
+        real* v = values + network * neurons * pixels + pixel;
+        for (int j = 0; j < neurons; ++j) {
+            real z = 0;
+            for (int i = 0; i < j; ++i)
+                if (w[i * neurons + j] != 0) z += w[i * neurons + j] * v[i * pixels];
+            v[j * pixels] = j < given ? inputs[j * pixels + pixel] : computed(z, functions[network * neurons + j]);
+        }
+    }
+}

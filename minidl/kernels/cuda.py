@@ -23,13 +23,11 @@ from .reference import (  # noqa: F401
     best_pairs_by_definition,
     channel_sums,
     convolve_by_definition,
-    cppn,
     log_softmax,
     matmul,
     penalised,
     penalty,
     pick,
-    polynomial_mutation,
     random_bits,
     random_signs,
     random_uniform,
@@ -406,3 +404,25 @@ def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: 
 def _unpicked(g: Array, places: Array, size: tuple[int, int], step: int, between: tuple[int, int]) -> Array:
     """(O, N, *between), from g and places (N, O, I, J)."""
     return _plain(unpick(_channels_first(g), _channels_first(places), size, step, between))
+
+
+# --- evolution -------------------------------------------------------------------------------------------
+
+
+@twin
+def polynomial_mutation(key: int, x: Array, rate: float, strength: float, bounds: tuple[float, float]) -> Array:
+    """One thread for each entry."""
+    x, y = _plain(x), _empty(x.shape, x)
+    numbers = _reals(x, rate, 1 / (strength + 1), *bounds)
+    _run("polynomial_mutation", x, x.size, x, y, np.uint64(key & (2**64 - 1)), *numbers)
+    return y
+
+
+@twin
+def cppn(weights: Array, functions: Array, inputs: Array, outputs: int) -> Array:
+    """One thread for each pixel of each network."""
+    (count, neurons), pixels = functions.shape, inputs.shape[1]
+    values, kinds = _empty((count, neurons, pixels), weights), _plain(functions.astype("int32", copy=False))
+    numbers = *_ints(neurons, len(inputs)), np.int64(pixels)
+    _run("cppn", weights, count * pixels, _plain(weights), kinds, _plain(inputs), values, *numbers)
+    return values[:, neurons - outputs :]

@@ -11,7 +11,18 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from minidl.kernels import compiled, cpu, cpu_conv, cpu_conv_loops, cpu_descent, cpu_pairs, reference, threads
+from minidl.kernels import (
+    compiled,
+    cpu,
+    cpu_conv,
+    cpu_conv_loops,
+    cpu_descent,
+    cpu_draws,
+    cpu_evolution,
+    cpu_pairs,
+    reference,
+    threads,
+)
 from tests.laws.twins import LAWS, Side
 
 
@@ -53,11 +64,11 @@ def test_all_names_and_signatures_are_the_references() -> None:
 
 #: A file, a law, a piece of the file's text, and what to write in its place.
 WRONG = {
-    "a wrong shift in the hash": (cpu, "dropout_mask", "z >> np.uint64(27)", "z >> np.uint64(26)"),
-    "draws that count from 0": (cpu, "dropout_mask", "np.uint64(i) + np.uint64(1)", "np.uint64(i)"),
-    "parts of another size": (cpu, "random_uniform", "number(2.0**-bits)", "number(2.0 ** (1 - bits))"),
-    "uniform draws that begin anew": (cpu, "random_uniform", "offset + first + i", "first + i"),
-    "a mask that does not know its row": (cpu, "unit", "_draw(key, n * units + k)", "_draw(key, k)"),
+    "a wrong shift in the hash": (cpu_draws, "dropout_mask", "z >> np.uint64(27)", "z >> np.uint64(26)"),
+    "draws that count from 0": (cpu_draws, "dropout_mask", "np.uint64(i) + np.uint64(1)", "np.uint64(i)"),
+    "parts of another size": (cpu_draws, "random_uniform", ", 2.0**-bits", ", 2.0 ** (1 - bits)"),
+    "uniform draws that begin anew": (cpu_draws, "random_uniform", "offset + first + i", "first + i"),
+    "a mask that does not know its row": (cpu, "unit", "draw(key, n * units + k)", "draw(key, k)"),
     "the bias of another unit": (cpu, "unit", "bias[k]", "bias[k - 1]"),
     "ReLU before the bias": (cpu, "unit", "value = zero if value < zero else value", "value = bias[k] if sums[k] < zero else value"),
     "the slope of the scaled activation": (cpu, "unit_slope", "phi, slope = kept * y[i]", "phi, slope = y[i]"),
@@ -76,6 +87,19 @@ WRONG = {
     "the rate of the first row": (cpu_descent, "tanh_adam", "rate[n] * mean", "rate[0] * mean"),
     "a walk without end": (cpu_descent, "tanh_adam", "min(max(moved, -limit), limit)", "moved"),
     "beyond the bounds": (cpu_descent, "tanh_adam", "min(max(centre + half * x_adv[n, i], low), high)", "centre + half * x_adv[n, i]"),
+    "the draw of another entry": (cpu_evolution, "polynomial_mutation", "2 * (first + k) + 1", "2 * (first + k)"),
+    "one tail": (cpu_evolution, "polynomial_mutation", "if r < 0.5 else", "if True else"),
+    "the rest moves": (cpu_evolution, "polynomial_mutation", "shift, part) < rate", "shift, part) >= rate"),
+    "a mutation out of bounds": (cpu_evolution, "polynomial_mutation", "min(max(x[k] + delta * (high - low), low), high)", "x[k] + delta * (high - low)"),
+    "a mutation that knows no scale": (cpu_evolution, "polynomial_mutation", "delta * (high - low)", "delta"),
+    "a sum left from the last network": (cpu_evolution, "cppn", "z[:] = 0", "pass"),
+    "the needs of the last neuron alone": (cpu_evolution, "cppn", "found[i] |=", "found[i] ="),
+    "a neuron that hears itself": (cpu_evolution, "cppn", "for i in range(j):\n                    if", "for i in range(j + 1):\n                    if"),
+    "inputs that listen": (cpu_evolution, "cppn", "range(len(inputs), neurons)", "range(neurons)"),
+    "the functions of the first network": (cpu_evolution, "cppn", "functions[n, j]", "functions[0, j]"),
+    "a half sigmoid": (cpu_evolution, "cppn", "two / (one", "one / (one"),
+    "a bell that is none": (cpu_evolution, "cppn", "-z[p] * z[p]", "-z[p]"),
+    "a line without end": (cpu_evolution, "cppn", "min(max(z[p], -three), three) / three", "z[p] / three"),
     "one class too few": (cpu, "cross_entropy", "for k in range(z.shape[1]):\n            total", "for k in range(1, z.shape[1]):\n            total"),
     "the label's entry, lost to rounding": (cpu, "cross_entropy", "found[n, labels[n]] = -others", "found[n, labels[n]] -= 1"),
     "another's columns": (cpu, "matmul", "np.matmul(rows, b[:, first:last]", "np.matmul(rows, b[:, : last - first]"),
@@ -137,7 +161,7 @@ def test_wrong_kernels_are_caught(name) -> None:
         check(*WRONG[name])
 
 
-@pytest.mark.parametrize("module", [cpu, cpu_conv, cpu_conv_loops, cpu_descent, cpu_pairs])
+@pytest.mark.parametrize("module", [cpu, cpu_conv, cpu_conv_loops, cpu_descent, cpu_draws, cpu_evolution, cpu_pairs])
 def test_right_ones_are_not(module) -> None:
     """The test above can fail."""
     laws = {
@@ -145,6 +169,8 @@ def test_right_ones_are_not(module) -> None:
         cpu_conv: "conv2d",
         cpu_conv_loops: "conv2d_max",
         cpu_descent: "tanh_adam",
+        cpu_draws: "random_uniform",
+        cpu_evolution: "cppn",
         cpu_pairs: "best_pairs",
     }
     check(module, laws[module], "", "")

@@ -152,6 +152,33 @@ def tanh_adam(side, data) -> None:
             assert_same(a, b)
 
 
+def polynomial_mutation(side, data) -> None:
+    shape, dtype = data.draw(shapes(2)), data.draw(FLOATS)
+    low, high = data.draw(st.sampled_from([(0, 1), (-0.5, 2.0)]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    x = data.draw(layouts((low + (high - low) * rng.random(shape)).clip(low, high).astype(dtype)))
+    how = data.draw(st.sampled_from([0.1, 0.5, 1.0, 0.0])), data.draw(st.sampled_from([15, 1.5, 0, 200]))
+    compare(side, "polynomial_mutation", data.draw(st.integers(0, 2**64 - 1)), x, *how, (low, high))
+
+
+def cppn(side, data) -> None:
+    """Where an error in the last bit stays one: some neurons add up anything, of inputs alone; the rest at most 1.
+
+    Connections that do not count are there, too, and with weights of their own.
+    """
+    dtype, n, given = data.draw(FLOATS), data.draw(st.sampled_from([3, 1, 2, 5, 0])), data.draw(st.integers(1, 8))
+    neurons, rng = given + data.draw(st.integers(0, 8)), np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    w = rng.uniform(-1, 1, (n, neurons, neurons)) * (rng.random((n, neurons, neurons)) < 0.4)
+    counts = np.triu(np.ones(w.shape, bool), 1)
+    small = w / np.maximum(1, abs(w * counts).sum(axis=1, keepdims=True))
+    of_inputs = 30 * w * (np.arange(neurons)[:, None] < given)
+    w = np.where(counts, np.where(rng.random((n, 1, neurons)) < 0.5, of_inputs, small), 99 * w)
+    functions = rng.integers(0, 4, (n, neurons)).astype(data.draw(st.sampled_from([np.int8, np.int64])))
+    inputs = rng.uniform(-1, 1, (given, data.draw(sides)))
+    weights, functions, inputs = (data.draw(layouts(a)) for a in (w.astype(dtype), functions, inputs.astype(dtype)))
+    compare(side, "cppn", weights, functions, inputs, data.draw(st.sampled_from([1, neurons, min(3, neurons), 0])))
+
+
 def gather(side, data) -> None:
     shape, dtype = data.draw(shapes(data.draw(st.integers(1, 3)))), data.draw(FLOATS)
     n, kind = shape[0], data.draw(st.sampled_from([np.int64, np.int32, np.bool_]))
@@ -283,7 +310,8 @@ def channel_sums(side, data) -> None:
 
 RATES = (0.1, 0.9)
 LAWS = {law.__name__: law for law in (unit, unit_slope, dropout_mask, random_uniform, gather, sign_step, tanh_adam,
-                                      cross_entropy, conv2d, max_windows, conv2d_max, best_pairs, matmul, channel_sums)} | {
+                                      polynomial_mutation, cppn, cross_entropy, conv2d, max_windows, conv2d_max,
+                                      best_pairs, matmul, channel_sums)} | {
     "sgd": update("sgd", 1, (*RATES, False), (*RATES, True, 0.0, 0.1), (0.1, 0.0, True, 0.01, 0.02)),
     "rmsprop": update("rmsprop", 1, (*RATES, 0.1, True), (*RATES, 0.1, False, 0.1, 0.0), (*RATES, 0.1, True, 0.1, 0.2)),
     "adam": update("adam", 2, (1, *RATES, 0.99, 0.01), (7, *RATES, 0.99, 0.01, 0.1, 0.2)),

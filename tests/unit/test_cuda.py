@@ -94,6 +94,10 @@ WRONG = {
     "any of equal pairs": ("best_pairs", "|| earlier", ""),
     "an impatient bound": ("best_pairs", ">= found", "> found"),
     "the domain ignored": ("best_pairs", "if (domain[p * count + row]) x.list", "x.list"),
+    "the draw of another entry": ("polynomial_mutation", "random_uniform(key, 2 * i + 1)", "random_uniform(key, 2 * i)"),
+    "out of bounds": ("polynomial_mutation", "clipped(x[i] + delta * (high - low), low, high)", "x[i] + delta * (high - low)"),
+    "the functions of the first network": ("cppn", "functions[network * neurons + j]", "functions[j]"),
+    "backwards through a connection": ("cppn", "if (w[i * neurons + j] != 0) z += w[i * neurons + j]", "z += w[j * neurons + i]"),
     "one thread too many": ("unit", "i < (count)", "i <= (count)"),
 }  # fmt: skip
 
@@ -138,6 +142,7 @@ def examples(dtype) -> dict[str, tuple]:
         "conv2d_max": (x, w, z[0], 1, 0, *pooling), "best_features": (z, z, domain), "best_pairs": (z, z, domain),
         "conv2d_max_input": (g, places, w, 1, 0, *pooling, (3, 3), (4, 4)),
         "conv2d_max_weights": (x, g, places, 1, 0, *pooling, (3, 3), (2, 2)),
+        "polynomial_mutation": (3, z, 0.5, 15, (0, 1)), "cppn": (x[:, 0], strict.zeros((2, 4), dtype="int8"), z, 1),
     }  # fmt: skip
 
 
@@ -262,8 +267,8 @@ def test_attacks_find_the_same_images(on_strict) -> None:
 # --- CuPy and NVRTC, without a GPU ----------------------------------------------------------------------------
 
 KERNELS = re.findall(r'extern "C" __global__ void (\w+)\(', cuda.SOURCE)
-# NVIDIA's exp, log and tanh are made of fma
-TRANSCENDENTAL = ("unit", "tanh_adam", "cross_entropy", "cross_entropy_slope")
+# NVIDIA's exp, log, pow, sin and tanh are made of fma
+TRANSCENDENTAL = ("unit", "tanh_adam", "cross_entropy", "cross_entropy_slope", "polynomial_mutation", "cppn")
 ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
 
 
