@@ -19,6 +19,7 @@ import numpy as np
 from . import library, reference
 from .reference import (  # noqa: F401
     ACTIVATIONS,
+    FUNCTIONS,
     SLOPES,
     best_pairs_by_definition,
     channel_sums,

@@ -30,7 +30,7 @@ from .reference_conv import (  # noqa: F401
 )
 from .reference_descent import tanh_adam  # noqa: F401
 from .reference_draws import dropout_mask, random_bits, random_signs, random_uniform  # noqa: F401
-from .reference_evolution import cppn, polynomial_mutation  # noqa: F401
+from .reference_evolution import FUNCTIONS, cppn, polynomial_mutation  # noqa: F401
 from .reference_pairs import best_features, best_pairs, best_pairs_by_definition, saliency  # noqa: F401
 
 Array = Any
