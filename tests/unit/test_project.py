@@ -149,6 +149,10 @@ MADRY = ["digits", "figure1", "surfaces", "epsilon"]
             ["carlini_wagner.txt", *(f"carlini_wagner_{norm}.png" for norm in ("l0", "l2", "linf"))],
         ),
         (
+            ["demos/few_pixel.py", "--epochs", "1", "--learn-from", "500", "--images", "3", "--generations", "3"],
+            ["few_pixel.txt", "few_pixel.png"],
+        ),
+        (
             ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "2", "--sets", "validation,test"],
             ["papernot_lenet.txt", "lenet_tanh.npz", *(f"papernot_fig{name}.png" for name in PAPERNOT)],
         ),
@@ -185,6 +189,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     ["demos/madry.py", "--epochs", "1", "--digits", "10"],
     ["demos/madan.py", "--width", "1", "--epochs", "1", "1", "--images", "1", "--steps", "2"],
     ["demos/carlini_wagner.py", "--epochs", "1", "1", "--learn-from", "300", "--digits", "1", "--steps", "2"],
+    ["demos/few_pixel.py", "--epochs", "1", "--learn-from", "100", "--images", "1", "--generations", "1"],
     ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "1", "--sets", "test"],
 ], ids=lambda arguments: arguments[0])  # fmt: skip
 def test_demos_run_on_other_arrays(arguments, tmp_path) -> None:
