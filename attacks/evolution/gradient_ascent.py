@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from minidl.errors import RangeError
 from minidl.progress import bar
 
 from ..goal import Goal, Targeted
-from ..norms import l2_length, normal, per_example
+from ..norms import l2_length, l2_steepest, normal, per_example
 from ..result import check_counts, check_seed, stream
 from ..victim import Victim, as_victim
 from .fooling import canvas
@@ -53,7 +54,7 @@ def fool_gradient(
     check_counts("fool_gradient", steps=steps)
     check_seed("fool_gradient", seed)
     for name, number, most in (("decay", decay, 1), ("rise", rise, 1)):
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= most:
+        if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= number <= most:
             raise RangeError("fool_gradient", f"{name} from 0 to {most}", repr(number))
     centre = _centre(victim, start, shape)
     begun, asked, pulled = time.perf_counter(), victim.forwards, victim.backwards
@@ -66,10 +67,11 @@ def fool_gradient(
             p, x = _step(victim, x, goal, centre, decay, rise)
             history[step:] = [to_numpy(p)]
             state = x, step + 1  # at once: Ctrl-C may come between any two lines
+        confidence = _probability(victim.logits(x))
     except KeyboardInterrupt:
-        interrupted = True
-    x, done = state
-    confidence = _probability(victim.logits(x))
+        x, interrupted = state[0], True
+        confidence = _probability(victim.logits(x))
+    done = state[1]
     after = np.stack([*history[1:done], to_numpy(confidence)]) if done else np.empty((0, len(x)))
     params = {"attack": "fool_gradient", "decay": decay, "steps": steps, "rise": rise, "interrupted": interrupted}
     return FoolingResult(x, confidence, after, None, victim.forwards - asked, victim.backwards - pulled, seed, params,
@@ -88,7 +90,7 @@ def _step(victim: Victim, x: Array, goal: Goal, centre: Array, decay: float, ris
     tiny = xp.finfo(x.dtype).tiny
     widest = (high - low) * (x.size / len(x)) ** 0.5
     length = xp.minimum(xp.minimum(rise, LATE * (1 - p)) / xp.maximum(p * norm, tiny), widest)  # q/‖∇p‖
-    moved = x + per_example(length / xp.maximum(norm, tiny), x) * slope
+    moved = x + per_example(length, x) * l2_steepest(slope)  # where there is no slope, x stays
     return p, xp.clip(centre + (1 - decay) * (moved - centre), low, high)
 
 
@@ -101,7 +103,7 @@ def _probability(logits: Array) -> Array:
 def _centre(victim: Victim, start: Any, shape: Any) -> Array:
     """m, (C, H, W): what is given, or the middle of the bounds."""
     if start is not None:
-        victim.check_images("fool_gradient", start[None])
+        victim.check_images("fool_gradient", start[None] if hasattr(start, "shape") else start)
         return start
     known = canvas("fool_gradient", victim, shape)
     return namespace().full(known["shape"], sum(victim.bounds) / 2, dtype=known["dtype"])
