@@ -14,6 +14,7 @@ import numpy as np
 
 from minidl.backend import kernels, to_numpy
 from minidl.core import Array
+from minidl.errors import DTypeError
 from minidl.progress import bar
 
 from ..result import check_counts, check_seed
@@ -40,7 +41,6 @@ class Breeder:
         """The archive of the first generation."""
         born = self.encoding.start(self.population, Draws(self.seed, 0))
         images = self.encoding.render(born)
-        self.victim.check_images("evolve", images)
         return self.archive.founded(born, images, self.fitness(images))
 
     def next(self, elites: MapElites, generation: int) -> MapElites:
@@ -54,8 +54,17 @@ class Breeder:
 
     def fitness(self, images: Array) -> Array:
         """The probability of each class, (N, K)."""
+        self.victim.check_images("evolve", images)
         logits = self.victim.logits(images)
         return kernels(logits).softmax(logits)
+
+
+def _check(encoding: Any, archive: Any) -> None:
+    """Refuse what is no encoding, and what is no class of archives."""
+    if isinstance(encoding, type) or not all(hasattr(encoding, name) for name in ("start", "vary", "render")):
+        raise DTypeError("evolve", "an encoding, such as CPPN((1, 28, 28))", repr(encoding))
+    if not isinstance(archive, type) or not issubclass(archive, MapElites):
+        raise DTypeError("evolve", "a class of archives, MapElites or one made of it", repr(archive))
 
 
 def evolve(
@@ -88,6 +97,7 @@ def evolve(
     """
     check_counts("evolve", generations=generations, population=population)
     check_seed("evolve", seed)
+    _check(encoding, archive)
     breeder = Breeder(as_victim(victim), encoding, archive, population, seed)
     settings = {"encoding": repr(encoding), "archive": archive.__name__, "population": population, "seed": seed}
     elites: MapElites | None = None
@@ -97,28 +107,34 @@ def evolve(
         elites, history = checkpoints.resumed(checkpoint, settings, archive, generations)
     done, asked, begun, interrupted = len(history), breeder.victim.forwards, time.perf_counter(), False
     state, written = (elites, done), begun
+
+    def keep() -> None:
+        if checkpoint is not None and state[0] is not None:
+            checkpoints.write(checkpoint, settings, state[0], history[: state[1]])
+
     try:
-        shown = bar(range(generations), "evolution", progress, unit="generation", initial=done)
-        for generation in range(done, generations):
-            elites = breeder.first() if elites is None else breeder.next(elites, generation)
-            history[generation:] = [to_numpy(elites.fitness)]
-            state = elites, generation + 1  # at once: Ctrl-C may come between any two lines
-            shown.set_postfix(median=f"{np.median(history[-1]):.4f}", worst=f"{history[-1].min():.4f}", refresh=False)
-            shown.update()
-            if checkpoint is not None and time.perf_counter() - written > EVERY:
-                checkpoints.write(checkpoint, settings, elites, history)
-                written = time.perf_counter()
-        shown.close()
+        with bar(range(generations), "evolution", progress, unit="generation", initial=done) as shown:
+            for generation in range(done, generations):
+                elites = breeder.first() if elites is None else breeder.next(elites, generation)
+                history[generation:] = [to_numpy(elites.fitness)]
+                state = elites, generation + 1  # at once: Ctrl-C may come between any two lines
+                median, worst = np.median(history[-1]), history[-1].min()
+                shown.set_postfix(median=f"{median:.4f}", worst=f"{worst:.4f}", refresh=False)
+                shown.update()
+                if time.perf_counter() - written > EVERY:
+                    keep()
+                    written = time.perf_counter()
+        keep()
     except KeyboardInterrupt:
+        if state[0] is None:
+            raise
         interrupted = True
-    elites, generation = state
-    if elites is None:
-        raise KeyboardInterrupt
-    if checkpoint is not None:
-        checkpoints.write(checkpoint, settings, elites, history[:generation])
+        keep()
+    elites, reached = state
+    assert elites is not None  # one generation at least
     params = {"attack": "evolve", "generations": generations, "population": population,
               "encoding": settings["encoding"], "archive": settings["archive"], "interrupted": interrupted}  # fmt: skip
     return FoolingResult(
-        elites.images, elites.fitness, np.stack(history[:generation]), elites,
+        elites.images, elites.fitness, np.stack(history[:reached]), elites,
         breeder.victim.forwards - asked + done * population, 0, seed, params, time.perf_counter() - begun,
     )  # fmt: skip
