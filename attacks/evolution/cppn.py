@@ -12,14 +12,12 @@ import numpy as np
 
 from minidl.backend import asarray, kernels, namespace
 from minidl.core import Array
+from minidl.kernels.reference import FUNCTIONS
 
 from ..result import check_counts
 from . import structure
 from .genome import Draws, Genome, check_canvas, check_positive, check_rates
 from .structure import INPUTS, Wiring
-
-#: A neuron's function φ, by its number: sin z, 2/(1 + e^-z) - 1, e^{-z²}, and clip(z, -3, 3)/3.
-FUNCTIONS = ("sine", "sigmoid", "gaussian", "linear")
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class CPPN:
     Defaults are those of Nguyen, Yosinski and Clune 2015, whose code has no limit to the neurons, gives x and y in
     pixels, does not move connections, and takes three outputs for hue, saturation and lightness; here they are the
     channels themselves.
-    Raises `ShapeError` or `RangeError` for parameters out of range.
+    Raises `ShapeError`, `RangeError` or `DTypeError` for parameters that are none.
     """
 
     shape: tuple[int, int, int]
@@ -53,7 +51,7 @@ class CPPN:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        check_canvas("CPPN", self.shape, self.bounds)
+        check_canvas("CPPN", self.shape, self.bounds, self.dtype)
         check_counts("CPPN", neurons=self.neurons)
         check_positive("CPPN", limit=self.limit, strength=self.strength)
         names = ("rate", "add_connection", "delete_connection", "change_connection", "add_neuron", "delete_neuron")
@@ -86,8 +84,9 @@ class CPPN:
         weights, (low, high) = genomes["weights"], self.bounds
         inputs = asarray(coordinates(height, width), dtype=self.dtype)
         outputs = kernels(weights).cppn(weights, genomes["functions"], inputs, channels)
-        shade = namespace(weights).minimum(abs(outputs), 1)
-        return (low + (high - low) * shade).reshape(len(genomes), *self.shape)
+        xp = namespace(weights)
+        images = low + (high - low) * xp.minimum(abs(outputs), 1)
+        return xp.minimum(images, high).reshape(len(genomes), *self.shape)  # the sum may have been rounded up
 
 
 def coordinates(height: int, width: int) -> np.ndarray:

@@ -16,11 +16,11 @@ class DirectEncoding:
     """Genes are pixels, each moved with a small probability by a draw that prefers small moves.
 
     shape: (C, H, W).  bounds: of a pixel.  The first genomes are uniform noise.  rate: the probability that a gene is
-    moved, halved every `halved_every` generations.  strength (η): of polynomial mutation, at least a number above 0;
+    moved, halved every `halved_every` generations.  strength (η): of polynomial mutation, a number above 0;
     the greater, the smaller the moves.  crossover: the probability that a child is that of two parents, by simulated
     binary crossover of strength `crossover_strength` (η_c); the authors' code has .5 (and rates that are not halved),
     the paper does not mention it, and here it is left out unless asked for.
-    Raises `ShapeError` or `RangeError` for parameters out of range.
+    Raises `ShapeError`, `RangeError` or `DTypeError` for parameters that are none.
     """
 
     shape: tuple[int, int, int]
@@ -33,7 +33,7 @@ class DirectEncoding:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        check_canvas("DirectEncoding", self.shape, self.bounds)
+        check_canvas("DirectEncoding", self.shape, self.bounds, self.dtype)
         check_rates("DirectEncoding", rate=self.rate, crossover=self.crossover)
         check_positive("DirectEncoding", strength=self.strength, crossover_strength=self.crossover_strength)
         check_counts("DirectEncoding", halved_every=self.halved_every)

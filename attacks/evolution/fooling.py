@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from .archive import MapElites
 from .cppn import CPPN
 from .direct import DirectEncoding
 from .evolve import evolve
+from .genome import check_canvas
 from .result import FoolingResult
 
 
@@ -67,8 +69,13 @@ def fool_cppn(
 
 def canvas(attack: str, victim: Victim, shape: Any) -> dict[str, Any]:
     """What the network says of its images, for an encoding."""
-    shape = shape if shape is not None else getattr(victim.net, "input_shape", ())
-    if len(shape) != 3:
-        got = f"a network of inputs {shape}" if shape else "a function that does not say"
-        raise ShapeError(attack, "to know the shape of an image", got, "shape=(1, 28, 28) for digits")
-    return {"shape": tuple(shape), "bounds": victim.bounds, "dtype": getattr(victim.net, "dtype", "float32")}
+    known = getattr(victim.net, "input_shape", None)
+    if known is not None and len(known) != 3:
+        fix = f"fool lambda x: net(ops.reshape(x, (-1, {prod(known)}))), and say shape=(C, H, W)"
+        raise ShapeError(attack, "a network of images (C, H, W)", f"one of inputs {known}", fix)
+    shape = known if shape is None else shape
+    if shape is None:
+        raise ShapeError(attack, "to know the shape of an image", "a function that does not say", "shape=(1, 28, 28)")
+    dtype = getattr(victim.net, "dtype", "float32")
+    check_canvas(attack, shape, victim.bounds, dtype)
+    return {"shape": tuple(shape), "bounds": victim.bounds, "dtype": dtype}

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any, Protocol
+
+import numpy as np
 
 from minidl.backend import kernels, namespace
 from minidl.core import Array
-from minidl.errors import RangeError, ShapeError
+from minidl.errors import DTypeError, RangeError, ShapeError
 
 from ..result import stream
 from ..victim import are_bounds
@@ -97,23 +101,29 @@ class Encoding(Protocol):
         """Their images (N, C, H, W), functions of the genomes alone."""
 
 
-def check_canvas(encoding: str, shape: Any, bounds: Any) -> None:
-    """Refuse what is no shape (C, H, W) of an image with `ShapeError`, and bounds that are none with `RangeError`."""
-    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+def check_canvas(encoding: str, shape: Any, bounds: Any, dtype: Any) -> None:
+    """Refuse what is no shape (C, H, W) of an image, bounds that are none, and pixels of no floating-point numbers.
+
+    With `ShapeError`, `RangeError` and `DTypeError`.
+    """
+    lengths = isinstance(shape, tuple | list) and all(isinstance(n, Integral) and int(n) > 0 for n in shape)
+    if not lengths or len(shape) != 3:
         raise ShapeError(encoding, "the shape (C, H, W) of an image", f"{shape}", "shape=(1, 28, 28) for digits")
-    if not are_bounds(bounds):
-        raise RangeError(encoding, "bounds (low, high), two numbers with low < high", f"{bounds}")
+    if not are_bounds(bounds) or not all(map(isfinite, bounds)):
+        raise RangeError(encoding, "bounds (low, high), two finite numbers with low < high", f"{bounds}")
+    if np.dtype(dtype).kind != "f":
+        raise DTypeError(encoding, "a floating-point dtype", f"{dtype}", "float32 or float64")
 
 
 def check_rates(encoding: str, **rates: Any) -> None:
     """Refuse whatever is no probability, with `RangeError`."""
     for name, rate in rates.items():
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) <= 1:
             raise RangeError(encoding, f"{name} to be a probability, from 0 to 1", repr(rate))
 
 
 def check_positive(encoding: str, **numbers: Any) -> None:
     """Refuse whatever is no finite number above 0, with `RangeError`."""
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < float("inf"):
+        if isinstance(number, bool) or not isinstance(number, Real) or not 0 < float(number) < float("inf"):
             raise RangeError(encoding, f"{name} to be a number above 0", repr(number))
