@@ -51,6 +51,7 @@ def kernels_at_work(n: int) -> dict[str, np.ndarray]:
     g, places = rng.normal(size=(n, 8, 4, 4)).astype(np.float32), rng.integers(0, 4, (n, 8, 4, 4)).astype(np.uint8)
     g, (a, b) = g * (g > 0), rng.normal(size=(2, n, 784)).astype(np.float32)
     dropped = cpu.unit(z, bias, "relu", 5, 0.5)
+    neurons, pixels = rng.integers(0, 4, (n, 12)), rng.normal(size=(3, 784)).astype(np.float32)
     return {
         "unit": dropped, "slope": cpu.unit_slope(z, dropped, "relu", 5, 0.5),
         "mask": cpu.dropout_mask(3, z, 0.2), "step": cpu.sign_step(z, -z, 0.1, (0, 1), z, 0.05),
@@ -58,6 +59,8 @@ def kernels_at_work(n: int) -> dict[str, np.ndarray]:
         "input of small filters": cpu.conv2d_max_input(g, places, w[:, :1], **BACK),
         "entropy": cpu.cross_entropy(z, np.arange(n)), "p": cpu.cross_entropy_slope(z, np.arange(n)),
         "pairs": cpu.best_pairs(a, b, a < 1), "features": cpu.best_features(a, b, a < 1),
+        "mutated": cpu.polynomial_mutation(3, z, 0.1, 15, (-9, 9)),
+        "drawn": cpu.cppn(np.triu(z[:, :144].reshape(n, 12, 12), 1), neurons, pixels, 1),
         "pooled": cpu.max_windows(x, (2, 2), 2), "unpicked": cpu.unpick(g, places, (2, 2), 2, (8, 8)),
     }  # fmt: skip
 
