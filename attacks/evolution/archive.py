@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from minidl.backend import namespace
 from minidl.core import Array
+from minidl.errors import ShapeError
 
 from .genome import Draws, Genome, choose
 
@@ -67,9 +68,13 @@ class MapElites:
 
     @classmethod
     def from_arrays(cls: type[Self], arrays: dict[str, Any]) -> Self:
-        """The archive of what `arrays` gave.  Raises `KeyError` if something is missing."""
+        """The archive of what `arrays` gave.  Raises `KeyError` if something is missing, `ShapeError` if it differs."""
         genes = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith("genome/")}
-        return cls(Genome(genes), arrays["images"], arrays["fitness"], arrays["born"])
+        found = cls(Genome(genes), arrays["images"], arrays["fitness"], arrays["born"])
+        lengths = [len(given) for given in (found.genomes, found.images, found.fitness, found.born)]
+        if len(set(lengths)) != 1:
+            raise ShapeError(cls.__name__, "as many genomes, images, fitnesses and births", f"{lengths}")
+        return found
 
 
 class Elitism(MapElites):
