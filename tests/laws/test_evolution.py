@@ -1,0 +1,267 @@
+"""Laws of evolution: who survives, what is asked and how often, what a seed decides, and what comes back."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attacks import Victim
+from attacks.evolution import CPPN, DirectEncoding, Elitism, FoolingResult, MapElites, evolve, fool_cppn, fool_direct
+from attacks.evolution.archive import ARCHIVES
+from minidl import models
+from minidl.errors import DataError, DTypeError, RangeError
+from minidl.layers import Glorot
+from tests.laws.test_random_search import Asked
+
+seeds = st.integers(0, 2**32 - 1)
+loop = sys.modules[evolve.__module__]  # `attacks.evolution.evolve` is the function
+
+SHAPE, CLASSES = (1, 6, 5), 4
+FILTERS = np.random.default_rng(0).normal(size=(CLASSES, *SHAPE))
+ENCODINGS = {
+    "direct": DirectEncoding(SHAPE, rate=0.3, dtype="float64"),
+    "crossed": DirectEncoding(SHAPE, rate=0.3, crossover=0.7, dtype="float64"),
+    "cppn": CPPN(SHAPE, neurons=3, dtype="float64"),
+}
+SMALL = {"generations": 6, "population": 8, "seed": 3}
+
+
+def judge(x: np.ndarray) -> np.ndarray:
+    """Logits by NumPy alone, one image after the other: no batch mate can move a bit."""
+    return np.array([[(image * one).sum() for one in FILTERS] for image in x])
+
+
+def probabilities(x: np.ndarray) -> np.ndarray:
+    """What `judge` says, as probabilities."""
+    e = np.exp(judge(x))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def same(one: MapElites, other: MapElites) -> None:
+    """Two archives agree to the bit."""
+    ours, theirs = one.arrays(), other.arrays()
+    assert type(one) is type(other)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert ours[name].dtype == theirs[name].dtype
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+# --- who survives ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_survivors_are_those_of_plain_loops(name, kind) -> None:
+    """Every child of MAP-Elites tries in every niche, one of Elitism in its parent's; only the fitter are let in."""
+    niches_of_parents = []
+
+    class Watched(ARCHIVES[kind]):
+        def challenged(self, children, images, fitness, niches, generation):
+            niches_of_parents.append(niches)
+            return super().challenged(children, images, fitness, niches, generation)
+
+    asked = Asked(judge)
+    result = evolve(asked, ENCODINGS[name], archive=Watched, generations=12, population=8, seed=1)
+    best, history = [(-1.0, None, -1)] * CLASSES, []
+    for generation, images in enumerate(asked.seen):
+        for n, p in enumerate(probabilities(images)):
+            for k in range(CLASSES):
+                allowed = kind == "MapElites" or generation == 0 or niches_of_parents[generation - 1][n] == k
+                if allowed and p[k] > best[k][0]:
+                    best[k] = p[k], images[n], generation
+        history.append([p for p, _, _ in best])
+    assert len(history) == 12
+    np.testing.assert_array_equal(result.images, [image for _, image, _ in best])
+    np.testing.assert_array_equal(result.archive.born, [born for _, _, born in best])
+    np.testing.assert_allclose(result.history, history, rtol=1e-12)
+    np.testing.assert_array_equal(result.confidence, result.history[-1])
+    np.testing.assert_array_equal(result.images, result.archive.images)
+    np.testing.assert_array_equal(ENCODINGS[name].render(result.archive.genomes), result.images)
+    assert result.archive.born.max() > 0
+
+
+def archive_of(fitness: list[float], kind: type[MapElites] = MapElites) -> MapElites:
+    """An archive of genomes that are their own fitness."""
+    founders = np.diag(np.array(fitness))
+    return kind.founded(loop.Genome({"gene": founders}), founders[:, None, None], founders)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(MapElites, [0.9, 0.5, 0.5]), (Elitism, [0.5, 0.5, 0.5])])
+def test_one_child_may_take_every_niche_and_equals_take_none(kind, expected) -> None:
+    elites = archive_of([0.5, 0.5, 0.5], kind)
+    children = np.array([[0.9, 0.5, 0.4], [0.8, 0.5, 0.5]])
+    genomes = loop.Genome({"gene": children})
+    after = elites.challenged(genomes, children[:, None, None], children, np.array([1, 2]), 7)
+    np.testing.assert_array_equal(after.fitness, expected)
+    np.testing.assert_array_equal(after.born, [7 if p == 0.9 else 0 for p in expected])
+    np.testing.assert_array_equal(after.genomes["gene"][0], children[0] if 0.9 in expected else [0.5, 0, 0])
+    np.testing.assert_array_equal(after.images[1:], elites.images[1:])
+    np.testing.assert_array_equal(elites.fitness, [0.5, 0.5, 0.5])  # as it was
+
+
+def test_parents_come_from_every_niche_alike() -> None:
+    niches = archive_of([0.1, 0.9, 0.5]).parents(3000, loop.Draws(0, 1))
+    assert (abs(np.bincount(niches, minlength=3) - 1000) < 120).all()
+
+
+def test_partners_are_drawn_on_their_own() -> None:
+    paired = []
+
+    class Watched(DirectEncoding):
+        def vary(self, parents, partners, generation, draws):
+            paired.append((parents["pixels"] == partners["pixels"]).all(axis=(1, 2, 3)).mean())
+            return super().vary(parents, partners, generation, draws)
+
+    evolve(judge, Watched(SHAPE), generations=2, population=200, archive=Elitism)
+    assert 0.1 < paired[0] < 0.4  # one of four
+
+
+# --- what is asked --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fool", [fool_direct, fool_cppn])
+@given(generations=st.integers(1, 5), population=st.integers(1, 9), size=st.integers(1, 10))
+@settings(max_examples=8)
+def test_it_asks_population_times_generations_and_for_no_slopes(fool, generations, population, size) -> None:
+    victim = Victim(judge, batch_size=size)
+    victim.pull_back = None
+    for runs in (1, 2):
+        result = fool(victim, generations=generations, population=population, shape=SHAPE)
+        assert (result.forwards, result.backwards) == (generations * population, 0)
+        assert victim.queries == victim.forwards == runs * generations * population
+    assert (victim.backwards, len(result.history), len(result)) == (0, generations, CLASSES)
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+@given(seed=seeds, size=st.integers(1, 9))
+@settings(max_examples=4)
+def test_a_seed_decides_and_batches_do_not(name, seed, size) -> None:
+    options = {"generations": 4, "population": 8}
+    whole = evolve(judge, ENCODINGS[name], seed=seed, **options)
+    cut = evolve(Victim(judge, batch_size=size), ENCODINGS[name], seed=seed, **options)
+    other = evolve(judge, ENCODINGS[name], seed=seed + 1, **options)
+    same(whole.archive, cut.archive)
+    np.testing.assert_array_equal(whole.history, cut.history)
+    assert (whole.images != other.images).any(axis=(1, 2, 3)).all()
+
+
+def test_generations_draw_anew() -> None:
+    class Still(MapElites):
+        """One parent, for ever."""
+
+        def parents(self, count, draws):
+            return np.zeros(count, int)
+
+        def challenged(self, *_):
+            return self
+
+    asked = Asked(judge)
+    evolve(asked, ENCODINGS["direct"], generations=3, population=8, archive=Still)
+    assert (asked.seen[1] != asked.seen[2]).any(axis=(1, 2, 3)).all()
+    assert len(np.unique(asked.seen[1], axis=0)) == 8  # nor are two children of a generation alike
+
+
+# --- what comes back ------------------------------------------------------------------------------------------
+
+
+@given(seed=seeds, classes=st.integers(2, 5), shape=st.tuples(*[st.integers(1, 4)] * 3), low=st.floats(-3, 1),
+       width=st.floats(0.01, 4), cppn=st.booleans())  # fmt: skip
+def test_any_network_shape_and_bounds(seed, classes, shape, low, width, cppn) -> None:
+    filters = np.random.default_rng(seed).normal(size=(int(np.prod(shape)), classes)).astype("float32")
+    logits = lambda x: x.reshape(len(x), -1) @ filters
+    victim = Victim(logits, bounds=(low, low + width))
+    result = (fool_cppn if cppn else fool_direct)(victim, shape=shape, generations=3, population=5, seed=seed)
+    assert (result.images.shape, result.images.dtype) == ((classes, *shape), np.float32)
+    assert result.images.min() >= np.float32(low)
+    assert result.images.max() <= np.float32(low + width)
+    again = np.exp(logits(result.images) - logits(result.images).max(axis=1, keepdims=True))
+    np.testing.assert_allclose(result.confidence, np.diag(again / again.sum(axis=1, keepdims=True)), atol=1e-5)
+    assert (result.confidence.shape, result.history.shape) == ((classes,), (3, classes))
+    assert (np.diff(result.history, axis=0) >= 0).all()
+    np.testing.assert_allclose(result.median, [np.median(row) for row in result.history])
+    assert result.params["interrupted"] is False
+    assert result.seconds > 0
+
+
+@pytest.mark.parametrize(("fool", "kind"), [(fool_direct, "DirectEncoding"), (fool_cppn, "CPPN")])
+def test_a_network_says_what_it_takes(fool, kind) -> None:
+    net = models.mlp((3, 4, 4), 5, (6,), bias=True, init_weights=Glorot(), dtype="float64")
+    result = fool(net, generations=2, population=6, seed=9, rate=0.5)
+    assert (result.images.shape, result.images.dtype) == ((5, 3, 4, 4), np.float64)
+    assert result.params["attack"] == fool.__name__
+    assert result.params["encoding"].startswith(f"{kind}(shape=(3, 4, 4), bounds=(0.0, 1.0)")
+    assert "rate=0.5" in result.params["encoding"]
+    assert "dtype='float64'" in result.params["encoding"]
+    told = result.summary()
+    worst = result.confidence.argmin()
+    for text in (f"{fool.__name__}(generations=2, population=6,", "for 5 classes", "archive=MapElites",
+                 f"median {np.median(result.confidence):.6f}, least {result.confidence.min():.6f} (class {worst})",
+                 "12 forward, 0 backward"):  # fmt: skip
+        assert text in told
+
+
+def test_progress_tells_the_median_and_the_worst(monkeypatch) -> None:
+    told, theirs = [], loop.bar
+
+    def bar(items, *arguments, **options):
+        shown = theirs(items, *arguments, **options)
+        monkeypatch.setattr(shown, "set_postfix", lambda **numbers: told.append(numbers))
+        return shown
+
+    monkeypatch.setattr(loop, "bar", bar)
+    history = evolve(judge, ENCODINGS["direct"], **SMALL).history
+    assert [(n["median"], n["worst"]) for n in told] == [(f"{np.median(p):.4f}", f"{p.min():.4f}") for p in history]
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_results_come_back_from_files_to_the_bit(name, kind, tmp_path) -> None:
+    result = evolve(judge, ENCODINGS[name], archive=ARCHIVES[kind], **SMALL)
+    result.save(tmp_path / "fooling.npz")
+    loaded = FoolingResult.load(tmp_path / "fooling.npz")
+    same(loaded.archive, result.archive)
+    for field in ("images", "confidence", "history"):
+        np.testing.assert_array_equal(getattr(loaded, field), getattr(result, field))
+    for field in ("forwards", "backwards", "seed", "params", "seconds"):
+        assert getattr(loaded, field) == getattr(result, field)
+    np.testing.assert_array_equal(ENCODINGS[name].render(loaded.archive.genomes), result.images)
+    with np.load(tmp_path / "fooling.npz", allow_pickle=False) as file:
+        assert all(file[name].dtype.kind in "fiU" for name in file.files)
+
+
+def test_other_files_are_no_results(tmp_path) -> None:
+    path, net = tmp_path / "file", models.mlp(SHAPE, CLASSES, (6,), dtype="float64")
+    result = evolve(net, ENCODINGS["cppn"], checkpoint=path, **SMALL)
+    with pytest.raises(DataError, match="fooling"):
+        FoolingResult.load(path)  # a checkpoint is none
+    result.save(path)
+    whole = path.read_bytes()
+    for damaged in (b"", b"PK\x03\x04", whole[:-100], whole[: len(whole) // 2] + b"?" + whole[len(whole) // 2 + 1 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=str(path)):
+            FoolingResult.load(path)
+    with pytest.raises(DataError, match="no such file"):
+        FoolingResult.load(tmp_path / "nowhere")
+
+
+def test_an_archive_of_ones_own_has_no_file(tmp_path) -> None:
+    result = evolve(judge, ENCODINGS["direct"], archive=type("MapElites", (MapElites,), {}), **SMALL)
+    with pytest.raises(DTypeError, match="an archive of.*Elitism.*MapElites"):
+        result.save(tmp_path / "fooling.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_out_of_bounds_are_refused_in_every_generation() -> None:
+    class Growing(DirectEncoding):
+        def vary(self, parents, partners, generation, draws):
+            return loop.Genome({"pixels": parents["pixels"] + (generation == 2)})
+
+    victim = Victim(judge)
+    with pytest.raises(RangeError, match=r"evolve.*pixels in \[0, 1\]"):
+        evolve(victim, Growing(SHAPE), **SMALL)
+    assert victim.queries == 16
