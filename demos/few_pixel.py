@@ -101,7 +101,7 @@ def rates(found: Results, names: list[str]) -> str:
 
 
 def panel(found: Results, names: list[str], class_names: Any, columns: int = 10) -> Any:
-    """Some images before and after: those that fell most often, in every untargeted run."""
+    """The images that fell in most of the runs, as they are and after those without a target."""
     falls = sum(to_numpy(result.success).astype(int) for result in found.values())
     which = np.sort(np.argsort(-falls, kind="stable")[:columns])
     rows: dict[str, Any] = {"as they are": list(to_numpy(found["untargeted", 1, names[0]].x)[which])}
