@@ -24,7 +24,7 @@ from .structure import INPUTS, Wiring
 class CPPN:
     """Networks from a pixel's x, y, radius and 1 to its C values, whose structure evolves as in NEAT.
 
-    shape: (C, H, W).  bounds: of a pixel, which is |output|, at most 1, scaled to them.  x and y run from -1 to 1.
+    shape: (C, H, W).  bounds: of a pixel, which is |output|, never above 1, scaled to them.  x and y run from -1 to 1.
     The first genomes have no hidden neuron, and a weight within ±limit from every input to every output.  A child's
     weights and functions change with probability `rate` each (weights by polynomial mutation of that strength), and the
     structure with the probabilities `add_connection` … `delete_neuron`, one of each at most.  neurons: how many hidden
@@ -85,7 +85,7 @@ class CPPN:
         inputs = asarray(coordinates(height, width), dtype=self.dtype)
         outputs = kernels(weights).cppn(weights, genomes["functions"], inputs, channels)
         xp = namespace(weights)
-        images = low + (high - low) * xp.minimum(abs(outputs), 1)
+        images = low + (high - low) * abs(outputs)
         return xp.minimum(images, high).reshape(len(genomes), *self.shape)  # the sum may have been rounded up
 
 

@@ -116,7 +116,7 @@ def evolve(
         with bar(range(generations), "evolution", progress, unit="generation", initial=done) as shown:
             for generation in range(done, generations):
                 elites = breeder.first() if elites is None else breeder.next(elites, generation)
-                history[generation:] = [to_numpy(elites.fitness)]
+                history.append(to_numpy(elites.fitness))
                 state = elites, generation + 1  # at once: Ctrl-C may come between any two lines
                 median, worst = np.median(history[-1]), history[-1].min()
                 shown.set_postfix(median=f"{median:.4f}", worst=f"{worst:.4f}", refresh=False)

@@ -65,7 +65,7 @@ def fool_gradient(
     try:
         for step in bar(range(steps), "gradient ascent", progress, unit="step"):
             p, x = _step(victim, x, goal, centre, decay, rise)
-            history[step:] = [to_numpy(p)]
+            history.append(to_numpy(p))
             state = x, step + 1  # at once: Ctrl-C may come between any two lines
         confidence = _probability(victim.logits(x))
     except KeyboardInterrupt:
