@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from attacks import Victim
 from attacks.evolution import CPPN, DirectEncoding, Elitism, FoolingResult, MapElites, evolve, fool_cppn, fool_direct
 from attacks.evolution.archive import ARCHIVES
-from minidl import models
+from minidl import io, models
 from minidl.errors import DataError, DTypeError, RangeError
 from minidl.layers import Glorot
 from tests.laws.test_random_search import Asked
@@ -150,7 +150,7 @@ def test_a_seed_decides_and_batches_do_not(name, seed, size) -> None:
     assert (whole.images != other.images).any(axis=(1, 2, 3)).all()
 
 
-def test_generations_draw_anew() -> None:
+def test_generations_and_seeds_draw_anew() -> None:
     class Still(MapElites):
         """One parent, for ever."""
 
@@ -160,10 +160,17 @@ def test_generations_draw_anew() -> None:
         def challenged(self, *_):
             return self
 
-    asked = Asked(judge)
-    evolve(asked, ENCODINGS["direct"], generations=3, population=8, archive=Still)
-    assert (asked.seen[1] != asked.seen[2]).any(axis=(1, 2, 3)).all()
-    assert len(np.unique(asked.seen[1], axis=0)) == 8  # nor are two children of a generation alike
+    class Alike(DirectEncoding):
+        """Everyone is born grey."""
+
+        def start(self, count, draws):
+            return loop.Genome({"pixels": np.full((count, *self.shape), 0.5)})
+
+    one, other = Asked(judge), Asked(judge)
+    for asked, seed in ((one, 1), (other, 2)):
+        evolve(asked, Alike(SHAPE, rate=0.5), generations=3, population=8, archive=Still, seed=seed)
+        assert len(np.unique(np.concatenate(asked.seen[1:]), axis=0)) == 16  # all children are different
+    assert (one.seen[1] != other.seen[1]).any(axis=(1, 2, 3)).all()
 
 
 # --- what comes back ------------------------------------------------------------------------------------------
@@ -241,6 +248,11 @@ def test_other_files_are_no_results(tmp_path) -> None:
         FoolingResult.load(path)  # a checkpoint is none
     result.save(path)
     whole = path.read_bytes()
+    header, arrays = io.read_archive(path, "fooling")
+    for short in ("images", "confidence", "archive/fitness", "archive/genome/weights"):
+        io.write_archive(path, "fooling", header, arrays | {short: arrays[short][1:]})
+        with pytest.raises(DataError, match="to hold fooling images"):
+            FoolingResult.load(path)
     for damaged in (b"", b"PK\x03\x04", whole[:-100], whole[: len(whole) // 2] + b"?" + whole[len(whole) // 2 + 1 :]):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=str(path)):

@@ -60,8 +60,11 @@ def test_interrupted_while_images_are_judged(name, done, tmp_path) -> None:
     path, encoding = tmp_path / "run", ENCODINGS[name]
     stopped = evolve(Tired(judge, done + 1), encoding, checkpoint=path, **SMALL)
     assert stopped.params["interrupted"] is True
+    assert path.exists()
     the_same(replace(stopped, params={}), replace(evolve(judge, encoding, **SMALL | {"generations": done}), params={}))
-    the_same(evolve(judge, encoding, checkpoint=path, **SMALL), evolve(judge, encoding, **SMALL))
+    rest = Victim(judge)
+    the_same(evolve(rest, encoding, checkpoint=path, **SMALL), evolve(judge, encoding, **SMALL))
+    assert rest.queries == (GENERATIONS - done) * SMALL["population"]
     assert list(tmp_path.iterdir()) == [path]
 
 
