@@ -66,7 +66,7 @@ class ndarray:
 
 _ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T", "base", "flags"}
 _METHODS = {"reshape", "transpose", "sum", "max", "min", "mean", "all", "any", "argmax", "argmin", "argsort", "astype",
-            "copy"}  # fmt: skip
+            "copy", "cumsum"}  # fmt: skip
 
 
 def _synchronise() -> None:

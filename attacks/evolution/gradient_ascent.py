@@ -87,7 +87,7 @@ def _step(victim: Victim, x: Array, goal: Goal, centre: Array, decay: float, ris
     xp, (low, high) = namespace(x), victim.bounds
     logits, slope = victim.ascent(x, goal)  # of -J(x, t) = log p_t
     p, norm = _probability(logits), l2_length(slope)
-    tiny = xp.finfo(x.dtype).tiny
+    tiny = float(xp.finfo(x.dtype).tiny)
     widest = (high - low) * (x.size / len(x)) ** 0.5
     length = xp.minimum(xp.minimum(rise, LATE * (1 - p)) / xp.maximum(p * norm, tiny), widest)  # q/‖∇p‖
     moved = x + per_example(length, x) * l2_steepest(slope)  # where there is no slope, x stays

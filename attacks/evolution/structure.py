@@ -71,11 +71,11 @@ def one_of(possible: Array, draws: Draws) -> tuple[Array, Array, Array]:
 
     Returns whether there is one (N,) bool, its row and its column (N,).
     """
-    xp, size = namespace(possible), possible.shape[2]
+    size = possible.shape[2]
     so_far = possible.reshape(len(possible), -1).astype("int32").cumsum(axis=1)
     number = (draws.uniform(len(possible)) * so_far[:, -1]).astype("int64") + 1
     place = (so_far >= number[:, None]).argmax(axis=1)
-    return so_far[:, -1] > 0, xp.floor_divide(place, size), place % size
+    return so_far[:, -1] > 0, place // size, place % size
 
 
 def change_weights(net: Wiring, draws: Draws, rate: float, strength: float, limit: float) -> None:
