@@ -89,7 +89,9 @@ def evolve(
     median and the least confidence.  checkpoint: a file, written now and then and at the end; if it exists and is of a
     run with the same settings, that run goes on from there, to the same bits, be it for more generations than it was
     meant for.  Ctrl-C ends a run after the last whole generation and returns what there is, with
-    ``params["interrupted"]`` set.  Memory does not grow with generations, but for the K numbers each leaves in history.
+    ``params["interrupted"]`` set; before there is anything, it is raised.  The result counts the queries of all parts
+    of a run, and the seconds of the last.  Memory does not grow with generations, but for the K numbers that each
+    leaves in history.
 
     Raises `RangeError` for numbers out of range, `ShapeError`, `DTypeError` or `RangeError` for images that the network
     does not take, `DataError` for a checkpoint of another run, `DTypeError` for a checkpoint with a victim, encoding or
