@@ -151,9 +151,9 @@ def test_coordinates_run_from_edge_to_edge() -> None:
 def test_pixels_are_outputs_of_functions(function) -> None:
     """|φ(w·x + b)|, scaled to the bounds."""
     formula = [np.sin, lambda z: 2 / (1 + np.exp(-z)) - 1, lambda z: np.exp(-z * z), lambda z: np.clip(z, -3, 3) / 3]
-    given = painting((1, 4, 5), (X, 7, 4.0), (ONE, 7, 1.5), functions={7: function}, bounds=(-1, 3))
+    image = painting((1, 4, 5), (X, 7, 4.0), (ONE, 7, 1.5), functions={7: function}, bounds=(-1, 3))
     z = np.tile(4 * np.linspace(-1, 1, 5) + 1.5, (4, 1))
-    np.testing.assert_allclose(given[0], -1 + 4 * abs(formula[function](z)), atol=1e-12)
+    np.testing.assert_allclose(image[0], -1 + 4 * abs(formula[function](z)), atol=1e-12)
 
 
 def test_what_hears_only_the_radius_is_round() -> None:

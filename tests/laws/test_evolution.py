@@ -150,6 +150,18 @@ def test_a_seed_decides_and_batches_do_not(name, seed, size) -> None:
     assert (whole.images != other.images).any(axis=(1, 2, 3)).all()
 
 
+@pytest.mark.parametrize("fool", [fool_direct, fool_cppn])
+def test_threads_change_nothing(fool, monkeypatch) -> None:
+    """Of a population so large that they share it."""
+    filters = np.random.default_rng(1).normal(size=(784, 3)).astype("float32")
+    found = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("MINIDL_THREADS", threads)
+        victim = lambda x: x.reshape(len(x), 784) @ filters
+        found.append(fool(victim, shape=(1, 28, 28), generations=3, population=300).archive)
+    same(*found)
+
+
 def test_generations_and_seeds_draw_anew() -> None:
     class Still(MapElites):
         """One parent, for ever."""

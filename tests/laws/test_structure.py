@@ -24,8 +24,8 @@ ALL = np.ones(COUNT, bool)
 def evolved(seed: int, neurons: int = 3, channels: int = 2, generations: int = 5) -> Wiring:
     """Networks after generations of much mutation; the first has no connection, the second has all."""
     rates = np.random.default_rng(seed).choice([0.0, 0.5, 1.0], 6)
-    given = dict(zip(("rate", *OPERATIONS), rates))
-    encoding = CPPN((channels, 2, 2), neurons=neurons, dtype="float64", **given)
+    asked = dict(zip(("rate", *OPERATIONS), rates))
+    encoding = CPPN((channels, 2, 2), neurons=neurons, dtype="float64", **asked)
     genomes = encoding.start(COUNT, Draws(seed, 0))
     for generation in range(1, generations):
         genomes = encoding.vary(genomes, genomes, generation, Draws(seed, generation))
