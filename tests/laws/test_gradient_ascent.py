@@ -212,7 +212,7 @@ def test_interrupted_at_any_line() -> None:
             np.testing.assert_array_equal(result.history, expected[len(result.history) - 1])
             assert result.params["interrupted"] is there
             kept += there
-    assert kept > 8
+    assert kept > 5
 
 
 def test_results_come_back_from_files_to_the_bit(tmp_path) -> None:
