@@ -1,4 +1,4 @@
-"""Train two networks on real handwritten digits, fool them in two ways, look at the result.  Under a minute.
+"""Train two networks on real handwritten digits, fool them in three ways, look at the result.  Under a minute.
 
     python demos/quickstart.py
 
@@ -7,7 +7,8 @@ the direction of the sign of the loss gradient (FGSM, Goodfellow et al. 2014), a
 random.  The gradient breaks the network; noise of the same size does not.
 
 Then a convolutional network, LeNet, learns the same digits, and one of them is turned into each of the nine
-others by changing a few pixels, found by the network's Jacobian (JSMA, Papernot et al. 2016).
+others by changing a few pixels, found by the network's Jacobian (JSMA, Papernot et al. 2016).  And images are evolved
+that it takes for a 0, a 1, …, from noise and from patterns, asking it for confidences alone (Nguyen et al. 2015).
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ import numpy as np
 from common import at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 from attacks import AttackResult, fgsm, jsma, plots, sign_noise
+from attacks.evolution import fool_cppn, fool_direct
+from attacks.evolution.pictures import gallery, sureness
 from minidl import models
 from minidl.backend import to_numpy
 from minidl.data import Dataset, load_digits
+from minidl.models import Sequential
 from minidl.optim import RMSProp
 from minidl.train import evaluate
 
@@ -54,15 +58,20 @@ def opinions(net: Any, attack: AttackResult, control: AttackResult, labels: np.n
     return plots.image_rows(rows, captions, wrong=wrong, scales={change: (-0.25, 0.25)}, title=title)
 
 
-def nine_others(arguments: Any, train_set: Dataset, test: Dataset) -> tuple[str, Any]:
-    """LeNet, and the first test digit that it reads correctly, turned into each other class."""
+def lenet(arguments: Any, train_set: Dataset, test: Dataset) -> tuple[str, Sequential]:
+    """LeNet, trained for a few epochs, and a line about it."""
     net = models.lenet(activation="tanh", seed=arguments.seed)
     history = train(net, train_set, epochs=min(arguments.epochs, 4), optimizer=RMSProp(lr=0.003), seed=arguments.seed)
+    error = evaluate(net, test).error
+    return f"LeNet: trained for {len(history)} epochs in {sum(history.seconds):.1f} s, error {error:.4f}\n", net
+
+
+def nine_others(net: Sequential, test: Dataset) -> tuple[str, Any]:
+    """The first test digit that the network reads correctly, turned into each other class."""
     answers = evaluate(net, test)
     first = int(np.flatnonzero(~answers.wrong)[0])
     result = jsma(net, test.x[first : first + 1], test.y[first : first + 1], all_targets=True)
-    text = (f"LeNet: trained for {len(history)} epochs in {sum(history.seconds):.1f} s, error {answers.error:.4f}\n"
-            f"JSMA turned one digit into {int(result.success.sum())} of the 9 others, "
+    text = (f"JSMA turned one digit into {int(result.success.sum())} of the 9 others, "
             f"changing {100 * float(result.distortion.mean()):.1f} % of its pixels on average\n")  # fmt: skip
     label, targets = int(answers.labels[first]), to_numpy(result.goal.labels)
     captions = [f"a {label}", *(f"“{t}”, {int(n)} pixels" for t, n in zip(targets, to_numpy(result.l0)))]
@@ -73,10 +82,20 @@ def nine_others(arguments: Any, train_set: Dataset, test: Dataset) -> tuple[str,
     return text, figure
 
 
+def ten_from_nothing(net: Sequential, generations: int, seed: int) -> tuple[str, Any]:
+    """For each class noise, and a pattern, evolved until the network takes it for that."""
+    made = {"noise": fool_direct(net, generations=generations, seed=seed),
+            "patterns": fool_cppn(net, generations=generations, seed=seed)}  # fmt: skip
+    said = [f"{name} {sureness(result.median[-1])} ({result.seconds:.1f} s)" for name, result in made.items()]
+    text = f"Evolved from nothing, {generations} generations, median confidence: " + ", ".join(said) + "\n"
+    return text, gallery(made, title="Evolved from nothing: what LeNet takes for a digit, and how sure it is")
+
+
 def main() -> None:
     """Train, attack, print, draw."""
     parser = command_line(__doc__ or "")
     parser.add_argument("--epochs", type=at_least_one, default=20, help="of training (default: 20)")
+    parser.add_argument("--generations", type=at_least_one, default=60, help="of evolution (default: 60)")
     arguments = parser.parse_args()
     train_set, test = load_digits()
     net = models.mlp(seed=arguments.seed)
@@ -96,11 +115,14 @@ def main() -> None:
     print(text)
     accuracy = {name: [1 - float(result.success.mean()) for result in results]
                 for name, results in {"FGSM": attacked, "random signs": noisy}.items()}  # fmt: skip
-    few_pixels, others = nine_others(arguments, train_set, test)
-    print(few_pixels)
+    trained, convolutional = lenet(arguments, train_set, test)
+    few_pixels, others = nine_others(convolutional, test)
+    evolved, fooled = ten_from_nothing(convolutional, arguments.generations, arguments.seed)
+    print(trained + few_pixels + evolved)
     folder = out_folder(arguments)
-    write_text(folder / "quickstart.txt", "\n".join([provenance(arguments.seed), text, few_pixels]))
+    write_text(folder / "quickstart.txt", "\n".join([provenance(arguments.seed), text, trained + few_pixels + evolved]))
     write_figure(others, folder / "quickstart_others.png")
+    write_figure(fooled, folder / "quickstart_fooled.png")
     labels = to_numpy(test.y)
     write_figure(opinions(net, attacked[at[0.25]], noisy[at[0.25]], labels), folder / "quickstart_digits.png")
     write_figure(plots.curves(LADDER, accuracy, title="The gradient's direction, not its size, is what breaks it",

@@ -110,6 +110,8 @@ def test_demos_explain_themselves(demo) -> None:
     assert "--out" in said
 
 
+NGUYEN = ["gallery", "median", "cppns", "transfer", "retrained", "resistance"]
+FEW_EVOLVED = ["--epochs", "1", "--rounds", "1", "--evolutions", "1"]
 PAPERNOT = ["07_saliency", "09_from_nothing", "10_increasing", "10_decreasing", "12_success", "13_distortion",
             "14_hardness", "15_distance", "16_distortions", "17_intensities"]  # fmt: skip
 MADRY = ["digits", "figure1", "surfaces", "epsilon"]
@@ -119,8 +121,8 @@ MADRY = ["digits", "figure1", "surfaces", "epsilon"]
     ("arguments", "written"),
     [
         (
-            ["demos/quickstart.py", "--epochs", "1"],
-            ["quickstart.txt", "quickstart_digits.png", "quickstart_accuracy.png", "quickstart_others.png"],
+            ["demos/quickstart.py", "--epochs", "1", "--generations", "3"],
+            ["quickstart.txt", *(f"quickstart_{name}.png" for name in ("digits", "accuracy", "others", "fooled"))],
         ),
         (["demos/lacok.py", "--epochs", "1"], ["lacok.txt", "lacok_figure1.png", "lacok_coverage.png"]),
         (
@@ -147,6 +149,10 @@ MADRY = ["digits", "figure1", "surfaces", "epsilon"]
         (
             ["demos/carlini_wagner.py", "--epochs", "1", "1", "--learn-from", "500", "--digits", "1", "--steps", "3"],
             ["carlini_wagner.txt", *(f"carlini_wagner_{norm}.png" for norm in ("l0", "l2", "linf"))],
+        ),
+        (
+            ["demos/nguyen.py", "--digits", "300", "--generations", "3", *FEW_EVOLVED],
+            ["nguyen.txt", *(f"nguyen_{name}.png" for name in NGUYEN)],
         ),
         (
             ["demos/few_pixel.py", "--epochs", "1", "--learn-from", "500", "--images", "3", "--generations", "3"],
@@ -180,7 +186,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.parametrize("arguments", [
-    ["demos/quickstart.py", "--epochs", "1"],
+    ["demos/quickstart.py", "--epochs", "1", "--generations", "1"],
     ["demos/lacok.py", "--epochs", "1"],
     ["demos/lecture_linear.py", "--epochs", "1"],
     ["demos/papernot_and.py", "--seeds", "1"],
@@ -189,6 +195,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     ["demos/madry.py", "--epochs", "1", "--digits", "10"],
     ["demos/madan.py", "--width", "1", "--epochs", "1", "1", "--images", "1", "--steps", "2"],
     ["demos/carlini_wagner.py", "--epochs", "1", "1", "--learn-from", "300", "--digits", "1", "--steps", "2"],
+    ["demos/nguyen.py", "--digits", "50", "--generations", "1", *FEW_EVOLVED],
     ["demos/few_pixel.py", "--epochs", "1", "--learn-from", "100", "--images", "1", "--generations", "1"],
     ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "1", "--sets", "test"],
 ], ids=lambda arguments: arguments[0])  # fmt: skip
