@@ -119,10 +119,10 @@ def test_bounds_are_what_is_drawn_black_and_white() -> None:
 
 
 def test_medians_of_runs_are_thin_and_their_median_is_thick() -> None:
-    runs = [result(3, generations=4), result(5, generations=7), result(4, generations=5)]
+    runs = [result(5, generations=7), result(3, generations=4), result(4, generations=5)]
     axes = median_confidence({"many": runs, "one": runs[:1]}).axes[0]
     assert axes.get_yscale() == "logit"
-    assert [len(line.get_xdata()) for line in axes.lines] == [4, 7, 5, 4, 4, 2, 1]
+    assert [len(line.get_xdata()) for line in axes.lines] == [7, 4, 5, 4, 7, 2, 1]
     np.testing.assert_allclose(axes.lines[3].get_ydata(), np.median([run.median[:4] for run in runs], axis=0))
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["many", "one", *PAPER]
