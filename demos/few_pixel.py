@@ -104,8 +104,9 @@ def panel(found: Results, names: list[str], class_names: Any, columns: int = 10)
     """The images that fell in most of the runs, as they are and after those without a target."""
     falls = sum(to_numpy(result.success).astype(int) for result in found.values())
     which = np.sort(np.argsort(-falls, kind="stable")[:columns])
-    rows: dict[str, Any] = {"as they are": list(to_numpy(found["untargeted", 1, names[0]].x)[which])}
-    captions, wrong = {}, {}
+    first = found["untargeted", PIXELS[0], names[0]]
+    rows: dict[str, Any] = {"as they are": list(to_numpy(first.x)[which])}
+    captions, wrong = {"as they are": [str(class_names[label]) for label in to_numpy(first.goal.labels)[which]]}, {}
     for name in names:
         for pixels in PIXELS:
             result, key = found["untargeted", pixels, name], f"{name},\n{pixels} pixel{'s' * (pixels > 1)}"
