@@ -23,8 +23,7 @@ from common import at_least_one, command_line, out_folder, provenance, table, wr
 from madry import EPSILON, Recipe, network, small
 
 import minidl
-from attacks import AttackResult, Targeted, Untargeted, pgd, plots
-from attacks.evolution.differential_evolution import few_pixel
+from attacks import AttackResult, Targeted, Untargeted, few_pixel, pgd, plots
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_cifar10, load_digits
 from minidl.models import Sequential
