@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,13 @@ def resumed(
 ) -> tuple[MapElites | None, list[np.ndarray]]:
     """The archive and history in a checkpoint of this run that is not past its end; nothing if there is no file.
 
-    Raises `DataError` for a file of any other kind or run.
+    Raises `DataError` for a file of any other kind or run, and where no file can be written: now rather than later.
     """
     if not Path(path).exists():
+        folder = Path(path).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise DataError("evolve", f"a checkpoint in a folder that can be written to, {folder}", "one that cannot")
         return None, []
     header, arrays = read_archive(path, "evolution")
     theirs = header.get("settings", {})

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import kernels, to_numpy
+from minidl.backend import kernels, namespace, to_numpy
 from minidl.core import Array
 from minidl.errors import DTypeError
 from minidl.progress import bar
@@ -53,10 +53,59 @@ class Breeder:
         return elites.challenged(children, images, self.fitness(images), niches, generation)
 
     def fitness(self, images: Array) -> Array:
-        """The probability of each class, (N, K)."""
+        """The logarithm of each class's probability, (N, K), in float64: it orders images as the probability does,
+        and rounds neither end off, where a network is all but certain of one class, and so of all others."""
         self.victim.check_images("evolve", images)
-        logits = self.victim.logits(images)
-        return kernels(logits).softmax(logits)
+        logits = self.victim.logits(images).astype("float64")
+        return kernels(logits).log_softmax(logits)
+
+
+class Run:
+    """A run under way: how far it is, what it has found, and the file that keeps that, if there is one."""
+
+    def __init__(self, breeder: Breeder, generations: int, checkpoint: str | Path | None) -> None:
+        self.breeder, self.generations, self.checkpoint, self.interrupted = breeder, generations, checkpoint, False
+        self.settings = {"encoding": repr(breeder.encoding), "archive": breeder.archive.__name__,
+                         "population": breeder.population, "seed": breeder.seed}  # fmt: skip
+        elites: MapElites | None = None
+        self.history: list[np.ndarray] = []
+        if checkpoint is not None:
+            self.settings |= checkpoints.names(breeder.victim, breeder.encoding, breeder.archive)
+            elites, self.history = checkpoints.resumed(checkpoint, self.settings, breeder.archive, generations)
+        self.state = elites, len(self.history)  # the archive and the generations done, which change at once
+        self._asked = breeder.victim.forwards - self.done * breeder.population
+        self._begun = self._written = time.perf_counter()
+
+    @property
+    def done(self) -> int:
+        """How many generations."""
+        return self.state[1]
+
+    def step(self) -> None:
+        """Another generation.  Ctrl-C may come between any two lines, and finds the state before or after it."""
+        elites, done = self.state
+        elites = self.breeder.first() if elites is None else self.breeder.next(elites, done)
+        self.history.append(np.exp(to_numpy(elites.fitness)))
+        self.state = elites, done + 1
+
+    def keep(self, every: float = 0.0) -> None:
+        """Write the checkpoint, unless the last one is younger than `every` seconds."""
+        elites, done = self.state
+        if self.checkpoint is not None and elites is not None and time.perf_counter() - self._written >= every:
+            checkpoints.write(self.checkpoint, self.settings, elites, self.history[:done])
+            self._written = time.perf_counter()
+
+    def result(self) -> FoolingResult:
+        """What has been found, after one generation at least."""
+        elites, done = self.state
+        assert elites is not None
+        known = {name: self.settings[name] for name in ("population", "encoding", "archive")}
+        params = {"attack": "evolve", "generations": self.generations, **known, "interrupted": self.interrupted}
+        return FoolingResult(
+            elites.images, namespace(elites.fitness).exp(elites.fitness), np.stack(self.history[:done]), elites,
+            self.breeder.victim.forwards - self._asked, 0, self.breeder.seed, params,
+            time.perf_counter() - self._begun,
+        )  # fmt: skip
 
 
 def _check(encoding: Any, archive: Any) -> None:
@@ -83,7 +132,7 @@ def evolve(
     victim: a network, any function to logits (it need not be made of minidl operations: no slopes are asked for), or a
     `Victim`.  encoding: `DirectEncoding`, `CPPN`, or one of your own.  population: genomes in a generation; the first
     is made by the encoding, the others are children of elites, which may come from any niche.  archive: `MapElites`, or
-    `Elitism` for comparison.  Fitness is the probability of the class.
+    `Elitism` for comparison.  Fitness is the probability of the class, or rather its logarithm.
 
     All draws are functions of (seed, generation) and of what was asked for before in it.  progress: a bar with the
     median and the least confidence.  checkpoint: a file, written now and then and at the end; if it exists and is of a
@@ -100,43 +149,19 @@ def evolve(
     check_counts("evolve", generations=generations, population=population)
     check_seed("evolve", seed)
     _check(encoding, archive)
-    breeder = Breeder(as_victim(victim), encoding, archive, population, seed)
-    settings = {"encoding": repr(encoding), "archive": archive.__name__, "population": population, "seed": seed}
-    elites: MapElites | None = None
-    history: list[np.ndarray] = []
-    if checkpoint is not None:
-        settings |= checkpoints.names(breeder.victim, encoding, archive)
-        elites, history = checkpoints.resumed(checkpoint, settings, archive, generations)
-    done, asked, begun, interrupted = len(history), breeder.victim.forwards, time.perf_counter(), False
-    state, written = (elites, done), begun
-
-    def keep() -> None:
-        if checkpoint is not None and state[0] is not None:
-            checkpoints.write(checkpoint, settings, state[0], history[: state[1]])
-
+    run = Run(Breeder(as_victim(victim), encoding, archive, population, seed), generations, checkpoint)
     try:
-        with bar(range(generations), "evolution", progress, unit="generation", initial=done) as shown:
-            for generation in range(done, generations):
-                elites = breeder.first() if elites is None else breeder.next(elites, generation)
-                history.append(to_numpy(elites.fitness))
-                state = elites, generation + 1  # at once: Ctrl-C may come between any two lines
-                median, worst = np.median(history[-1]), history[-1].min()
+        with bar(range(generations), "evolution", progress, unit="generation", initial=run.done) as shown:
+            for _ in range(run.done, generations):
+                run.step()
+                median, worst = np.median(run.history[-1]), run.history[-1].min()
                 shown.set_postfix(median=f"{median:.4f}", worst=f"{worst:.4f}", refresh=False)
                 shown.update()
-                if time.perf_counter() - written > EVERY:
-                    keep()
-                    written = time.perf_counter()
-        keep()
+                run.keep(EVERY)
+        run.keep()
     except KeyboardInterrupt:
-        if state[0] is None:
+        if not run.done:
             raise
-        interrupted = True
-        keep()
-    elites, reached = state
-    assert elites is not None  # one generation at least
-    params = {"attack": "evolve", "generations": generations, "population": population,
-              "encoding": settings["encoding"], "archive": settings["archive"], "interrupted": interrupted}  # fmt: skip
-    return FoolingResult(
-        elites.images, elites.fitness, np.stack(history[:reached]), elites,
-        breeder.victim.forwards - asked + done * population, 0, seed, params, time.perf_counter() - begun,
-    )  # fmt: skip
+        run.interrupted = True
+        run.keep()
+    return run.result()

@@ -47,12 +47,16 @@ class FoolingResult:
 
     def summary(self) -> str:
         """A few lines for the terminal: what was done, how sure the network is, what it cost."""
-        given = ", ".join(f"{key}={value}" for key, value in self.params.items() if key != "attack")
+        apart = ("attack", "encoding")
+        given = ", ".join(f"{key}={value}" for key, value in self.params.items() if key not in apart)
         confidence = to_numpy(self.confidence)
-        return (f"{self.params['attack']}({given}) for {len(self)} classes\n"
-                f"  confidence: median {np.median(confidence):.6f}, least {confidence.min():.6f} "
-                f"(class {confidence.argmin()})\n"
-                f"  {self.forwards} forward, {self.backwards} backward, {self.seconds:.1f} s")  # fmt: skip
+        worst = f"{confidence.min():.6f} (class {confidence.argmin()})"
+        return "\n  ".join([
+            f"{self.params['attack']}({given}) for {len(self)} classes",
+            *([self.params["encoding"]] if "encoding" in self.params else []),
+            f"confidence: median {np.median(confidence):.6f}, least {worst}",
+            f"{self.forwards} forward, {self.backwards} backward, {self.seconds:.1f} s",
+        ])  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write everything to an .npz file, atomically; `FoolingResult.load` reads it back.

@@ -104,6 +104,24 @@ def test_one_child_may_take_every_niche_and_equals_take_none(kind, expected) -> 
     np.testing.assert_array_equal(elites.fitness, [0.5, 0.5, 0.5])  # as it was
 
 
+def test_classes_that_are_all_but_impossible_are_climbed() -> None:
+    """Their probabilities are 0 in any precision, but some are less so than others."""
+    short, long = (evolve(lambda x: 1e4 * judge(x), ENCODINGS["direct"], **SMALL | {"generations": n}) for n in (1, 9))
+    assert np.isfinite(short.archive.fitness).all()
+    assert (short.archive.fitness < -1000).any()
+    rose = long.archive.fitness > short.archive.fitness
+    assert rose[short.archive.fitness < -1000].all()
+
+
+def test_single_precision_is_not_the_end() -> None:
+    """What a float32 network says is compared in double: near 1 its own digits are too coarse."""
+    images = np.stack([FILTERS[0], 1.001 * FILTERS[0]])
+    confident = Victim(lambda x: (1.2 * judge(x)).astype(np.float32), bounds=(-9, 9))
+    breeder = loop.Breeder(confident, ENCODINGS["direct"], MapElites, 2, 0)
+    less, more = breeder.fitness(images)[:, 0]
+    assert -1e-8 < less < more < 0
+
+
 def test_parents_come_from_every_niche_alike() -> None:
     niches = archive_of([0.1, 0.9, 0.5]).parents(3000, loop.Draws(0, 1))
     assert (abs(np.bincount(niches, minlength=3) - 1000) < 120).all()

@@ -205,7 +205,7 @@ def test_interrupted_at_any_line() -> None:
     number, there, kept = 0, True, 0
     while there:
         number, victim = number + 1, Victim(net)
-        result, there = at_line(fool_gradient, number, partial(climb, victim, steps=steps))
+        result, there = at_line([fool_gradient], number, partial(climb, victim, steps=steps))
         if result is None:
             assert victim.backwards == 0 or victim.forwards == 1 + (steps + 1) * CLASSES
         elif len(result.history):
