@@ -1,7 +1,7 @@
 """Nguyen, Yosinski and Clune (2015), on digits: deep neural networks are easily fooled.
 
     python demos/nguyen.py           bundled digits, three minutes on two cores
-    python demos/nguyen.py --full    whole MNIST, 5 seeds, half an hour
+    python demos/nguyen.py --full    whole MNIST, 5 seeds, some twenty minutes
 
 Images that show nothing, made from nothing, and a LeNet that is all but certain of what they show.  Evolution makes
 them, pixel by pixel (the direct encoding) or painted by small networks (CPPNs), asking for nothing but confidences:
@@ -12,9 +12,9 @@ from the mean digit, and get something like digits.
 Do such images fool other networks?  We ask three: another LeNet, a perceptron, and Carlini and Wagner's network.
 
 Does it help to learn from them?  As in the paper, network i + 1 is trained anew on the digits and, as an eleventh
-class, on CPPN images that fooled networks 1 to i, and then fooled anew.  In the paper they are as many as a digit's own
-in every round; ours come from many short evolutions, and are as many after four rounds (three with --full).  What we
-judge a network by is a longer evolution of its own, of which nothing is learnt; it goes on for 1000 generations.
+class, on CPPN images that fooled networks 1 to i, and then fooled anew.  Ours come from many short evolutions, which
+find the fewer the better the networks get: the table says how many.  What we judge a network by is an evolution of its
+own, of which nothing is learnt; it goes on for 1000 generations.
 
 --full can be interrupted and called again: its networks are kept in demos/out/checkpoints, and evolution, which is the
 same each time, is done again.
@@ -217,6 +217,7 @@ def figures(found: dict[str, list[FoolingResult]], judges: dict[str, Sequential]
     names = [f"“{k}”, {sureness(p)}" for k, p in enumerate(to_numpy(cppns.confidence))]
     painters = cppn_graph(cppns.archive.genomes, names, cppns.images, title="The networks that paint, and their images")
     retrained = "Each network has learnt that the images which fooled those before it are no digits"
+    learning = "Networks that learn from fooling images: the median confidence of new ones"
     grown = {name: [result] for name, result in anew.items()}
     return {
         "gallery": gallery(first, title=f"What LeNet, trained on {data}, takes for a digit, and how sure it is"),
@@ -224,13 +225,13 @@ def figures(found: dict[str, list[FoolingResult]], judges: dict[str, Sequential]
         "cppns": painters,
         "transfer": judged(first, said, title="Made against one LeNet: how sure others are of the class"),
         "retrained": gallery(anew, title=retrained),
-        "resistance": median_confidence(grown, title="The same: how long it takes to fool them", marks={}),
+        "resistance": median_confidence(grown, title=learning, marks={}),
     }
 
 
 def main() -> None:
     """Train, fool, judge, train again, print, draw."""
-    parser = command_line(__doc__ or "", full="whole MNIST, 5 seeds: half an hour on two cores")
+    parser = command_line(__doc__ or "", full="whole MNIST, 5 seeds: some twenty minutes on two cores")
     parser.add_argument("--seeds", type=at_least_one, help="networks, and evolutions (default: 1, or 5 with --full)")
     parser.add_argument("--epochs", type=at_least_one, default=4, help="of training (default: 4)")
     parser.add_argument("--digits", type=at_least_one, default=60_000, help="at most so many of either set")
