@@ -30,8 +30,9 @@ PAPER: dict[str, tuple[int, float | None]] = {
     "the paper: 99.99 % by generation 200": (200, 0.9999),
 }
 
-LEVELS = (1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)  # where a confidence is marked
-LAST = 1 - 2.0**-24  # the last confidence below 1 that float32 has
+#: Where a confidence is marked on an axis, and the last one below 1 that float64 has.
+LEVELS = (1e-8, 1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, *(1 - 10.0**-k for k in (6, 8, 10, 12)))
+LAST = 1 - 2.0**-53
 
 INPUT_NAMES = ("x", "y", "r", "1")
 FUNCTION_COLOURS = dict(zip(FUNCTIONS, (COLOURS[5], COLOURS[4], COLOURS[2], COLOURS[3])))
@@ -97,7 +98,7 @@ def median_confidence(
             axes.plot(generation, confidence, "k*", markersize=10, markeredgecolor="white", label=name, zorder=5)
     axes.set_yscale("logit")
     axes.yaxis.set_major_locator(FixedLocator(LEVELS))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda p, _: f"{100 * p:.6g} %"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda p, _: f"{100 * p:.12g} %"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="generation", ylabel="confidence", xlim=(0, None))
     axes.grid(alpha=0.3)
