@@ -192,9 +192,15 @@ def l1_random(key: int, x: Array, epsilon: float) -> Array:
 
 
 def normal(key: int, like: Array) -> Array:
-    """Normally distributed numbers of variance 1, in the shape and dtype of `like` (Box and Muller 1958)."""
-    xp, uniform = namespace(like), kernels(like).random_uniform
-    return xp.sqrt(-2 * xp.log(uniform(key, like))) * xp.cos(2 * math.pi * uniform(key + 1, like))
+    """Normally distributed numbers of variance 1, in the shape and dtype of `like`."""
+    uniform = kernels(like).random_uniform
+    return box_muller(uniform(key, like), uniform(key + 1, like))
+
+
+def box_muller(u: Array, v: Array) -> Array:
+    """A normally distributed number of variance 1 from each two that are uniform in (0, 1) (Box and Muller 1958)."""
+    xp = namespace(u)
+    return xp.sqrt(-2 * xp.log(u)) * xp.cos(2 * math.pi * v)
 
 
 def _exponential(key: int, x: Array) -> Array:

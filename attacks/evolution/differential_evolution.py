@@ -6,7 +6,7 @@ needs none: it breeds a few hundred answers, and moves each along the difference
 
 from __future__ import annotations
 
-from math import pi, prod
+from math import prod
 from numbers import Real
 from typing import Any
 
@@ -15,6 +15,7 @@ from minidl.core import Array
 from minidl.errors import RangeError, ShapeError
 from minidl.progress import bar
 
+from ..norms import box_muller
 from ..objectives import margin
 from ..result import AttackResult, Run, begin, check_counts
 
@@ -147,8 +148,7 @@ class Group:
         """The first candidates: places anywhere, values from N(½, ½²), which the bounds cut off."""
         xp, channels = namespace(self.run.x), self.run.x.shape[1]
         places, u, v = (self._uniform(0, stream, pixels, n) for stream, n in enumerate((2, channels, channels)))
-        normal = xp.sqrt(-2 * xp.log(u)) * xp.cos(2 * pi * v)  # Box and Muller 1958
-        return xp.concatenate([places, xp.clip(0.5 + 0.5 * normal, 0, 1)], axis=-1)
+        return xp.concatenate([places, xp.clip(0.5 + 0.5 * box_muller(u, v), 0, 1)], axis=-1)
 
     def _candidates(self, which: Array) -> Array:
         """The candidates of those numbers (n, P), of each example among its own: like genes."""

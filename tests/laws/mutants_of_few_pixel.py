@@ -26,7 +26,7 @@ MUTANTS = [
     Mutant("few pixels: judged by another's goal", line(Group, "_judge", "self.run.goal.take(rows[part])", "self.run.goal.take(rows[part][::-1])"), laws.test_children_replace_candidates_that_are_no_better),
     Mutant("few pixels: draws of the place in the group", line(Group, "_uniform", "first = self.part.start *", "first = 0 *"), laws.test_no_example_weighs_on_another),
     Mutant("few pixels: draws of the place among the rest", line(Group, "_uniform", "self.active - self.part.start", "namespace(x).arange(len(self.active))"), laws.test_no_example_weighs_on_another),
-    Mutant("few pixels: values with too wide a spread", line(Group, "_born", "0.5 + 0.5 * normal", "0.5 + normal"), laws.test_the_first_candidates_are_the_papers),
+    Mutant("few pixels: values with too wide a spread", line(Group, "_born", "0.5 + 0.5 * box_muller", "0.5 + box_muller"), laws.test_the_first_candidates_are_the_papers),
     Mutant("few pixels: grey from the start", line(Group, "_born", "(2, channels, channels)", "(2, 1, 1)"), laws.test_the_first_candidates_are_the_papers),
     Mutant("few pixels: rows for columns", line(Group, "_drawn", "row[:, pixel], column[:, pixel]", "column[:, pixel] % 4, row[:, pixel]"), laws.test_pixels_are_set_one_after_the_other),
     Mutant("few pixels: the earlier counts", line(Group, "_drawn", "in range(genes.shape[1])", "in reversed(range(genes.shape[1]))"), laws.test_pixels_are_set_one_after_the_other),
