@@ -127,7 +127,7 @@ def table_of_confidence(found: dict[str, list[FoolingResult]], seeds: int) -> st
 def verdicts(judge: Sequential, result: FoolingResult) -> tuple[np.ndarray, np.ndarray]:
     """How sure a network is that image k is a k, and whether it takes it for that: (K,) both."""
     logits = judge(result.images)
-    p, classes = to_numpy(kernels(logits).softmax(logits)), np.arange(len(result))
+    p, classes = to_numpy(kernels(logits).softmax(logits.astype("float64"))), np.arange(len(result))
     return p[classes, classes], p.argmax(axis=1) == classes
 
 
