@@ -199,7 +199,7 @@ class Run:
 
 
 def stream(*numbers: int) -> int:
-    """The key of a stream of random numbers, for each sequence of whole numbers another."""
+    """The key of a stream of random numbers: a hash of these whole numbers, of which zeros at the end do not count."""
     return int(np.random.SeedSequence(tuple(map(int, numbers))).generate_state(1, np.uint64)[0])
 
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from .backend import asarray, to_numpy
-from .errors import DataError, MinidlError
+from .errors import DataError, DTypeError, MinidlError
 from .layers import Described
 from .models import Sequential
 
@@ -62,8 +62,12 @@ def load(path: str | Path) -> Sequential:
 def write_archive(path: str | Path, kind: str, header: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Arrays and a JSON-able header to an .npz file of the given kind, atomically."""
     text = json.dumps({"kind": kind, "version": 1, **header}, default=_plain)
+    plain = {name: to_numpy(value) for name, value in arrays.items()}
+    for name, array in plain.items():
+        if array.dtype.hasobject:
+            raise DTypeError("save", "arrays of numbers", f"{name} of Python objects", "they would have to be pickled")
     with atomically(path) as file:
-        np.savez(file, **{HEADER: np.array(text)}, **{name: to_numpy(value) for name, value in arrays.items()})  # type: ignore[arg-type]
+        np.savez(file, **{HEADER: np.array(text)}, **plain)  # type: ignore[arg-type]
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from minidl.backend import namespace
 from minidl.core import Array
 from minidl.errors import ShapeError
 
-from .genome import Draws, Genome, choose
+from .genome import Draws, Genome, replaced
 
 Self = TypeVar("Self", bound="MapElites")
 
@@ -47,10 +47,11 @@ class MapElites:
         """
         fitness = self.admitted(fitness, niches)
         best, reached = fitness.argmax(axis=0), fitness.max(axis=0)
-        better = reached > self.fitness
+        taken = namespace(fitness).nonzero(reached > self.fitness)[0]
+        winners = best[taken]
         return type(self)(
-            self.genomes.replaced(better, children.take(best)), choose(better, images[best], self.images),
-            choose(better, reached, self.fitness), namespace(better).where(better, generation, self.born),
+            self.genomes.replaced(taken, children.take(winners)), replaced(self.images, taken, images[winners]),
+            replaced(self.fitness, taken, reached[taken]), replaced(self.born, taken, generation),
         )  # fmt: skip
 
     def admitted(self, fitness: Array, niches: Array) -> Array:

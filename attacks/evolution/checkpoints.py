@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import asarray
+from minidl.backend import asarray, to_numpy
+from minidl.core import Array
 from minidl.errors import DataError, DTypeError, MinidlError
 from minidl.history import can_name, digest, name_of
 from minidl.io import read_archive, write_archive
@@ -30,6 +31,17 @@ def names(victim: Victim, encoding: Encoding, archive: type[MapElites]) -> dict[
             raise DTypeError("evolve", expected, name_of(given), fix)
     params = getattr(victim.net, "params", {})
     return {"victim": name_of(victim.net), "bounds": list(victim.bounds), "parameters": digest(*params.values())}
+
+
+def check_judge(elites: MapElites, fitness: Array) -> None:
+    """Refuse an archive that the victim judges otherwise, fitness (K, K), than its file says: it is another's.
+
+    Raises `DataError`.  In another batch, logits differ by roundings.
+    """
+    now, then = to_numpy(fitness).diagonal(), to_numpy(elites.fitness)
+    if not np.allclose(now, then, rtol=1e-2, atol=1e-3):
+        fix = "delete the file, or give this run another"
+        raise DataError("evolve", f"a victim that gives the archive's images {np.exp(then)}", f"{np.exp(now)}", fix)
 
 
 def write(path: str | Path, settings: dict[str, Any], elites: MapElites, history: list[np.ndarray]) -> None:

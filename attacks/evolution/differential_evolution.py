@@ -7,7 +7,7 @@ needs none: it breeds a few hundred answers, and moves each along the difference
 from __future__ import annotations
 
 from math import prod
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from minidl.backend import kernels, namespace
@@ -47,18 +47,18 @@ def few_pixel(
     generation, the children  x_r1 + F·(x_r2 - x_r3)  of three other candidates each, all different, take the place of
     candidates that are no closer to the goal; there is no crossover (DE/rand/1).  An example is finished when
     a candidate achieves the goal; x_adv is its best one, also of those that never do.  All draws are functions of
-    (seed, index of the example in x, generation) alone.  At most ``victim.batch_size`` images are drawn at a time.
-    result.iterations (N,): the generations bred; each, and the first candidates, cost `population` queries.  Ctrl-C
-    ends the attack early and returns what there is, with ``params["interrupted"]`` set.
+    (seed, index of the example in x, generation, population, pixels, C) alone.  At most ``victim.batch_size`` images
+    are drawn at a time.  result.iterations (N,): the generations bred; each, and the first candidates, cost
+    `population` queries.  Ctrl-C ends the attack early and returns what there is, with ``params["interrupted"]`` set.
 
-    §3.  Closeness there is the probability of the target or label, which is rounded to 1 or 0 where a network is sure;
-    here it is the margin, which is not.  They go on until the target has 90 %, or the label less than 5 %; here
-    success ends it, as in all attacks.  They do not say what becomes of children outside; here the bounds, and the
-    image's edges, cut them off.
+    Su, Vargas and Sakurai 2017, §3.  Closeness there is the probability of the target or label, which is rounded to 1
+    or 0 where a network is sure; here it is the margin, which is not.  The authors go on until the target has 90 %, or
+    the label less than 5 %; here success ends it, as in all attacks.  They do not say what becomes of children outside;
+    here the bounds, and the image's edges, cut them off.
     Raises as `result.begin` does, and before any work `ShapeError` for what is no batch of images, `RangeError` for
     parameters out of range.
     """
-    check_counts("few_pixel", pixels=pixels, population=population, generations=generations)
+    check_counts("few_pixel", pixels=pixels, generations=generations)
     _check(x, pixels, population, weight)
     run = begin("few_pixel", victim, x, goal, seed)
     xp = namespace(x)
@@ -73,9 +73,10 @@ def few_pixel(
                    weight=float(weight))  # fmt: skip
 
 
-def _check(x: Any, pixels: int, population: int, weight: Any) -> None:
-    if population < LEAST_POPULATION:
-        raise RangeError("few_pixel", f"a population of at least {LEAST_POPULATION}", repr(population))
+def _check(x: Any, pixels: int, population: Any, weight: Any) -> None:
+    whole = isinstance(population, Integral) and not isinstance(population, bool)
+    if not whole or population < LEAST_POPULATION:
+        raise RangeError("few_pixel", f"a whole number of population, at least {LEAST_POPULATION}", repr(population))
     if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 < float(weight) <= 2:
         raise RangeError("few_pixel", "a weight above 0, at most 2", repr(weight))
     if getattr(x, "ndim", 4) != 4:

@@ -8,7 +8,7 @@ from minidl.backend import kernels, namespace
 from minidl.core import Array
 
 from ..result import check_counts
-from .genome import Draws, Genome, check_canvas, check_positive, check_rates, choose
+from .genome import Draws, Genome, check_canvas, check_positive, check_rates
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class DirectEncoding:
         if self.crossover:
             strength, happens = self.crossover_strength, draws.happens(self.crossover, len(pixels))
             crossed = simulated_binary_crossover(draws, pixels, partners["pixels"], strength, self.bounds)
-            pixels = choose(happens, crossed, pixels)
+            pixels = namespace(pixels).where(happens[:, None, None, None], crossed, pixels)
         rate = self.rate * 0.5 ** (generation // self.halved_every)
         mutate = kernels(pixels).polynomial_mutation
         return Genome({"pixels": mutate(draws.key(), pixels, rate, self.strength, self.bounds)})

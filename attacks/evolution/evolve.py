@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import kernels, namespace, to_numpy
+from minidl.backend import current, kernels, namespace, to_numpy
 from minidl.core import Array
-from minidl.errors import DTypeError
+from minidl.errors import DTypeError, ShapeError
 from minidl.progress import bar
 
 from ..result import check_counts, check_seed
@@ -39,8 +39,7 @@ class Breeder:
 
     def first(self) -> MapElites:
         """The archive of the first generation."""
-        born = self.encoding.start(self.population, Draws(self.seed, 0))
-        images = self.encoding.render(born)
+        born, images = self.drawn(self.encoding.start(self.population, Draws(self.seed, 0)))
         return self.archive.founded(born, images, self.fitness(images))
 
     def next(self, elites: MapElites, generation: int) -> MapElites:
@@ -48,30 +47,41 @@ class Breeder:
         draws = Draws(self.seed, generation)
         niches, others = elites.parents(self.population, draws), elites.parents(self.population, draws)
         parents, partners = elites.genomes.take(niches), elites.genomes.take(others)
-        children: Genome = self.encoding.vary(parents, partners, generation, draws)
-        images = self.encoding.render(children)
+        children, images = self.drawn(self.encoding.vary(parents, partners, generation, draws))
         return elites.challenged(children, images, self.fitness(images), niches, generation)
+
+    def drawn(self, genomes: Genome) -> tuple[Genome, Array]:
+        """The genomes and their images.  Raises `DTypeError` or `ShapeError` for those that an encoding got wrong."""
+        if not isinstance(genomes, Genome):
+            raise DTypeError("evolve", "an encoding that gives a Genome", type(genomes).__name__)
+        images = self.encoding.render(genomes)
+        self.victim.check_images("evolve", images)
+        if not len(genomes) == len(images) == self.population:
+            got = f"{len(genomes)} genomes with {len(images)} images"
+            raise ShapeError("evolve", f"an encoding that gives {self.population}, as it is told to", got)
+        return genomes, images
 
     def fitness(self, images: Array) -> Array:
         """The logarithm of each class's probability, (N, K), in float64: it orders images as the probability does,
         and rounds neither end off, where a network is all but certain of one class, and so of all others."""
-        self.victim.check_images("evolve", images)
         logits = self.victim.logits(images).astype("float64")
         return kernels(logits).log_softmax(logits)
 
 
-class Run:
+class Evolution:
     """A run under way: how far it is, what it has found, and the file that keeps that, if there is one."""
 
     def __init__(self, breeder: Breeder, generations: int, checkpoint: str | Path | None) -> None:
         self.breeder, self.generations, self.checkpoint, self.interrupted = breeder, generations, checkpoint, False
         self.settings = {"encoding": repr(breeder.encoding), "archive": breeder.archive.__name__,
-                         "population": breeder.population, "seed": breeder.seed}  # fmt: skip
+                         "population": breeder.population, "seed": breeder.seed, "backend": current().name}  # fmt: skip
         elites: MapElites | None = None
         self.history: list[np.ndarray] = []
         if checkpoint is not None:
             self.settings |= checkpoints.names(breeder.victim, breeder.encoding, breeder.archive)
             elites, self.history = checkpoints.resumed(checkpoint, self.settings, breeder.archive, generations)
+        if elites is not None:
+            checkpoints.check_judge(elites, breeder.fitness(elites.images))
         self.state = elites, len(self.history)  # the archive and the generations done, which change at once
         self._asked = breeder.victim.forwards - self.done * breeder.population
         self._begun = self._written = time.perf_counter()
@@ -135,21 +145,25 @@ def evolve(
     `Elitism` for comparison.  Fitness is the probability of the class, or rather its logarithm.
 
     All draws are functions of (seed, generation) and of what was asked for before in it.  progress: a bar with the
-    median and the least confidence.  checkpoint: a file, written now and then and at the end; if it exists and is of a
-    run with the same settings, that run goes on from there, to the same bits, be it for more generations than it was
-    meant for.  Ctrl-C ends a run after the last whole generation and returns what there is, with
-    ``params["interrupted"]`` set; before there is anything, it is raised.  The result counts the queries of all parts
-    of a run, and the seconds of the last.  Memory does not grow with generations, but for the K numbers that each
+    median and the least confidence.  checkpoint: a file, written now and then, at the end, and if the victim fails.  If
+    it exists and is of a run with the same settings, that run goes on from there, be it for more generations than it
+    was meant for; on the same backend, with as many threads of BLAS, it ends with the same bits as one that was never
+    cut short.  The victim is known by its name and parameters, and by what it says of the archive's images: they are
+    shown to it once more, which are K queries that the result does not count.  It counts, as those of any other part of
+    a run, population × generations; its seconds are those of the last part.
+
+    Ctrl-C ends a run after the last whole generation and returns what there is, with ``params["interrupted"]`` set;
+    before there is anything, it is raised.  Memory does not grow with generations, but for the K numbers that each
     leaves in history.
 
-    Raises `RangeError` for numbers out of range, `ShapeError`, `DTypeError` or `RangeError` for images that the network
-    does not take, `DataError` for a checkpoint of another run, `DTypeError` for a checkpoint with a victim, encoding or
-    archive that has no name to be known by.
+    Raises `RangeError` for numbers out of range; `ShapeError`, `DTypeError` or `RangeError` for images that the network
+    does not take, and for encodings that do not give as many as they are asked for; `DataError` for a checkpoint of
+    another run; `DTypeError` for a checkpoint with a victim, encoding or archive that has no name to be known by.
     """
     check_counts("evolve", generations=generations, population=population)
     check_seed("evolve", seed)
     _check(encoding, archive)
-    run = Run(Breeder(as_victim(victim), encoding, archive, population, seed), generations, checkpoint)
+    run = Evolution(Breeder(as_victim(victim), encoding, archive, population, seed), generations, checkpoint)
     try:
         with bar(range(generations), "evolution", progress, unit="generation", initial=run.done) as shown:
             for _ in range(run.done, generations):
@@ -164,4 +178,7 @@ def evolve(
             raise
         run.interrupted = True
         run.keep()
+    except Exception:  # the victim's, perhaps: no reason to lose what there was before
+        run.keep()
+        raise
     return run.result()

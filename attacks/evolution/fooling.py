@@ -1,4 +1,4 @@
-"""`fool_direct` and `fool_cppn`: images that no person would recognise, and that a network is sure to know."""
+"""`fool_direct` and `fool_cppn`: images made from nothing, few of which a person would recognise, and a network all."""
 
 from __future__ import annotations
 

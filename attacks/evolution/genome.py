@@ -46,14 +46,16 @@ class Genome:
         """The genomes with these numbers (n,), copied: n of them."""
         return Genome({name: array[rows] for name, array in self.arrays.items()})
 
-    def replaced(self, where: Array, others: Genome) -> Genome:
-        """The others where `where` (N,) is true, these elsewhere."""
-        return Genome({name: choose(where, others[name], array) for name, array in self.arrays.items()})
+    def replaced(self, rows: Array, others: Genome) -> Genome:
+        """These, copied, but the others (n of them) in the rows with these numbers (n,)."""
+        return Genome({name: replaced(array, rows, others[name]) for name, array in self.arrays.items()})
 
 
-def choose(where: Array, these: Array, those: Array) -> Array:
-    """Row by row: of these where `where` (N,) is true, of those elsewhere."""
-    return namespace(those).where(where.reshape(len(where), *[1] * (those.ndim - 1)), these, those)
+def replaced(array: Array, rows: Array, others: Array) -> Array:
+    """A copy of the array with others in some of its rows."""
+    copied = array.copy()
+    copied[rows] = others
+    return copied
 
 
 class Draws:
@@ -87,10 +89,6 @@ class Encoding(Protocol):
     Whoever wants checkpoints needs a repr that tells his encoding from others, as a dataclass has.
     """
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the images."""
-
     def start(self, count: int, draws: Draws) -> Genome:
         """`count` genomes of the first generation."""
 
@@ -111,8 +109,8 @@ def check_canvas(encoding: str, shape: Any, bounds: Any, dtype: Any) -> None:
         raise ShapeError(encoding, "the shape (C, H, W) of an image", f"{shape}", "shape=(1, 28, 28) for digits")
     if not are_bounds(bounds) or not all(map(isfinite, bounds)):
         raise RangeError(encoding, "bounds (low, high), two finite numbers with low < high", f"{bounds}")
-    if np.dtype(dtype).kind != "f":
-        raise DTypeError(encoding, "a floating-point dtype", f"{dtype}", "float32 or float64")
+    if np.dtype(dtype).kind != "f" or np.dtype(dtype).itemsize > 8:
+        raise DTypeError(encoding, "a floating-point dtype of at most 64 bits", f"{dtype}", "float32 or float64")
 
 
 def check_rates(encoding: str, **rates: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl.backend import asarray, kernels, namespace, to_numpy
 from minidl.core import Array
-from minidl.errors import RangeError
+from minidl.errors import RangeError, ShapeError
 from minidl.progress import bar
 
 from ..goal import Goal, Targeted
@@ -90,13 +90,13 @@ def _step(victim: Victim, x: Array, goal: Goal, centre: Array, decay: float, ris
     tiny = float(xp.finfo(x.dtype).tiny)
     widest = (high - low) * (x.size / len(x)) ** 0.5
     length = xp.minimum(xp.minimum(rise, LATE * (1 - p)) / xp.maximum(p * norm, tiny), widest)  # q/‖∇p‖
-    moved = x + per_example(length, x) * l2_steepest(slope)  # where there is no slope, x stays
+    moved = x + per_example(length.astype(x.dtype), x) * l2_steepest(slope)  # where there is no slope, x stays
     return p, xp.clip(centre + (1 - decay) * (moved - centre), low, high)
 
 
 def _probability(logits: Array) -> Array:
-    """Of class k for row k: (K,)."""
-    p, k = kernels(logits).softmax(logits), namespace(logits).arange(len(logits))
+    """Of class k for row k: (K,), in float64, since near 1 the digits of float32 are too coarse."""
+    p, k = kernels(logits).softmax(logits.astype("float64")), namespace(logits).arange(len(logits))
     return p[k, k]
 
 
@@ -104,6 +104,8 @@ def _centre(victim: Victim, start: Any, shape: Any) -> Array:
     """m, (C, H, W): what is given, or the middle of the bounds."""
     if start is not None:
         victim.check_images("fool_gradient", start[None] if hasattr(start, "shape") else start)
+        if start.ndim != 3 or shape not in (None, tuple(start.shape)):
+            raise ShapeError("fool_gradient", f"a start of shape {shape or '(C, H, W)'}", f"{start.shape}")
         return start
     known = canvas("fool_gradient", victim, shape)
     return namespace().full(known["shape"], sum(victim.bounds) / 2, dtype=known["dtype"])

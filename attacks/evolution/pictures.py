@@ -6,7 +6,6 @@ Each function returns a Figure, as those of `attacks.plots` do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from minidl.kernels.reference_evolution import FUNCTIONS
 
 from ..plots import COLOURS, as_picture, image_rows, new_figure
 from .genome import Genome
-from .result import FoolingResult
+from .result import FoolingResult, sureness
 from .structure import INPUTS
 
 if TYPE_CHECKING:
@@ -37,12 +36,6 @@ LAST = 1 - 2.0**-53
 INPUT_NAMES = ("x", "y", "r", "1")
 FUNCTION_COLOURS = dict(zip(FUNCTIONS, (COLOURS[5], COLOURS[4], COLOURS[2], COLOURS[3])))
 INPUT_COLOUR = "#dddddd"
-
-
-def sureness(confidence: Any, decimals: int = 2) -> str:
-    """0.99996 as 99.99 %: rounded down, so that 100 % is nothing less than 1."""
-    shown = floor(float(confidence) * 100 * 10**decimals) / 10**decimals
-    return f"{shown:.{decimals}f} %"
 
 
 def gallery(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ from minidl.io import read_archive, write_archive
 from .archive import ARCHIVES, MapElites
 
 
+def sureness(confidence: Any, decimals: int = 2) -> str:
+    """0.99996 as 99.99 %: rounded down, so that 100 % is nothing less than 1."""
+    shown = floor(float(confidence) * 100 * 10**decimals) / 10**decimals
+    return f"{shown:.{decimals}f} %"
+
+
 @dataclass(frozen=True, eq=False)
 class FoolingResult:
     """One image for each of K classes, made from nothing, that the network takes for that class.
 
-    images (K, C, H, W).  confidence (K,): the probability that the network gave class k for image k when it judged it
-    (in another batch it may round the last bit otherwise).  history (G, K) of NumPy's: the confidence after each of the
-    G generations, or steps, that were done.  archive: where evolution ended, genomes included; None for gradient
+    images (K, C, H, W).  confidence (K,) float64: the probability that the network gave class k for image k when it
+    judged it (in another batch it may round otherwise).  history (G, K) of NumPy's: the confidence after each of the G
+    generations, or steps, that were done.  archive: where evolution ended, genomes included; None for gradient
     ascent.  forwards, backwards: images run through the network, and pulled back through it.  params: the attack's
     name and its parameters, "interrupted" among them.  seconds: how long it took by the clock.
     """
@@ -50,11 +57,11 @@ class FoolingResult:
         apart = ("attack", "encoding")
         given = ", ".join(f"{key}={value}" for key, value in self.params.items() if key not in apart)
         confidence = to_numpy(self.confidence)
-        worst = f"{confidence.min():.6f} (class {confidence.argmin()})"
+        median, worst = sureness(np.median(confidence), 4), sureness(confidence.min(), 4)
         return "\n  ".join([
-            f"{self.params['attack']}({given}) for {len(self)} classes",
+            f"{self.params['attack']}({given}) for {len(self)} classes; done: {len(self.history)}",
             *([self.params["encoding"]] if "encoding" in self.params else []),
-            f"confidence: median {np.median(confidence):.6f}, least {worst}",
+            f"confidence: median {median}, least {worst} (class {confidence.argmin()})",
             f"{self.forwards} forward, {self.backwards} backward, {self.seconds:.1f} s",
         ])  # fmt: skip
 

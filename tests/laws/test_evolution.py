@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from attacks import Victim
 from attacks.evolution import CPPN, DirectEncoding, Elitism, FoolingResult, MapElites, evolve, fool_cppn, fool_direct
 from attacks.evolution.archive import ARCHIVES
+from attacks.evolution.result import sureness
 from minidl import io, models
-from minidl.errors import DataError, DTypeError, RangeError
+from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.layers import Glorot
 from tests.laws.test_random_search import Asked
 
@@ -127,6 +128,21 @@ def test_parents_come_from_every_niche_alike() -> None:
     assert (abs(np.bincount(niches, minlength=3) - 1000) < 120).all()
 
 
+@pytest.mark.parametrize(("wrong", "error", "match"), [
+    (lambda genomes: genomes.take(np.arange(3)), ShapeError, "gives 8.*got 3 genomes with 3 images"),
+    (lambda genomes: dict(genomes.arrays), DTypeError, "a Genome, got dict"),
+])  # fmt: skip
+@pytest.mark.parametrize("when", ["start", "vary"])
+def test_encodings_that_do_not_as_they_are_told_are_refused(when, wrong, error, match) -> None:
+    class Wrong(DirectEncoding):
+        pass
+
+    theirs = getattr(DirectEncoding, when)
+    setattr(Wrong, when, lambda self, *arguments: wrong(theirs(self, *arguments)))
+    with pytest.raises(error, match=match):
+        evolve(judge, Wrong(SHAPE), **SMALL)
+
+
 def test_partners_are_drawn_on_their_own() -> None:
     paired = []
 
@@ -237,7 +253,8 @@ def test_a_network_says_what_it_takes(fool, kind) -> None:
     told = result.summary()
     worst = result.confidence.argmin()
     for text in (f"{fool.__name__}(generations=2, population=6,", "for 5 classes", "archive=MapElites",
-                 f"median {np.median(result.confidence):.6f}, least {result.confidence.min():.6f} (class {worst})",
+                 f"median {sureness(np.median(result.confidence), 4)}, least {sureness(min(result.confidence), 4)} (class {worst})",
+                "done: 2",
                  "12 forward, 0 backward"):  # fmt: skip
         assert text in told
 

@@ -12,11 +12,11 @@ import pytest
 
 from attacks import Victim
 from attacks.evolution import Elitism, MapElites, evolve
-from minidl import io, models
+from minidl import backend, io, models
 from minidl.errors import DataError, DTypeError
 from minidl.layers import Glorot
 from tests.laws import test_deepfool
-from tests.laws.test_evolution import ENCODINGS, SHAPE, SMALL, judge, same
+from tests.laws.test_evolution import CLASSES, ENCODINGS, SHAPE, SMALL, judge, same
 
 loop = sys.modules[evolve.__module__]
 GENERATIONS = SMALL["generations"]
@@ -64,7 +64,7 @@ def test_interrupted_while_images_are_judged(name, done, tmp_path) -> None:
     the_same(replace(stopped, params={}), replace(evolve(judge, encoding, **SMALL | {"generations": done}), params={}))
     rest = Victim(judge)
     the_same(evolve(rest, encoding, checkpoint=path, **SMALL), evolve(judge, encoding, **SMALL))
-    assert rest.queries == (GENERATIONS - done) * SMALL["population"]
+    assert rest.queries == CLASSES + (GENERATIONS - done) * SMALL["population"]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -120,7 +120,7 @@ def test_interrupted_at_any_line(tmp_path) -> None:
     """Nothing is lost but before there is anything, and when all is done and in the file."""
     encoding, run = ENCODINGS["direct"], SMALL | {"generations": 3}
     expected = [evolve(judge, encoding, **run | {"generations": n}) for n in (1, 2, 3)]
-    number, there, kept, lines = 0, True, 0, (evolve, loop.Run.__init__, loop.Run.step, loop.Run.keep)
+    number, there, kept, lines = 0, True, 0, (evolve, loop.Evolution.__init__, loop.Evolution.step, loop.Evolution.keep)
     while there:
         number, path, victim = number + 1, tmp_path / f"run{number}", Victim(judge)
         result, there = at_line(lines, number, partial(evolve, victim, encoding, checkpoint=path, **run))
@@ -153,7 +153,7 @@ def test_a_finished_run_goes_on(name, kind, tmp_path) -> None:
     the_same(evolve(judge, encoding, **options), whole)
     idle = Victim(judge)
     the_same(evolve(idle, encoding, **options), whole)  # there is nothing left to be done
-    assert idle.queries == 0
+    assert idle.queries == CLASSES  # but to look who it is
 
 
 def test_checkpoints_are_written_now_and_then(tmp_path, monkeypatch) -> None:
@@ -210,6 +210,58 @@ def test_functions_are_told_apart_by_their_names(tmp_path) -> None:
     evolve(judge, ENCODINGS["direct"], checkpoint=tmp_path / "run", **SMALL)
     with pytest.raises(DataError, match="other settings.*victim"):
         evolve(another_judge, ENCODINGS["direct"], checkpoint=tmp_path / "run", **SMALL)
+
+
+MIND = {"sign": 1.0}
+
+
+def judge_of_two_minds(x):
+    """A function of one name, but not always the same."""
+    return MIND["sign"] * judge(x)
+
+
+def test_a_victim_that_judges_otherwise_is_another(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "run"
+    run = partial(evolve, judge_of_two_minds, ENCODINGS["direct"], checkpoint=path, **SMALL)
+    before, kept = run(), path.read_bytes()
+    the_same(run(), before)
+    monkeypatch.setitem(MIND, "sign", -1.0)
+    with pytest.raises(DataError, match="a victim that gives the archive's images"):
+        run()
+    assert path.read_bytes() == kept
+
+
+def test_other_backends_round_otherwise(tmp_path) -> None:
+    with backend.use("numpy"):
+        evolve(judge, ENCODINGS["direct"], checkpoint=tmp_path / "run", **SMALL)
+    with backend.use("numba"), pytest.raises(DataError, match="other settings.*backend"):
+        evolve(judge, ENCODINGS["direct"], checkpoint=tmp_path / "run", **SMALL)
+
+
+class Failing:
+    """A service that fails at its third call."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        if self.calls == 3:
+            raise ConnectionError("gone")
+        return judge(x)
+
+    def __repr__(self) -> str:
+        return "Failing()"
+
+
+def test_a_victim_that_fails_loses_nothing_but_its_generation(tmp_path) -> None:
+    victim, whole = Failing(), evolve(judge, ENCODINGS["cppn"], **SMALL)
+    run = partial(evolve, victim, ENCODINGS["cppn"], checkpoint=tmp_path / "run", **SMALL)
+    with pytest.raises(ConnectionError, match="gone"):
+        run()
+    _, arrays = io.read_archive(tmp_path / "run", "evolution")
+    assert len(arrays["history"]) == 2
+    the_same(run(), whole)
 
 
 def test_checkpoints_that_are_older_than_the_run_are_refused(tmp_path) -> None:

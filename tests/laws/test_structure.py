@@ -143,6 +143,7 @@ def test_a_connection_moves(seed) -> None:
     for n in range(COUNT):
         places = np.argwhere(new.weights[n] != net.weights[n])
         if len(places):
+            assert len(places) == 2
             here, there = sorted(map(tuple, places), key=lambda place: net.weights[n][place] == 0)
             assert there in free(net, n)
             assert new.weights[n][here] == 0

@@ -13,8 +13,8 @@ import pytest
 
 import minidl
 from minidl import layers, models
-from minidl.errors import DataError
-from minidl.io import atomically
+from minidl.errors import DataError, DTypeError
+from minidl.io import atomically, write_archive
 
 
 def network() -> models.Sequential:
@@ -143,6 +143,12 @@ def test_headers_must_make_sense(tmp_path) -> None:
     ]  # fmt: skip
     for change in changes:
         refused(tmp_path, rewritten(tmp_path, change))
+
+
+def test_objects_are_not_pickled_into_a_file(tmp_path) -> None:
+    with pytest.raises(DTypeError, match=r"save: expected arrays of numbers, got genes of Python objects"):
+        write_archive(tmp_path / "file", "kind", {}, {"genes": np.array([{}, None])})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path) -> None:
