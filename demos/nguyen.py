@@ -3,11 +3,12 @@
     python demos/nguyen.py           bundled digits, three minutes on two cores
     python demos/nguyen.py --full    whole MNIST, 5 seeds, some twenty minutes
 
-Images that show nothing, made from nothing, and a LeNet that is all but certain of what they show.  Evolution makes
-them, pixel by pixel (the direct encoding) or painted by small networks (CPPNs), asking for nothing but confidences:
-200 generations of 200 images, with a niche for each class (MAP-Elites).  `Elitism`, where no class learns from another,
-is a control of ours.  Gradient ascent is told the slopes.  The paper climbs from the mean image of ImageNet; we climb
-from the mean digit, and get something like digits.
+Images made from nothing, and a LeNet that is all but certain of what they show.  Evolution makes them, pixel by pixel
+(the direct encoding) or painted by small networks (CPPNs), asking for nothing but confidences: 200 generations of 200
+images, with a niche for each class (MAP-Elites).  Noise shows nothing; of what networks paint a ring may pass for a 0
+and a stroke for a 1, the rest hardly.  `Elitism`, where no class learns from another, is a control of ours: noise bred
+for one class is of no use to another, patterns sometimes are.  Gradient ascent is told the slopes.  The paper climbs
+from the mean image of ImageNet; we climb from the mean digit, and get something like digits.
 
 Do such images fool other networks?  We ask three: another LeNet, a perceptron, and Carlini and Wagner's network.
 
