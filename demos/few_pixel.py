@@ -24,6 +24,7 @@ from madry import EPSILON, Recipe, network, small
 
 import minidl
 from attacks import AttackResult, Targeted, Untargeted, few_pixel, pgd, plots
+from attacks.evolution.differential_evolution import LEAST_POPULATION
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_cifar10, load_digits
 from minidl.models import Sequential
@@ -130,6 +131,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.data == "cifar10" and not arguments.weights:
         parser.error("--data cifar10 needs --weights, such as of the network that demos/madan.py --full keeps")
+    if arguments.population < LEAST_POPULATION:
+        parser.error(f"argument --population: at least {LEAST_POPULATION}, not {arguments.population}")
     train_set, test = load_digits() if arguments.data == "digits" else load_cifar10()
     nets = networks(arguments, train_set.take(arguments.learn_from))
     data = read_by_all(nets, test, arguments.images)

@@ -74,8 +74,7 @@ def few_pixel(
 
 
 def _check(x: Any, pixels: int, population: Any, weight: Any) -> None:
-    whole = isinstance(population, Integral) and not isinstance(population, bool)
-    if not whole or population < LEAST_POPULATION:
+    if not isinstance(population, Integral) or population < LEAST_POPULATION:
         raise RangeError("few_pixel", f"a whole number of population, at least {LEAST_POPULATION}", repr(population))
     if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 < float(weight) <= 2:
         raise RangeError("few_pixel", "a weight above 0, at most 2", repr(weight))

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +173,15 @@ def test_demos_run_and_write_what_they_say(arguments, written, tmp_path) -> None
         assert len(content) > 200
         assert not name.endswith(".png") or content.startswith(b"\x89PNG")
     assert "error" in said
+
+
+def test_too_few_candidates_are_refused_before_networks_are_trained(monkeypatch, capsys) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "demos"))
+    monkeypatch.setattr(sys, "argv", ["few_pixel.py", "--population", "3", "--epochs", "1", "--learn-from", "50"])
+    with pytest.raises(SystemExit) as refused:
+        runpy.run_path(str(ROOT / "demos" / "few_pixel.py"), run_name="__main__")
+    assert refused.value.code == 2
+    assert "argument --population: at least 4, not 3" in capsys.readouterr().err
 
 
 ON_THE_STAND_IN = """
