@@ -15,9 +15,12 @@ from attacks.evolution import (
     checkpoints,
     cppn,
     direct,
+    evolve,
+    fool_cppn,
     fool_direct,
     genome,
     gradient_ascent,
+    pictures,
     structure,
 )
 from attacks.evolution.structure import Wiring
@@ -26,7 +29,10 @@ from tests.laws import test_evolution as laws
 from tests.laws import test_evolution_checkpoints as resumed
 from tests.laws import test_gradient_ascent as ascent
 from tests.laws import test_structure as wiring
+from tests.laws import test_structure_by_chance as chance
 from tests.laws.mutants import Mutant, line
+from tests.unit import test_evolution as asked
+from tests.unit import test_evolution_pictures as drawn
 
 loop = laws.loop
 fooling = sys.modules[fool_direct.__module__]
@@ -59,6 +65,21 @@ def read(tmp_path: object) -> None:
 
 def structured(operation: str) -> object:
     return lambda: encodings.test_structure_changes_as_often_as_it_is_asked_to(operation, 0.25)
+
+
+def first(operation: str, possible: str) -> object:
+    """An operation that takes always the first of those that are possible."""
+    number = f"({possible}).reshape(len(net.hidden), -1).argmax(axis=1)"
+    wrong = f"(({possible}).any(axis=(1, 2)), {number} // net.size, {number} % net.size)"
+    return line(structure, operation, f"one_of({possible}, draws)", wrong)
+
+
+def passed_on(monkeypatch: object) -> None:
+    asked.test_all_that_is_asked_for_is_passed_on(fool_direct, DirectEncoding, monkeypatch)
+
+
+def passed_on_to_networks(monkeypatch: object) -> None:
+    asked.test_all_that_is_asked_for_is_passed_on(fool_cppn, CPPN, monkeypatch)
 
 
 # fmt: off
@@ -99,6 +120,18 @@ MUTANTS = [
     Mutant("fooling: an archive known by its name alone", line(FoolingResult, "save", "ARCHIVES.get(kind) is not type(self.archive)", "kind not in ARCHIVES"), laws.test_an_archive_of_ones_own_has_no_file),
     Mutant("fooling: the median over generations", line(FoolingResult, "median", "axis=1", "axis=0"), laws.test_any_network_shape_and_bounds),
     Mutant("fooling: from 0 to 1 whatever the victim", line(fooling, "canvas", "{\"shape\": tuple(shape), \"bounds\": victim.bounds", "{\"shape\": tuple(shape), \"bounds\": (0, 1)"), laws.test_any_network_shape_and_bounds),
+    # --- what is asked for
+    Mutant("evolve: half the paper's population", lambda patch: patch.setitem(evolve.__kwdefaults__, "population", 100), lambda: asked.test_defaults_are_the_papers(evolve)),
+    Mutant("CPPN: every default ½", lambda patch: patch.setattr(CPPN.__init__, "__defaults__", tuple(0.5 for _ in CPPN.__init__.__defaults__)), lambda: asked.test_defaults_are_the_papers(CPPN)),
+    Mutant("fool_direct: no checkpoint", line(fooling, "fool_direct", "checkpoint=checkpoint", "checkpoint=None"), passed_on),
+    Mutant("fool_direct: MAP-Elites, whatever is asked for", line(fooling, "fool_direct", "archive=archive, ", ""), passed_on),
+    Mutant("fool_direct: one size of population", line(fooling, "fool_direct", "population=population,", ""), passed_on),
+    Mutant("fool_cppn: no checkpoint", line(fooling, "fool_cppn", ", checkpoint=checkpoint", ""), passed_on_to_networks),
+    Mutant("fool_cppn: one seed", line(fooling, "fool_cppn", "seed=seed", "seed=0"), passed_on_to_networks),
+    Mutant("fool_cppn: networks as they please", line(fooling, "fool_cppn", " | encoding", ""), passed_on_to_networks),
+    Mutant("evolve: a second, always", line(loop.Evolution, "result", "time.perf_counter() - self._begun", "1.0"), lambda: asked.test_seconds_are_those_of_the_clock(fool_direct)),
+    Mutant("graph: lines of one width", line(pictures, "_draw_graph", "2.2 * abs(weights[i, j]) / heaviest", "2.2"), drawn.test_lines_are_as_wide_as_weights_are_great_and_show_their_signs),
+    Mutant("graph: one colour for both signs", line(pictures, "_draw_graph", "if weights[i, j] > 0 else", "if True else"), drawn.test_lines_are_as_wide_as_weights_are_great_and_show_their_signs),
     # --- draws and pixels
     Mutant("draws: the same for every question", line(Draws, "key", "self.asked += 1", "self.asked += 0"), laws.test_partners_are_drawn_on_their_own),
     Mutant("draws: what does not happen happens", line(Draws, "happens", "< probability", "> probability"), lambda: encodings.test_partners_have_a_part_as_often_as_they_are_asked_to(0.3)),
@@ -109,6 +142,7 @@ MUTANTS = [
     Mutant("crossover: an exponent of 1/η", line(direct, "simulated_binary_crossover", "(strength + 1)", "strength"), lambda: encodings.test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
     Mutant("crossover: always on the partner's side", line(direct, "simulated_binary_crossover", "half, -half", "half, half"), lambda: encodings.test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
     Mutant("crossover: out of bounds", line(direct, "simulated_binary_crossover", "return xp.clip(", "return (lambda x, *_: x)("), lambda: encodings.test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
+    Mutant("crossover: spread on one side, contracted on the other", line(direct, "simulated_binary_crossover", "side < 0.5", "u < 0.5"), lambda: encodings.test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
     # --- networks that paint
     Mutant("CPPN: only weights above 0", line(CPPN, "start", "* 2 - 1) * self.limit", ") * self.limit"), encodings.test_the_first_networks_have_no_hidden_neurons),
     Mutant("CPPN: dark where an output is below 0", line(CPPN, "render", "abs(outputs)", "outputs.clip(0)"), lambda: encodings.test_pixels_are_outputs_of_functions(0)),
@@ -133,6 +167,19 @@ MUTANTS = [
     Mutant("structure: functions stay behind", line(structure, "_reorder", "xp.take_along_axis(net.functions[n], source, axis=1)", "net.functions[n]"), wiring.test_a_neuron_goes_with_its_connections),
     Mutant("structure: weights from nowhere", line(structure, "change_weights", "namespace(net.weights).where(net.weights != 0, moved, 0)", "moved"), wiring.test_weights_move_and_connections_stay),
     Mutant("structure: functions of what hears nothing", line(structure, "change_functions", "& net.hear()", ""), wiring.test_functions_are_drawn_anew_where_something_is_heard),
+    # --- structure, by chance
+    Mutant("chance: connections come at the first place", first("add_connection", "net.free()"), chance.test_a_connection_may_come_anywhere),
+    Mutant("chance: the first connection goes", first("delete_connection", "net.weights != 0"), chance.test_any_connection_may_go),
+    Mutant("chance: the first connection moves", first("change_connection", "net.weights != 0"), chance.test_any_connection_may_move_and_to_anywhere_it_can),
+    Mutant("chance: connections move to the first place", first("change_connection", "net.free() & kept"), chance.test_any_connection_may_move_and_to_anywhere_it_can),
+    Mutant("chance: neurons come into the first connection", first("add_neuron", "net.weights != 0"), chance.test_a_neuron_may_come_into_any_connection),
+    Mutant("chance: new weights above 0 alone", line(structure, "add_connection", "* 2 - 1) * limit", ") * limit"), lambda: chance.test_new_weights_lie_anywhere_within_the_limit(0.7)),
+    Mutant("chance: new weights of 1", line(structure, "add_connection", "= weight[n]", "= 1"), lambda: chance.test_new_weights_lie_anywhere_within_the_limit(30.0)),
+    Mutant("chance: new weights within 10", line(structure, "add_connection", "- 1) * limit", "- 1) * 10"), lambda: chance.test_new_weights_lie_anywhere_within_the_limit(0.7)),
+    Mutant("chance: the same moves for ever", line(structure, "change_weights", "draws.key()", "0"), lambda: chance.test_weights_move_as_far_as_they_are_asked_to(15.0, 0.7)),
+    Mutant("chance: moves of one strength", line(structure, "change_weights", "rate, strength,", "rate, 1,"), lambda: chance.test_weights_move_as_far_as_they_are_asked_to(15.0, 0.7)),
+    Mutant("CPPN: moves of one strength", line(CPPN, "vary", "self.rate, self.strength", "self.rate, 1"), lambda: chance.test_weights_move_as_far_as_they_are_asked_to(15.0, 0.7)),
+    Mutant("CPPN: moves within 10", line(CPPN, "vary", "self.strength, self.limit", "self.strength, 10"), lambda: chance.test_weights_move_as_far_as_they_are_asked_to(15.0, 0.7)),
     # --- gradient ascent
     Mutant("ascent: of log p", line(gradient_ascent, "_step", "p * norm", "norm"), ascent.test_a_step_is_the_papers),
     Mutant("ascent: no decay", line(gradient_ascent, "_step", "(1 - decay)", "1"), ascent.test_a_step_is_the_papers),

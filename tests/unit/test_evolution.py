@@ -1,13 +1,19 @@
-"""Evolution told nonsense, which it refuses before any work; and evolution on another array library."""
+"""Evolution told nothing does as the paper does, passes on all that it is told, and refuses nonsense before any work.
+
+Last: evolution on another array library.
+"""
 
 from __future__ import annotations
 
+import inspect
+import sys
+import time
 from functools import partial
 
 import numpy as np
 import pytest
 
-from attacks import Victim
+from attacks import Victim, few_pixel
 from attacks.evolution import (
     CPPN,
     DirectEncoding,
@@ -36,6 +42,59 @@ def network(dtype: str = "float32") -> models.Sequential:
 
 NET, FLAT = network(), models.Sequential(layers.Dense(3), input_shape=30)
 DIRECT = DirectEncoding(SHAPE)
+
+
+# --- what is asked for ----------------------------------------------------------------------------------------
+
+#: Of Nguyen, Yosinski and Clune 2015, and of Su, Vargas and Sakurai 2017 (crossover is not of the paper, but its code).
+PAPER = {
+    CPPN: {"add_connection": 0.5, "delete_connection": 0.3, "change_connection": 0.5, "add_neuron": 0.5,
+           "delete_neuron": 0.2, "rate": 0.1, "strength": 15, "limit": 10},
+    DirectEncoding: {"rate": 0.1, "halved_every": 1000, "strength": 15, "crossover": 0, "crossover_strength": 10},
+    evolve: {"generations": 200, "population": 200, "archive": MapElites},
+    fool_direct: {"generations": 200, "population": 200, "archive": MapElites},
+    fool_cppn: {"generations": 200, "population": 200, "archive": MapElites},
+    fool_gradient: {"decay": 0.01, "steps": 300, "rise": 0.03},
+    few_pixel: {"weight": 0.5, "population": 400, "generations": 100},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("told_nothing", PAPER, ids=lambda told_nothing: told_nothing.__name__)
+def test_defaults_are_the_papers(told_nothing) -> None:
+    known = inspect.signature(told_nothing).parameters
+    assert {name: known[name].default for name in PAPER[told_nothing]} == PAPER[told_nothing]
+
+
+@pytest.mark.parametrize(("fool", "kind"), [(fool_direct, DirectEncoding), (fool_cppn, CPPN)])
+def test_all_that_is_asked_for_is_passed_on(fool, kind, monkeypatch) -> None:
+    asked = {"generations": 3, "population": 5, "archive": Elitism, "seed": 9, "progress": True, "checkpoint": "run"}
+    defaults = {name: known.default for name, known in inspect.signature(evolve).parameters.items()}
+    assert [name for name in defaults if name not in asked] == ["victim", "encoding"]
+    assert all(defaults[name] != value for name, value in asked.items())
+    victim, result, passed_on = Victim(NET), evolve(NET, DIRECT, generations=1, population=4), []
+
+    def recorded(*arguments, **options):
+        passed_on.append((*arguments, options))
+        return result
+
+    monkeypatch.setattr(sys.modules[fool.__module__], "evolve", recorded)
+    assert fool(victim, rate=0.25, **asked).params["attack"] == fool.__name__
+    assert passed_on == [(victim, kind(SHAPE, rate=0.25), asked)]
+
+
+@pytest.mark.parametrize("fool", [fool_direct, fool_cppn, fool_gradient])
+def test_seconds_are_those_of_the_clock(fool) -> None:
+    class Slow(Victim):
+        def logits(self, x):
+            time.sleep(0.02)
+            return super().logits(x)
+
+    begun = time.perf_counter()
+    result = fool(Slow(NET), **({"steps": 1} if fool is fool_gradient else {"generations": 1, "population": 4}))
+    assert 0.01 < result.seconds < time.perf_counter() - begun
+
+
+# --- what is refused ------------------------------------------------------------------------------------------
 
 EITHER = {
     "no population": ({"population": 0}, RangeError, "evolve.*whole number of population, at least 1.*0"),
@@ -159,10 +218,11 @@ def test_another_library_finds_the_same_images(name, tmp_path) -> None:
 @pytest.mark.usefixtures("on_strict")
 @pytest.mark.parametrize("kind", [fool_direct, fool_cppn])
 def test_checkpoints_on_another_library(kind, tmp_path) -> None:
-    options = {"population": 8, "checkpoint": tmp_path / "run", "archive": MapElites}
+    options, victim = {"population": 8, "checkpoint": tmp_path / "run", "archive": MapElites}, Victim(network())
     kind(network(), generations=2, **options)
-    resumed = kind(network(), generations=4, **options)
+    resumed = kind(victim, generations=4, **options)
     whole = kind(network(), generations=4, population=8)
+    assert (victim.queries, resumed.forwards) == (16 + CLASSES, 32)  # of the first half, only the survivors again
     assert isinstance(resumed.archive.fitness, strict.ndarray)
     np.testing.assert_array_equal(resumed.images.get(), whole.images.get())
     np.testing.assert_array_equal(resumed.history, whole.history)

@@ -17,6 +17,7 @@ from attacks.evolution.pictures import (
     reaching,
     sureness,
 )
+from attacks.plots import COLOURS
 from minidl.errors import ShapeError
 
 
@@ -93,6 +94,17 @@ def test_a_graph_has_a_line_for_each_connection_and_a_dot_for_each_neuron(channe
         assert colours == sorted(painted)
     shape = (7, 5) if channels == 1 else (7, 5, 3)
     assert [axes.images[0].get_array().shape for axes in images] == [shape] * 3
+
+
+def test_lines_are_as_wide_as_weights_are_great_and_show_their_signs() -> None:
+    encoding, genomes = evolved(1, count=1)
+    weights, lines = genomes["weights"][0], cppn_graph(genomes, ["a"], encoding.render(genomes)).axes[0].lines
+    shown = reaching(weights, 1)
+    there = weights[(weights != 0) & shown & shown[:, None]]
+    widths, colours = [line.get_linewidth() for line in lines], [line.get_color() for line in lines]
+    np.testing.assert_array_equal(np.argsort(widths, kind="stable"), np.argsort(abs(there), kind="stable"))
+    assert max(widths) > 3 * min(widths) > 0
+    assert {(colour, weight > 0) for colour, weight in zip(colours, there)} == {(COLOURS[0], True), (COLOURS[1], False)}
 
 
 def test_a_graph_refuses_names_that_are_too_few() -> None:
