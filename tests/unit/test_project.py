@@ -87,7 +87,7 @@ def test_the_readmes_python_runs(tmp_path) -> None:
     assert "success" in said
 
 
-QUOTED = ["lacok.txt", "papernot_lenet.txt", "madry_mnist.txt", "carlini_wagner.txt"]
+QUOTED = ["lacok.txt", "papernot_lenet.txt", "madry_mnist.txt", "carlini_wagner.txt", "nguyen.txt"]
 
 
 def test_the_readme_quotes_the_measured_tables() -> None:
@@ -95,9 +95,9 @@ def test_the_readme_quotes_the_measured_tables() -> None:
     results = [ROOT / "demos" / "results" / name for name in QUOTED]
     measured = "".join(path.read_text(encoding="utf-8") for path in results)
     rows = re.findall(
-        r"^    (?=original|FGSM|noise|tanh|relu|PGD|APGD|C&W|JSMA  |BIM|the digits)(.*)$", README, re.MULTILINE
+        r"^    (?=original|FGSM|noise|tanh|relu|PGD|APGD|C&W|JSMA  |BIM|the digits|direct|CPPN|gradient)(.*)$", README, re.MULTILINE
     )
-    assert len(rows) == 8 + 6 + 9 + 6
+    assert len(rows) == 8 + 6 + 9 + 6 + 6
     for row in rows:
         assert row in measured
 
