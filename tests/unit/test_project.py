@@ -95,7 +95,9 @@ def test_the_readme_quotes_the_measured_tables() -> None:
     results = [ROOT / "demos" / "results" / name for name in QUOTED]
     measured = "".join(path.read_text(encoding="utf-8") for path in results)
     rows = re.findall(
-        r"^    (?=original|FGSM|noise|tanh|relu|PGD|APGD|C&W|JSMA  |BIM|the digits|direct|CPPN|gradient)(.*)$", README, re.MULTILINE
+        r"^    (?=original|FGSM|noise|tanh|relu|PGD|APGD|C&W|JSMA  |BIM|the digits|direct|CPPN|gradient)(.*)$",
+        README,
+        re.MULTILINE,
     )
     assert len(rows) == 8 + 6 + 9 + 6 + 6
     for row in rows:
