@@ -138,7 +138,7 @@ MUTANTS = [
     Mutant("genomes: others in the first rows", line(genome, "replaced", "copied[rows] = others", "copied[: len(rows)] = others"), lambda: replayed("direct")),
     Mutant("direct: a rate that stays", line(DirectEncoding, "vary", "0.5 **", "1.0 **"), lambda: encodings.test_fewer_genes_move_as_generations_pass(20, 0.1)),
     Mutant("direct: a rate that falls in every generation", line(DirectEncoding, "vary", "generation // self.halved_every", "generation / self.halved_every"), lambda: encodings.test_fewer_genes_move_as_generations_pass(9, 0.4)),
-    Mutant("direct: all are crossed", line(DirectEncoding, "vary", "choose(happens, crossed, pixels)", "crossed"), lambda: encodings.test_partners_have_a_part_as_often_as_they_are_asked_to(0.3)),
+    Mutant("direct: all are crossed", line(DirectEncoding, "vary", "happens[:, None, None, None], crossed, pixels", "crossed == crossed, crossed, pixels"), lambda: encodings.test_partners_have_a_part_as_often_as_they_are_asked_to(0.3)),
     Mutant("crossover: an exponent of 1/η", line(direct, "simulated_binary_crossover", "(strength + 1)", "strength"), lambda: encodings.test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
     Mutant("crossover: always on the partner's side", line(direct, "simulated_binary_crossover", "half, -half", "half, half"), lambda: encodings.test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
     Mutant("crossover: out of bounds", line(direct, "simulated_binary_crossover", "return xp.clip(", "return (lambda x, *_: x)("), lambda: encodings.test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
