@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl.backend import to_numpy
 from minidl.core import Array
-from minidl.errors import ShapeError
+from minidl.errors import DTypeError, ShapeError
 from minidl.kernels.reference_evolution import FUNCTIONS
 
 from ..plots import COLOURS, as_picture, image_rows, new_figure
@@ -38,6 +38,13 @@ FUNCTION_COLOURS = dict(zip(FUNCTIONS, (COLOURS[5], COLOURS[4], COLOURS[2], COLO
 INPUT_COLOUR = "#dddddd"
 
 
+def _check_some(figure: str, given: Mapping[str, Any]) -> None:
+    """Refuse what would be an empty figure."""
+    if not given or not all(map(len, given.values())):
+        got = ", ".join(f"{len(some)} of {name}" for name, some in given.items()) or "nothing"
+        raise ShapeError(figure, "at least one of each", got)
+
+
 def gallery(
     results: Mapping[str, FoolingResult],
     class_names: Sequence[str] = (),
@@ -48,8 +55,9 @@ def gallery(
     """The paper's Figures 4 and 5: the image of each class (column) in each result (row), the confidence under it.
 
     Framed is what is taken for its class with less than 50 %.  class_names: above the columns, their numbers if
-    none are given.  bounds: the values drawn black and white.
+    none are given.  bounds: the values drawn black and white.  Raises `ShapeError` if there is nothing to draw.
     """
+    _check_some("gallery", results)
     low, high = bounds
     confidences = {name: to_numpy(result.confidence) for name, result in results.items()}
     return image_rows(
@@ -71,8 +79,9 @@ def median_confidence(
 
     results: several runs for each name, such as those of several seeds; thin lines are runs, a thick one is their
     median, up to the end of the shortest.  marks: generation and confidence by name; a line where there is
-    no confidence.
+    no confidence.  Raises `ShapeError` if there is nothing to draw.
     """
+    _check_some("median_confidence", results)
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     figure = new_figure(6.4, 4.2, title)
@@ -109,7 +118,10 @@ def judged(
     """The images of each result, and below each how sure other networks are that it is of its class.
 
     judges: by the judge's name and the result's, the confidences (K,) in the class that the image was evolved for.
+    Raises `ShapeError` if there is nothing to draw.
     """
+    _check_some("judged", results)
+    _check_some("judged", judges)
     classes, tall = max(map(len, results.values())), 0.22 * len(judges)  # inches of a strip of numbers
     figure = new_figure(0.85 * classes + 1.6, len(results) * (0.95 + tall) + 0.5, title)
     grid = figure.add_gridspec(2 * len(results), classes, height_ratios=[0.85, tall] * len(results))
@@ -172,8 +184,10 @@ def cppn_graph(
 
     genomes: N of them.  images (N, C, H, W).  A connection is as wide as its weight is great.  Left out is whatever
     does not reach an output; an input that none hears is faint.
-    Raises `ShapeError` if there are not as many names and images as genomes.
+    Raises `ShapeError` if there are not as many names and images as genomes, `DTypeError` for other genomes.
     """
+    if "weights" not in genomes.arrays:
+        raise DTypeError("cppn_graph", "genomes of CPPNs", f"genomes of {', '.join(genomes.arrays)}")
     if not len(genomes) == len(names) == len(images) > 0:
         got = f"{len(genomes)} genomes, {len(names)} names, {len(images)} images"
         raise ShapeError("cppn_graph", "a name and an image for each of at least one genome", got)

@@ -18,7 +18,7 @@ from attacks.evolution.pictures import (
     sureness,
 )
 from attacks.plots import COLOURS
-from minidl.errors import ShapeError
+from minidl.errors import DTypeError, ShapeError
 
 
 def result(classes: int = 3, channels: int = 1, generations: int = 4) -> FoolingResult:
@@ -52,6 +52,16 @@ def by_walking(weights: np.ndarray, outputs: int) -> tuple[set[int], dict[int, i
 
     shown = {i for i in range(size) if leads(i)}
     return shown, {j: depth(j) for j in shown if j not in ends}
+
+
+def test_empty_figures_and_genomes_that_are_no_networks_are_refused() -> None:
+    for draw in (gallery, median_confidence, lambda of: judged(of, {"a judge": {}})):
+        with pytest.raises(ShapeError, match="at least one of each, got nothing"):
+            draw({})
+    with pytest.raises(ShapeError, match="at least one of each, got 0 of runs"):
+        median_confidence({"runs": []})
+    with pytest.raises(DTypeError, match="genomes of CPPNs, got genomes of pixels"):
+        cppn_graph(Genome({"pixels": np.zeros((1, 1, 2, 2))}), ["a"], np.zeros((1, 1, 2, 2)))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
