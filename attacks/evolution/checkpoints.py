@@ -56,11 +56,11 @@ def resumed(
 
     Raises `DataError` for a file of any other kind or run, and where no file can be written: now rather than later.
     """
+    folder = Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise DataError("evolve", f"a checkpoint in a folder that can be written to, {folder}", "one that cannot")
     if not Path(path).exists():
-        folder = Path(path).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise DataError("evolve", f"a checkpoint in a folder that can be written to, {folder}", "one that cannot")
         return None, []
     header, arrays = read_archive(path, "evolution")
     theirs = header.get("settings", {})

@@ -325,6 +325,8 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_any_work(tmp_path
     with pytest.raises(DataError, match="folder that can be written to"):
         evolve(victim, ENCODINGS["direct"], checkpoint=tmp_path / "there" / "run", **SMALL)
     (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="folder that can be written to"):
+        evolve(victim, ENCODINGS["direct"], checkpoint=tmp_path / "file", **SMALL)
     with pytest.raises(OSError, match="file"):
         evolve(victim, ENCODINGS["direct"], checkpoint=tmp_path / "file" / "run", **SMALL)
     assert victim.queries == 0
