@@ -23,7 +23,7 @@ from minidl.progress import bar
 from .goal import Goal, Targeted, Untargeted
 from .norms import Norm, ladder, norm_named, per_example
 from .objectives import OBJECTIVES, Objective, margin, positive, ranked
-from .random_search import INITIAL_SHARE, check_queries, search
+from .random_search import INITIAL_SHARE, search
 from .result import AttackResult, Run, begin, check_counts
 
 #: α, how much of a step is new, the rest being the last step again; ρ, how often a step must be uphill (§3.2).
@@ -73,7 +73,7 @@ def apgd(
     """
     named = tuple(objective) if isinstance(objective, Sequence) and not isinstance(objective, str) else (objective,)
     _check(norm, named, steps=steps, restarts=restarts, targets=targets)
-    check_queries("apgd", queries, 0)
+    check_counts("apgd", least=0, queries=queries)
     lengths = ladder("apgd", epsilon)
     run = begin("apgd", victim, x, goal, seed)
     attempts = [attempt for name in named for attempt in _attempts(run, name, targets)] * restarts

@@ -6,7 +6,7 @@ them take it for robust.  Random search does not notice.  It wants many more run
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels, namespace
@@ -16,7 +16,7 @@ from minidl.progress import bar
 
 from .norms import ladder, per_example
 from .objectives import margin
-from .result import AttackResult, Run, begin
+from .result import AttackResult, Run, begin, check_counts
 
 #: After which queries, of 10 000, the share of the pixels in a square is halved (their §5).
 HALVED = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
@@ -51,7 +51,7 @@ def square(
     Raises as `result.begin` does, and before any work `ShapeError` for what is no batch of images, `RangeError` for
     parameters out of range.
     """
-    check_queries("square", queries, 1)
+    check_counts("square", queries=queries)
     if not isinstance(initial_share, Real) or isinstance(initial_share, bool) or not 0 < float(initial_share) <= 1:
         raise RangeError("square", "an initial_share above 0, at most 1", repr(initial_share))
     (radius,) = ladder("square", [epsilon])
@@ -64,12 +64,6 @@ def square(
     with run.interruptible(), bar(range(queries), "Square", progress, unit="query") as shown:
         search(run, active, x_adv, used, radius, queries, float(initial_share), shown)
     return run.end(x_adv, used, norm="linf", epsilon=radius, queries=queries, initial_share=float(initial_share))
-
-
-def check_queries(attack: str, queries: Any, least: int) -> None:
-    """Refuse what is no number of queries, with `RangeError`."""
-    if isinstance(queries, bool) or not isinstance(queries, Integral) or queries < least:
-        raise RangeError(attack, f"a whole number of queries, at least {least}", repr(queries))
 
 
 def search(

@@ -207,11 +207,11 @@ def _of_each(iterations: Any, x: Array) -> Array:
     return iterations if hasattr(iterations, "shape") else namespace(x).full(len(x), iterations)
 
 
-def check_counts(attack: str, **numbers: Any) -> None:
-    """Refuse whatever is no whole number of at least 1."""
+def check_counts(attack: str, least: int = 1, **numbers: Any) -> None:
+    """Refuse whatever is no whole number, or one below the least."""
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise RangeError(attack, f"a whole number of {name}, at least 1", repr(value))
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise RangeError(attack, f"a whole number of {name}, at least {least}", repr(value))
 
 
 def check_seed(attack: str, seed: Any) -> None:

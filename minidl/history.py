@@ -75,10 +75,7 @@ def resume(
     there = digest(*(arrays[f"params/{name}"] for name in params if f"params/{name}" in arrays))
     if settings["start"] in (there, header.get("before")):
         settings = {**settings, "start": theirs.get("start")}
-    differing = sorted(name for name in settings if theirs.get(name) != settings[name])
-    if differing:
-        fix = "delete the file, or give this run another"
-        raise DataError("fit", f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
+    check_same_run("fit", path, theirs, settings)
     places = _checkpointed(params, state)
     if shapes_and_dtypes(arrays) != shapes_and_dtypes(places):
         raise DataError("fit", f"{path} to hold the arrays of this run", "others")
@@ -93,6 +90,14 @@ def resume(
     for name, place in places.items():
         place[...] = namespace(place).asarray(arrays[name])
     return theirs.get("start", 0), history
+
+
+def check_same_run(operation: str, path: str | Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Refuse the checkpoint of a run with other settings than ours, with `DataError`."""
+    differing = sorted(name for name in ours if theirs.get(name) != ours[name])
+    if differing:
+        fix = "delete the file, or give this run another"
+        raise DataError(operation, f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
 
 
 def digest(*arrays: Array) -> int:

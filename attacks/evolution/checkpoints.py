@@ -11,7 +11,7 @@ import numpy as np
 from minidl.backend import asarray, to_numpy
 from minidl.core import Array
 from minidl.errors import DataError, DTypeError, MinidlError
-from minidl.history import can_name, digest, name_of
+from minidl.history import can_name, check_same_run, digest, name_of
 from minidl.io import read_archive, write_archive
 
 from ..victim import Victim
@@ -63,11 +63,7 @@ def resumed(
     if not Path(path).exists():
         return None, []
     header, arrays = read_archive(path, "evolution")
-    theirs = header.get("settings", {})
-    differing = sorted(name for name in settings if theirs.get(name) != settings[name])
-    if differing:
-        fix = "delete the file, or give this run another"
-        raise DataError("evolve", f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
+    check_same_run("evolve", path, header.get("settings", {}), settings)
     try:
         history = list(arrays.pop("history"))
         elites = archive.from_arrays({name: asarray(a) for name, a in arrays.items()})

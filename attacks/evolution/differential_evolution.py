@@ -7,7 +7,7 @@ needs none: it breeds a few hundred answers, and moves each along the difference
 from __future__ import annotations
 
 from math import prod
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels, namespace
@@ -59,7 +59,8 @@ def few_pixel(
     parameters out of range.
     """
     check_counts("few_pixel", pixels=pixels, generations=generations)
-    _check(x, pixels, population, weight)
+    check_counts("few_pixel", least=LEAST_POPULATION, population=population)
+    _check(x, pixels, weight)
     run = begin("few_pixel", victim, x, goal, seed)
     xp = namespace(x)
     x_adv, bred = x.copy(), xp.zeros(len(x), dtype="int64")
@@ -73,9 +74,7 @@ def few_pixel(
                    weight=float(weight))  # fmt: skip
 
 
-def _check(x: Any, pixels: int, population: Any, weight: Any) -> None:
-    if not isinstance(population, Integral) or population < LEAST_POPULATION:
-        raise RangeError("few_pixel", f"a whole number of population, at least {LEAST_POPULATION}", repr(population))
+def _check(x: Any, pixels: int, weight: Any) -> None:
     if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 < float(weight) <= 2:
         raise RangeError("few_pixel", "a weight above 0, at most 2", repr(weight))
     if getattr(x, "ndim", 4) != 4:

@@ -32,6 +32,6 @@ MUTANTS = [
     Mutant("few pixels: the earlier counts", line(Group, "_drawn", "in range(genes.shape[1])", "in reversed(range(genes.shape[1]))"), laws.test_pixels_are_set_one_after_the_other),
     Mutant("few pixels: shares of 0 to 1, whatever the bounds", line(Group, "_drawn", "low + (high - low) * genes", "1 * genes"), laws.test_pixels_are_set_one_after_the_other),
     Mutant("few pixels: any weight will do", line(differential_evolution, "_check", "0 < float(weight) <= 2", "weight"), lambda: laws.test_refused_before_any_work("too heavy")),
-    Mutant("few pixels: three candidates", line(differential_evolution, "_check", "population < LEAST_POPULATION", "population < 3"), lambda: laws.test_refused_before_any_work("too few")),
+    Mutant("few pixels: three candidates", line(differential_evolution, "few_pixel", "least=LEAST_POPULATION", "least=3"), lambda: laws.test_refused_before_any_work("too few")),
 ]
 # fmt: on
