@@ -63,7 +63,7 @@ class CPPN:
         size = INPUTS + self.neurons + outputs
         weights, functions = xp.zeros((count, size, size), dtype=self.dtype), xp.zeros((count, size), dtype="int8")
         weights[:, :INPUTS, -outputs:] = (draws.uniform(count, INPUTS, outputs, dtype=self.dtype) * 2 - 1) * self.limit
-        functions[:, -outputs:] = (draws.uniform(count, outputs) * len(FUNCTIONS)).astype("int8")
+        functions[:, -outputs:] = draws.below(len(FUNCTIONS), count, outputs)
         return Genome({"weights": weights, "functions": functions, "hidden": xp.zeros(count, dtype="int64")})
 
     def vary(self, parents: Genome, partners: Genome, generation: int, draws: Draws) -> Genome:

@@ -37,11 +37,9 @@ def fool_direct(
     that of `evolve`, which this is with a direct encoding; the paper's Figure 4.
     Raises as `evolve` and `DirectEncoding` do, and `ShapeError` where the shape is unknown.
     """
-    victim = as_victim(victim)
-    kind = DirectEncoding(**canvas("fool_direct", victim, shape) | encoding)
-    result = evolve(victim, kind, generations=generations, population=population,
-                    archive=archive, seed=seed, progress=progress, checkpoint=checkpoint)  # fmt: skip
-    return replace(result, params=result.params | {"attack": "fool_direct"})
+    return _fooled("fool_direct", DirectEncoding, victim, shape, encoding, generations=generations,
+                   population=population, archive=archive, seed=seed, progress=progress,
+                   checkpoint=checkpoint)  # fmt: skip
 
 
 def fool_cppn(
@@ -60,11 +58,17 @@ def fool_cppn(
 
     As `fool_direct`, with a `CPPN` as the encoding, whose parameters `encoding` may give; the paper's Figure 5.
     """
+    return _fooled("fool_cppn", CPPN, victim, shape, encoding, generations=generations,
+                   population=population, archive=archive, seed=seed, progress=progress,
+                   checkpoint=checkpoint)  # fmt: skip
+
+
+def _fooled(attack: str, kind: type[DirectEncoding | CPPN], victim: Any, shape: Any, encoding: dict[str, Any],
+            **loop: Any) -> FoolingResult:  # fmt: skip
+    """`evolve` with an encoding of that kind, which is told what the network says of its images."""
     victim = as_victim(victim)
-    kind = CPPN(**canvas("fool_cppn", victim, shape) | encoding)
-    result = evolve(victim, kind, generations=generations, population=population,
-                    archive=archive, seed=seed, progress=progress, checkpoint=checkpoint)  # fmt: skip
-    return replace(result, params=result.params | {"attack": "fool_cppn"})
+    result = evolve(victim, kind(**canvas(attack, victim, shape) | encoding), **loop)
+    return replace(result, params=result.params | {"attack": attack})
 
 
 def canvas(attack: str, victim: Victim, shape: Any) -> dict[str, Any]:

@@ -74,13 +74,13 @@ class Draws:
         like = namespace().zeros(shape, dtype=dtype)
         return kernels(like).random_uniform(self.key(), like)
 
-    def below(self, limit: int, count: int) -> Array:
-        """Whole numbers from 0 to limit - 1: (count,)."""
-        return (self.uniform(count) * limit).astype("int64")
+    def below(self, limit: Any, *shape: int) -> Array:
+        """Whole numbers from 0 to limit - 1, for a number or an array of limits; 0 where the limit is 0."""
+        return (self.uniform(*shape) * limit).astype("int64")
 
-    def happens(self, probability: float, count: int) -> Array:
-        """Whether a thing of that probability happens: (count,) bool."""
-        return self.uniform(count) < probability
+    def happens(self, probability: float, *shape: int) -> Array:
+        """Whether a thing of that probability happens: bool."""
+        return self.uniform(*shape) < probability
 
 
 class Encoding(Protocol):

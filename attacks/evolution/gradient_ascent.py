@@ -53,9 +53,9 @@ def fool_gradient(
     victim = as_victim(victim)
     check_counts("fool_gradient", steps=steps)
     check_seed("fool_gradient", seed)
-    for name, number, most in (("decay", decay, 1), ("rise", rise, 1)):
-        if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= number <= most:
-            raise RangeError("fool_gradient", f"{name} from 0 to {most}", repr(number))
+    for name, number in (("decay", decay), ("rise", rise)):
+        if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= number <= 1:
+            raise RangeError("fool_gradient", f"{name} from 0 to 1", repr(number))
     centre = _centre(victim, start, shape)
     begun, asked, pulled = time.perf_counter(), victim.forwards, victim.backwards
     x = _noisy(centre, victim.logits(centre[None]).shape[1], seed, victim.bounds)

@@ -73,7 +73,7 @@ def one_of(possible: Array, draws: Draws) -> tuple[Array, Array, Array]:
     """
     size = possible.shape[2]
     so_far = possible.reshape(len(possible), -1).astype("int32").cumsum(axis=1)
-    number = (draws.uniform(len(possible)) * so_far[:, -1]).astype("int64") + 1
+    number = draws.below(so_far[:, -1], len(possible)) + 1
     place = (so_far >= number[:, None]).argmax(axis=1)
     return so_far[:, -1] > 0, place // size, place % size
 
@@ -88,8 +88,8 @@ def change_weights(net: Wiring, draws: Draws, rate: float, strength: float, limi
 def change_functions(net: Wiring, draws: Draws, rate: float, functions: int) -> None:
     """Each neuron's function is drawn anew, one of `functions`, with probability `rate`."""
     shape = net.functions.shape
-    drawn = (draws.uniform(*shape) * functions).astype(net.functions.dtype)
-    changes = (draws.uniform(*shape) < rate) & net.hear()
+    drawn = draws.below(functions, *shape).astype(net.functions.dtype)
+    changes = draws.happens(rate, *shape) & net.hear()
     net.functions[...] = namespace(drawn).where(changes, drawn, net.functions)
 
 
@@ -112,7 +112,7 @@ def change_connection(net: Wiring, happens: Array, draws: Draws) -> None:
     """A connection gets another source, or another target, and keeps its weight."""
     slots = namespace(net.hidden).arange(net.size)
     found, i, j = one_of(net.weights != 0, draws)
-    same_source = (draws.uniform(len(found)) < 0.5)[:, None, None]
+    same_source = draws.happens(0.5, len(found))[:, None, None]
     kept = (same_source & (slots[:, None] == i[:, None, None])) | (~same_source & (slots == j[:, None, None]))
     free, to_i, to_j = one_of(net.free() & kept, draws)
     n = _numbers(happens & found & free)
@@ -129,7 +129,7 @@ def add_neuron(net: Wiring, happens: Array, draws: Draws, functions: int) -> Non
     xp, slots = namespace(net.hidden), namespace(net.hidden).arange(net.size)
     found, i, j = one_of(net.weights != 0, draws)
     first, last = xp.maximum(i + 1, INPUTS), xp.minimum(j, INPUTS + net.hidden)
-    p = first + (draws.uniform(len(found)) * (last - first + 1)).astype("int64")
+    p = first + draws.below(last - first + 1, len(found))
     function = draws.below(functions, len(found)).astype(net.functions.dtype)
     n = _numbers(happens & found & (INPUTS + net.hidden < net.end))
     i, j, p = i[n], j[n], p[n]
@@ -144,7 +144,7 @@ def add_neuron(net: Wiring, happens: Array, draws: Draws, functions: int) -> Non
 def delete_neuron(net: Wiring, happens: Array, draws: Draws) -> None:
     """A hidden neuron goes, with all its connections; those behind it move down."""
     xp, slots = namespace(net.hidden), namespace(net.hidden).arange(net.size)
-    p = INPUTS + (draws.uniform(len(net.hidden)) * net.hidden).astype("int64")
+    p = INPUTS + draws.below(net.hidden, len(net.hidden))
     n = _numbers(happens & (net.hidden > 0))
     p = p[n][:, None]
     left_over = xp.full(len(n), net.end - 1)  # the last slot of the region, which the one before it has become
