@@ -12,6 +12,7 @@ from minidl.backend import namespace
 from minidl.core import Array, linearize
 from minidl.derivatives import grad
 from minidl.errors import DTypeError, RangeError, ShapeError
+from minidl.losses import are_probabilities, check_logits
 
 from .goal import Goal
 from .objectives import Objective, cross_entropy
@@ -39,6 +40,7 @@ class Victim:
             raise RangeError("Victim", "a whole batch_size, at least 1", f"{batch_size}")
         self.net, self.bounds, self.batch_size = net, (float(bounds[0]), float(bounds[1])), int(batch_size)
         self.forwards = self.backwards = self.queries = 0
+        self._gives_logits = False  # which the first rows show; later a row alone may look like probabilities
 
     def logits(self, x: Array) -> Array:
         """The logits (N, K) for x (N, ...).
@@ -48,13 +50,14 @@ class Victim:
         """
         parts = []
         for part in self._parts(x):
-            parts.append(self._checked(self.net(x[part]), x[part]))
+            parts.append(check_logits("Victim", self.net(x[part]), len(x[part]), classes=2))
             self.forwards += len(x[part])
             self.queries += len(x[part])
         found = namespace(x).concatenate(parts)
-        if len(x) and (found >= 0).all() and (abs(found.sum(axis=-1) - 1) < 1e-3).all():
+        if not self._gives_logits and are_probabilities(found):
             fix = "attack what comes before the softmax"
             raise RangeError("Victim", "logits", "rows that sum to 1, as probabilities do", fix)
+        self._gives_logits = self._gives_logits or len(x) > 0
         return found
 
     def predict(self, x: Array) -> Array:
@@ -75,7 +78,7 @@ class Victim:
                 raise DTypeError("pull_back", "a network made of minidl operations", "outputs cut off from the input",
                                  "use minidl.ops in it instead of NumPy")  # fmt: skip
             self.forwards += len(x[part])
-            logits.append(self._checked(lin.value, x[part]))
+            logits.append(check_logits("Victim", lin.value, len(x[part]), classes=2))
             g = cotangents(lin.value, part)
             found.append(lin.vjp(g))
             self.backwards += prod(g.shape[:-1])
@@ -118,14 +121,6 @@ class Victim:
     def _parts(self, x: Array) -> Iterator[slice]:
         """At least one part, so that an empty batch gets outputs of the right rank too."""
         return (slice(i, i + self.batch_size) for i in range(0, max(len(x), 1), self.batch_size))
-
-    def _checked(self, logits: Array, x: Array) -> Array:
-        if getattr(logits, "ndim", 0) != 2 or len(logits) != len(x) or logits.shape[1] < 2:
-            got = str(getattr(logits, "shape", type(logits).__name__))
-            raise ShapeError("Victim", f"logits ({len(x)}, classes), at least 2 classes", got)
-        if not namespace(logits).isfinite(logits).all():
-            raise RangeError("Victim", "finite logits", "infinite or NaN ones", "has the training diverged?")
-        return logits
 
 
 def are_bounds(bounds: Any) -> bool:

@@ -15,6 +15,10 @@ through the chain rule; walking it last to first pulls cotangents back, which is
 
 The dots are *extra leading axes*: a stack of tangents is pushed in one walk.  Every rule counts axes from
 the end, so none needs to know how many were stacked in front.
+
+A record is open while f runs, and closed when f has returned.  A box that was kept beyond that **counts as its
+value**: it is no longer moved by its own input, but if the value is a box of an outer record, that one's derivative
+goes on through it.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ class Box:
 
     Boxes take part in arithmetic, indexing and comparisons as arrays do (`ops` gives them their operators).
     Comparisons return plain boolean arrays: nothing differentiates through them.
+    Once its record is closed a box counts as its value, for NumPy's functions too.
     """
 
     __slots__ = ("value", "record", "index")
@@ -62,13 +67,12 @@ class Box:
     def __repr__(self) -> str:
         return f"Box({self.value!r})"
 
-    def __array_function__(self, function: Any, *_: Any) -> Any:
-        raise DTypeError(f"numpy.{function.__name__}", "arrays", "a Box, an array inside a recorded function",
-                         "use minidl.ops inside functions to be differentiated, NumPy outside")  # fmt: skip
+    def __array_function__(self, function: Any, _: Any, arguments: Any, options: Any) -> Any:
+        plain = [_plain(f"numpy.{function.__name__}", given) for given in arguments]
+        return function(*plain, **{key: _plain(f"numpy.{function.__name__}", given) for key, given in options.items()})
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise DTypeError("numpy.asarray", "an array", "a Box, an array inside a recorded function",
-                         "use minidl.ops inside functions to be differentiated, NumPy outside")  # fmt: skip
+    def __array__(self, *arguments: Any, **options: Any) -> Any:
+        return _plain("numpy.asarray", self).__array__(*arguments, **options)
 
 
 def unbox(x: Array) -> Array:
@@ -76,6 +80,24 @@ def unbox(x: Array) -> Array:
     while isinstance(x, Box):
         x = x.value
     return x
+
+
+def settle(x: Array) -> Array:
+    """The value of a box whose record is closed, which may be a box of an outer record; other values as they are."""
+    while isinstance(x, Box) and not x.record.open:
+        x = x.value
+    return x
+
+
+def _plain(operation: str, given: Any) -> Any:
+    """What NumPy may see of an argument: boxes of closed records as their values.  Raises `DTypeError` for others."""
+    if isinstance(given, list | tuple):
+        return type(given)([_plain(operation, each) for each in given])
+    given = settle(given)
+    if isinstance(given, Box):
+        fix = "use minidl.ops inside functions to be differentiated, NumPy outside"
+        raise DTypeError(operation, "arrays", "a Box, an array inside a recorded function", fix)
+    return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +126,13 @@ class Record:
     """What happened, in order.  The inputs come first, with no node (None) behind them.
 
     `level` tells nested records apart: a record begun later is an inner one.  That is all it takes to keep
-    the derivatives of `grad` of `grad` from being confused with each other.
+    the derivatives of `grad` of `grad` from being confused with each other.  Nothing is recorded once the record is
+    no longer `open`.
     """
 
     nodes: list[Node | None] = field(default_factory=list)
     level: int = field(default_factory=lambda: next(_levels))
+    open: bool = True
 
     def box(self, value: Array, node: Node | None = None) -> Box:
         self.nodes.append(node)
@@ -135,6 +159,8 @@ class Primitive:
         records = [a.record for a in arguments if isinstance(a, Box)]
         if not records:
             return self.forward(*arguments, **options)
+        if not all(record.open for record in records):
+            return self(*map(settle, arguments), **options)
         for a in arguments:
             if not hasattr(a, "dtype") and not isinstance(a, (int, float)):
                 raise DTypeError(self.name, "arrays or numbers", type(a).__name__, "wrap it in numpy.asarray")
@@ -184,19 +210,41 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
     """Run f once at x and return its value together with its derivative there, as a linear map.
 
     x: a floating-point array of any shape, or a flat dict of them (then tangents and `vjp` are such dicts).
-    f: a function of x built of minidl operations that returns one array.
-    Raises `DTypeError` if x holds anything but floating-point arrays, or f returns anything but an array.
+    f: a function of x built of minidl operations that returns one floating-point array.
+    Raises `DTypeError` if x holds anything but floating-point arrays, or f returns anything but one.
     """
-    record = Record()
+    x = {name: settle(piece) for name, piece in x.items()} if isinstance(x, dict) else settle(x)
     for piece in x.values() if isinstance(x, dict) else [x]:
-        if getattr(getattr(piece, "dtype", None), "kind", None) != "f":
-            got = f"{type(piece).__name__} of dtype {getattr(piece, 'dtype', 'none')}"
-            raise DTypeError("linearize", "floating-point arrays", got, "x = np.asarray(x, np.float64)")
+        if _kind(piece) != "f":
+            raise DTypeError("linearize", "floating-point arrays", _described(piece), "x = np.asarray(x, np.float64)")
+    record = Record()
     boxes = {name: record.box(value) for name, value in x.items()} if isinstance(x, dict) else record.box(x)
-    output = f(boxes)
-    if not hasattr(unbox(output), "dtype"):
-        raise DTypeError("linearize", "a function that returns one array", type(output).__name__)
+    try:
+        output = settle(f(boxes))
+    finally:
+        record.open = False
+    plain = unbox(output)
+    if _kind(plain) != "f":
+        fix = _OTHER_OUTPUTS.get(_kind(plain), "")
+        raise DTypeError("linearize", "a function that returns one floating-point array", _described(plain), fix)
     return Linearization(x, record, output)
+
+
+#: What to write instead of an output of another kind: an object array, a comparison, whole numbers.
+_OTHER_OUTPUTS = {
+    "O": "join boxes by ops.stack(parts)",
+    "b": "ops.where(condition, 1.0, 0.0), whose derivative is 0",
+    "i": "y.astype(np.float64), whose derivative is 0",
+}
+
+
+def _kind(x: Array) -> str:
+    """The kind of an array's dtype, as NumPy names kinds: "f" for floating-point; nothing for what is no array."""
+    return str(getattr(getattr(x, "dtype", None), "kind", ""))
+
+
+def _described(x: Any) -> str:
+    return f"{type(x).__name__} of dtype {x.dtype}" if hasattr(x, "dtype") else type(x).__name__
 
 
 class Linearization:
@@ -212,6 +260,16 @@ class Linearization:
         self.depends: bool = depends  # on x at all; if not, J is zero
         self._x, self._nodes, self._index = x, record.nodes, output.index if depends else None
         self._inputs: list[Array] = list(x.values()) if isinstance(x, dict) else [x]
+
+    def reached(self) -> set[Any]:
+        """The names of the pieces of x that the value depends on: through any operation, whatever its derivative."""
+        needed, last = {self._index}, -1 if self._index is None else self._index
+        for index in range(last, len(self._inputs) - 1, -1):
+            node = self._nodes[index]
+            if node is not None and index in needed:
+                needed.update(parent for _, parent in node.parents)
+        names = self._x if isinstance(self._x, dict) else [None]
+        return {name for index, name in enumerate(names) if index in needed}
 
     @property
     def widest(self) -> int:
@@ -277,6 +335,7 @@ class Linearization:
 
 def _typed(direction: Array, base: Array) -> Array:
     """A tangent or cotangent in the dtype of what it belongs to: the walk then computes in no other."""
+    direction = settle(direction)
     return direction if isinstance(direction, Box) else direction.astype(base.dtype, copy=False)
 
 

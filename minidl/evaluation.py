@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from . import losses
-from .backend import namespace, to_numpy
+from .backend import to_numpy
 from .core import Array
 from .data.dataset import Dataset
-from .errors import RangeError, ShapeError
+from .errors import RangeError
 
 
 class Calibration(NamedTuple):
@@ -115,16 +115,18 @@ def evaluate(net: Callable[[Array], Array], dataset: Dataset, batch_size: int = 
 
     Memory is that of one batch.  A network that ends with Softmax is taken at its word; else confidences are
     the softmax of the outputs.  Raises `ShapeError` unless the outputs are (N, classes), `RangeError`
-    if they are not finite.
+    if they are not finite, or if they are probabilities already, by a function that does not say so.
     """
-    predictions, confidences, classes = [], [], len(dataset.class_names)
+    predictions: list[np.ndarray] = []
+    confidences: list[np.ndarray] = []
+    classes = len(dataset.class_names)
+    gives_probabilities = getattr(net, "gives_probabilities", False)
     for x, _ in dataset.batches(batch_size):
-        outputs = net(x)
-        if outputs.ndim != 2 or len(outputs) != len(x):
-            raise ShapeError("evaluate", f"outputs ({len(x)}, classes)", f"{outputs.shape}")
-        if not namespace(outputs).isfinite(outputs).all():
-            raise RangeError("evaluate", "finite outputs", "infinite or NaN ones", "has the training diverged?")
-        p = outputs if getattr(net, "gives_probabilities", False) else losses.softmax(outputs)
+        outputs = losses.check_logits("evaluate", net(x), len(x))
+        if not gives_probabilities and not predictions and losses.are_probabilities(outputs):
+            fix = "evaluate what comes before the softmax, or a network that ends with layers.Softmax()"
+            raise RangeError("evaluate", "logits", "rows that sum to 1, as probabilities do", fix)
+        p = outputs if gives_probabilities else losses.softmax(outputs)
         predictions.append(to_numpy(outputs.argmax(axis=-1)).astype(np.int64))
         confidences.append(to_numpy(p.max(axis=-1)).astype(np.float64))
         classes = max(classes, outputs.shape[1])

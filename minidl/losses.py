@@ -7,10 +7,11 @@ stable for logits of any size, instead of a chain of exponentials and logarithms
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import ops
-from .backend import kernels
+from .backend import kernels, namespace
 from .core import Array, Primitive
 from .errors import DTypeError, RangeError, ShapeError
 
@@ -19,10 +20,21 @@ def _along_rows(g: Array) -> Array:
     return ops.sum(g, axis=-1, keepdims=True)
 
 
+def _over_classes(name: str) -> Callable[..., Array]:
+    """The kernel of that name, for logits (..., K) with at least one class; `ShapeError` for any others."""
+
+    def kernel(z: Array, *labels: Array) -> Array:
+        if z.ndim == 0 or z.shape[-1] == 0:
+            raise ShapeError(name, "logits (..., K) of at least one class", f"shape {z.shape}")
+        return getattr(kernels(z), name)(z, *labels)
+
+    return kernel
+
+
 # y = z - log Σ e^z:  J = I - 1·pᵀ
 log_softmax: Primitive = Primitive(
     "log_softmax",
-    lambda z: kernels(z).log_softmax(z),
+    _over_classes("log_softmax"),
     push=[lambda t, y, z: t - _along_rows(softmax(z) * t)],
     pull=[lambda g, y, z: g - softmax(z) * _along_rows(g)],
 )
@@ -30,7 +42,7 @@ log_softmax: Primitive = Primitive(
 # p = softmax(z):  J = diag(p) - p·pᵀ, which is symmetric
 softmax: Primitive = Primitive(
     "softmax",
-    lambda z: kernels(z).softmax(z),
+    _over_classes("softmax"),
     push=[lambda t, p, z: p * (t - _along_rows(p * t))],
     pull=[lambda g, p, z: p * (g - _along_rows(p * g))],
 )
@@ -38,13 +50,13 @@ softmax: Primitive = Primitive(
 # J_row = (p - onehot)ᵀ; and the derivative of p - onehot is that of p
 _cross_entropy: Primitive = Primitive(
     "cross_entropy",
-    lambda z, labels: kernels(z).cross_entropy(z, labels),
+    _over_classes("cross_entropy"),
     push=[lambda t, y, z, labels: ops.sum(_slope(z, labels) * t, axis=-1)],
     pull=[lambda g, y, z, labels: _slope(z, labels) * ops.reshape(g, (*g.shape, 1))],
 )
 _slope: Primitive = Primitive(
     "cross_entropy_slope",
-    lambda z, labels: kernels(z).cross_entropy_slope(z, labels),
+    _over_classes("cross_entropy_slope"),
     push=[lambda t, y, z, labels: softmax.push[0](t, softmax(z), z)],
     pull=[lambda g, y, z, labels: softmax.pull[0](g, softmax(z), z)],
 )
@@ -78,6 +90,28 @@ def check_labels(operation: str, labels: Array, logits: Array) -> Array:
         got = f"labels from {labels.min()} to {labels.max()}"
         raise RangeError(operation, f"labels in 0 ... {logits.shape[-1] - 1}", got)
     return labels
+
+
+def check_logits(operation: str, logits: Array, examples: int, classes: int = 1) -> Array:
+    """The logits, if they are (examples, K) finite floating-point numbers with K at least `classes`; else an error."""
+    if getattr(logits, "ndim", 0) != 2 or len(logits) != examples or logits.shape[1] < classes:
+        got = str(getattr(logits, "shape", type(logits).__name__))
+        more = f", at least {classes} classes" if classes > 1 else ""
+        raise ShapeError(operation, f"logits ({examples}, classes){more}", got)
+    if logits.dtype.kind != "f":
+        raise DTypeError(operation, "floating-point logits", str(logits.dtype), "logits.astype(np.float32)")
+    if not namespace(logits).isfinite(logits).all():
+        raise RangeError(operation, "finite logits", "infinite or NaN ones", "has the training diverged?")
+    return logits
+
+
+def are_probabilities(rows: Array) -> bool:
+    """Whether rows (N, K) of numbers are probabilities: none is negative, and each row sums to 1, but for rounding.
+
+    Logits can only look so by accident, one row or two of them: ask for as many as there are, and once.
+    """
+    tolerance = max(1e-5, 8 * float(namespace(rows).finfo(rows.dtype).eps))
+    return bool(len(rows)) and bool((rows >= 0).all()) and bool((abs(rows.sum(axis=-1) - 1) <= tolerance).all())
 
 
 def squared_error(predictions: Array, targets: Array) -> Array:

@@ -158,6 +158,23 @@ def mean(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     return sum(x, axis, keepdims) / count
 
 
+def norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """‖x‖₂ = √Σx² over the given axes, over all if None.  Where x is 0 all over, its gradient is given as 0.
+
+    Entries are divided by the largest of them first, so that no square overflows or is rounded to 0.  To the
+    derivative that is a constant: c·‖x/c‖ does not depend on c.
+    """
+    over, xp, plain = _from_the_end("norm", x, axis), namespace(unbox(x)), unbox(x)
+    largest = xp.abs(plain).max(axis=over, keepdims=True, initial=0)
+    scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)
+    ratio = x / scale
+    square = sum(ratio * ratio, over, keepdims=True)
+    nonzero = square != 0  # NaN is among them
+    length = where(nonzero, sqrt(where(nonzero, square, 1)), 0) * scale
+    kept = tuple(n for i, n in enumerate(x.shape) if i - x.ndim not in over)
+    return length if keepdims else reshape(length, kept)
+
+
 # --- linear: picking and joining -------------------------------------------------------------------------
 
 
@@ -278,7 +295,7 @@ power = broadcasting(
         "power",
         operator.pow,
         lambda y, a, b: b * a ** _one_less(a, b),
-        lambda y, a, b: y * _log_if_positive(a),
+        lambda y, a, b: _slope_in_exponent(y, a),
     )
 )
 
@@ -290,10 +307,12 @@ def _one_less(a: Array, b: Array) -> Array:
     return where((b == 0) & (a == 0), 1, b - 1)
 
 
-def _log_if_positive(a: Array) -> Array:
+def _slope_in_exponent(y: Array, a: Array) -> Array:
+    """y·log a, and 0 for a ≤ 0.  There y must go, too: it is infinite for a = 0 and b < 0, and ∞·0 is NaN."""
     if isinstance(a, (int, float)):
-        return math.log(a) if a > 0 else 0.0
-    return log(where(a > 0, a, 1))
+        return y * math.log(a) if a > 0 else 0
+    positive = a > 0
+    return where(positive, y, 0) * log(where(positive, a, 1))
 
 
 _where = broadcasting(
@@ -307,7 +326,12 @@ _where = broadcasting(
 
 
 def where(condition: Array, a: Array, b: Array) -> Array:
-    """a where the (boolean) condition holds, b elsewhere.  What is not chosen has no influence, not even NaN."""
+    """a where the (boolean) condition holds, b elsewhere.  What is not chosen gets a cotangent of 0.
+
+    Its value has no influence, not even NaN.  But its derivative is asked for all the same, and 0·∞ is NaN: the
+    gradient of ``where(x > 0, sqrt(x), 0)`` is NaN at 0 and below.  Choose first, and then compute:
+    ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
+    """
     return _where(unbox(condition), a, b)
 
 

@@ -107,7 +107,8 @@ def fit(
     Ctrl-C puts the parameters back to the end of the last completed epoch, warns, and returns with
     ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite; after any error, too, the parameters
     are those of the last completed epoch.  `ShapeError`, `DTypeError`, `RangeError` or `DataError` for arguments
-    that do not fit come before any work.
+    that do not fit come before any work; so does `DTypeError` for a network whose outputs depend on no parameter.
+    Parameters that the outputs do not depend on are named by a warning.
     """
     optimizer = optimizer if optimizer is not None else RMSProp()
     _check(net, dataset, optimizer, epochs, batch_size, drop_last, penalty, adversary, validation, seed, checkpoint)
@@ -255,6 +256,20 @@ def _check(
         if not isinstance(data, Dataset):
             raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
         net(data.x[:0])  # refuses images of another shape
+    _check_connected(net, dataset.x[:1])
+
+
+def _check_connected(net: Sequential, x: Array) -> None:
+    """Refuse a network whose outputs for x depend on no parameter; name those they do not depend on in a warning."""
+    reached = linearize(lambda params: net.apply(params, x), net.params).reached()
+    cut_off = [name for name in net.params if name not in reached]
+    if not reached:
+        got = f"outputs cut off from {', '.join(cut_off)}" if cut_off else "a network without parameters"
+        fix = "in layers, use x instead of x.value, and minidl.ops instead of NumPy"
+        raise DTypeError("fit", "a network whose outputs depend on its parameters", got, fix)
+    if cut_off:
+        message = f"fit: the outputs do not depend on {', '.join(cut_off)}: nothing is learnt there"
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
 
 
 def _copy(arrays: Arrays) -> Arrays:

@@ -155,6 +155,7 @@ def reduction(name: str, f: Callable, oracle: Callable, distinct: bool = False) 
 reduction("sum", ops.sum, np.sum)
 reduction("mean", ops.mean, np.mean)
 reduction("max", ops.max, np.max, distinct=True)
+reduction("norm", ops.norm, lambda x, **over: np.sqrt((x * x).sum(**over)))
 
 
 @case

@@ -34,6 +34,7 @@ from minidl.kernels import reference, reference_conv, reference_pairs
 from minidl.optim import RMSProp
 from tests.laws import (
     test_attacks,
+    test_closed_records,
     test_engine,
     test_jsma,
     test_kernels,
@@ -44,7 +45,7 @@ from tests.laws import (
     test_projected_gradient,
 )
 from tests.laws.test_primitives import LAWS
-from tests.unit import test_cifar, test_data, test_evaluation, test_io, test_models, test_train
+from tests.unit import test_bad_inputs, test_cifar, test_data, test_evaluation, test_io, test_models, test_train
 from tests.zoo import CASES
 
 
@@ -136,6 +137,17 @@ MUTANTS = [
     Mutant("maximum: ties to both", slope(ops.maximum, lambda y, a, b: a >= b, lambda y, a, b: a <= b), test_engine.test_ties_go_to_the_first),
     Mutant("minimum: the other one", slope(ops.minimum, lambda y, a, b: a > b, lambda y, a, b: a <= b), zoo("differences", "minimum")),
     Mutant("where: pulls back to both", rule(ops._where, "pull", None, lambda g, y, c, a, b: g, lambda g, y, c, a, b: g), zoo("adjoint", "where")),
+    Mutant("power: ∞·0 in the exponent's slope", line(ops, "_slope_in_exponent", "where(positive, y, 0)", "y"), test_engine.test_the_exponents_slope_is_0_unless_the_base_is_above_0),
+    Mutant("norm: no slope where x is 0", line(ops, "norm", "nonzero = square != 0", "nonzero = square == square"), test_engine.test_kinks_as_documented),
+    Mutant("norm: squares of any size", line(ops, "norm", "ratio = x / scale", "scale = 1\n    ratio = x"), lambda: test_engine.test_norms_of_any_size(1e30)),
+    # --- records
+    Mutant("a closed record: recorded all the same", line(core.Primitive, "__call__", "if not all(record.open for record in records):", "if False:"), test_closed_records.test_outside_a_kept_box_is_an_array_to_numpy),
+    Mutant("a closed record: outer boxes opened too", line(core, "settle", "isinstance(x, Box) and not x.record.open", "isinstance(x, Box)"), test_closed_records.test_a_gradient_penalty_written_naturally),
+    Mutant("a closed record: kept outputs are constants", line(core, "linearize", "settle(f(boxes))", "f(boxes)"), test_closed_records.test_a_value_kept_from_an_inner_derivative_still_depends_on_the_outer_input),
+    Mutant("a closed record: not for tangents", line(core, "_typed", "direction = settle(direction)", "pass"), test_closed_records.test_outside_a_kept_box_is_an_array_to_numpy),
+    Mutant("a record that never closes", line(core, "linearize", "record.open = False", "pass"), test_closed_records.test_a_function_that_fails_closes_its_record),
+    Mutant("linearize: any output will do", line(core, "linearize", 'if _kind(plain) != "f":', "if False:"), lambda: test_closed_records.test_outputs_that_are_no_floating_point_array(lambda x: x > 0, "bool")),
+    Mutant("reached: whatever came later", line(core.Linearization, "reached", "node is not None and index in needed", "node is not None"), test_closed_records.test_which_pieces_of_x_were_reached),
     # --- linear maps and products
     Mutant("reshape: pulled back in column order", rule(ops._reshape, "pull", lambda g, y, x, shape, ndim: (
         g if g.ndim < 2 else ops._reshape(ops._swap_last(g), shape=x.shape, ndim=len(shape)))), zoo("adjoint", "reshape")),
@@ -243,6 +255,9 @@ MUTANTS = [
     Mutant("ratio: the second for the third", line(attacks.objectives, "dlr", "(0, 2, needed - 1)", "(0, 1, needed - 1)"), test_objectives.test_definitions),
     Mutant("objectives: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), test_objectives.test_definitions),
     # --- data, files, training, reports
+    Mutant("fit: a network that cannot learn", line(train, "_check_connected", "if not reached:", "if False:"), test_train.test_a_network_cut_off_from_its_parameters_is_refused),
+    Mutant("fit: parameters that learn nothing go unsaid", line(train, "_check_connected", "if cut_off:", "if False:"), test_train.test_parameters_that_nothing_depends_on_are_named_once),
+    Mutant("evaluate: softmax of probabilities", line(evaluation, "evaluate", "losses.are_probabilities(outputs)", "False"), lambda: test_bad_inputs.test_the_engine_refuses("evaluate: probabilities")),
     Mutant("batches: a shuffled batch twice", line(dataset.Batches, "__iter__", "self.order[i : i + self.size]", "self.order[: self.size]"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
     Mutant("fit: the same order every epoch", line(train, "fit", "default_rng((seed, epoch)) if", "default_rng(seed) if"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
     Mutant("resume: the optimiser forgets", line(history, "_checkpointed", ' | {f"state/{name}": s for name, s in state.items()}', ""), lambda tmp_path: test_train.test_resumed_runs_end_with_the_same_bits(tmp_path, RMSProp(0.01))),

@@ -225,6 +225,41 @@ def test_kinks_as_documented() -> None:
     assert float(grad(lambda b: np.array(-2.0) ** (b * 1.0), np.array(2.0))) == 0
     nan_elsewhere = grad(lambda x: ops.sum(ops.where(np.array([True, False]), x, np.nan)), np.array([1.0, np.inf]))
     np.testing.assert_array_equal(nan_elsewhere, [1, 0])
+    np.testing.assert_array_equal(grad(ops.norm, np.zeros(2)), 0)
+    slopes = grad(lambda x: ops.sum(ops.norm(x, axis=1)), np.array([[3.0, 4], [0, 0]]))
+    np.testing.assert_allclose(slopes, [[0.6, 0.8], [0, 0]], rtol=1e-12)
+
+
+def test_choosing_comes_before_computing() -> None:
+    """What is not chosen is differentiated all the same, and 0·∞ is NaN; as `where` says, with the way to write it."""
+    x = np.array([-1.0, 0.0, 4.0])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        late = grad(lambda x: ops.sum(ops.where(x > 0, ops.sqrt(x), 0)), x)
+    np.testing.assert_array_equal(late, [np.nan, np.nan, 0.25])
+    early = grad(lambda x: ops.sum(ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1)), 0)), x)
+    np.testing.assert_array_equal(early, [0, 0, 0.25])
+
+
+def test_the_exponents_slope_is_0_unless_the_base_is_above_0() -> None:
+    """∂aᵇ/∂b = 0 for a ≤ 0, also where aᵇ is infinite, for arrays, numbers, and second derivatives."""
+    a, b = np.array([0.0, 0.0, 0.0, -2.0, 2.0]), np.array([-1.0, 0.0, 2.0, 2.0, 3.0])
+    with np.errstate(divide="ignore"):
+        found = grad(lambda b: ops.sum(a**b), b)
+        np.testing.assert_array_equal(found, [0, 0, 0, 0, 8 * np.log(2)])
+        np.testing.assert_array_equal(grad(lambda b: ops.sum(0.0**b), b), 0)
+        np.testing.assert_array_equal(grad(lambda b: ops.sum((-2.0) ** b), np.array([2.0])), 0)
+        second = grad(lambda b: ops.sum(grad(lambda b: ops.sum(a**b), b)), b)
+    np.testing.assert_allclose(second, [0, 0, 0, 0, 8 * np.log(2) ** 2], rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_norms_of_any_size(scale) -> None:
+    """In float32, where the squares would be 0 or infinite."""
+    x = np.array([3.0, -4.0], np.float32) * np.float32(scale)
+    np.testing.assert_allclose(ops.norm(x), 5 * scale, rtol=1e-6)
+    np.testing.assert_allclose(grad(ops.norm, x), [0.6, -0.8], rtol=1e-6)
+    assert ops.norm(np.array([np.inf, 1.0])) == np.inf
+    assert np.isnan(ops.norm(np.array([np.nan, 1.0])))
 
 
 def test_threads_do_not_share_records() -> None:

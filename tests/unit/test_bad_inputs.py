@@ -22,6 +22,7 @@ from minidl import (
     optim,
     train,
 )
+from minidl.core import Record
 from minidl.data import Dataset
 from minidl.errors import BackendError, DTypeError, MinidlError, RangeError, ShapeError
 
@@ -44,9 +45,8 @@ def softmaxed() -> models.Sequential:
 
 
 def box(x: np.ndarray) -> minidl.Box:
-    kept = []
-    linearize(lambda x: kept.append(x) or x, x)
-    return kept[0]
+    """A box as functions see it while they are recorded."""
+    return Record().box(x)
 
 
 ATTACKS = {
@@ -124,8 +124,8 @@ OTHERS = {
     "linearize: integers": (lambda: linearize(ops.exp, np.arange(3)), DTypeError, "floating-point.*int64"),
     "linearize: a list": (lambda: linearize(ops.exp, [1.0]), DTypeError, "floating-point.*list"),
     "linearize: a number": (lambda: linearize(ops.exp, 1.0), DTypeError, "floating-point.*float"),
-    "linearize: two results": (lambda: linearize(lambda x: (x, x), A), DTypeError, "one array.*tuple"),
-    "linearize: no result": (lambda: linearize(lambda x: None, A), DTypeError, "one array.*NoneType"),
+    "linearize: two results": (lambda: linearize(lambda x: (x, x), A), DTypeError, "one floating-point array.*tuple"),
+    "linearize: no result": (lambda: linearize(lambda x: None, A), DTypeError, "one floating-point array.*NoneType"),
     "jvp: shape": (lambda: linearize(ops.exp, A).jvp(B), ShapeError, r"jvp.*\(\.\.\., 2, 3\).*\(4, 5\)"),
     "vjp: shape": (lambda: linearize(ops.exp, A).vjp(np.ones(3)), ShapeError, r"vjp.*\(\.\.\., 2, 3\).*\(3,\)"),
     "jvp: names": (lambda: linearize(lambda p: p["a"], {"a": A}).jvp({"b": A}), ShapeError, r"\['a'\].*\['b'\]"),
@@ -204,6 +204,16 @@ OTHERS = {
     "cross_entropy: label range": (lambda: losses.cross_entropy(A, np.array([0, 3])), RangeError, r"0 \.\.\. 2.*0 to 3"),
     "cross_entropy: label count": (lambda: losses.cross_entropy(A, np.array([0])), ShapeError, r"\(1,\) for logits \(2, 3\)"),
     "cross_entropy: reduction": (lambda: losses.cross_entropy(A, np.array([0, 1]), "max"), RangeError, "reduction"),
+    "softmax: no classes": (lambda: losses.softmax(A[:, :0]), ShapeError, r"softmax.*at least one class.*\(2, 0\)"),
+    "log_softmax: no classes": (lambda: losses.log_softmax(box(A[:, :0])), ShapeError, r"log_softmax.*at least one class"),
+    "softmax of a scalar": (lambda: losses.softmax(np.array(1.0)), ShapeError, r"softmax.*at least one class.*\(\)"),
+    "cross_entropy: no classes": (
+        lambda: losses.cross_entropy(A[:0, :0], np.zeros(0, int), "none"), ShapeError, "cross_entropy.*at least one class"),
+    "norm: axis": (lambda: ops.norm(A, axis=2), ShapeError, "norm.*axis=2"),
+    "evaluate: probabilities": (
+        lambda: train.evaluate(lambda x: losses.softmax(NET(x)), DATA), RangeError, "evaluate.*rows that sum to 1.*before the softmax"),
+    "evaluate: whole numbers": (
+        lambda: train.evaluate(lambda x: NET(x).astype(int), DATA), DTypeError, "floating-point logits.*int64"),
     "cross_entropy of nothing": (lambda: losses.cross_entropy(A[:0], np.zeros(0, int)), ShapeError, "at least one"),
     "squared_error": (lambda: losses.squared_error(A, A[0]), ShapeError, "one shape"),
     "penalty": (lambda: losses.Penalty(l1=-1.0), RangeError, "at least 0.*l1=-1"),
@@ -227,7 +237,7 @@ OTHERS = {
     "fit: arrays": (lambda: train.fit(NET, X, epochs=1), DTypeError, "Dataset.*ndarray"),
     "fit: probabilities": (lambda: train.fit(softmaxed(), DATA, epochs=1), DTypeError, "leave the Softmax out"),
     "fit: classes": (lambda: train.fit(models.mlp((1, 4, 4), 2, (3,)), DATA, epochs=1), RangeError, "as many classes"),
-    "evaluate: outputs": (lambda: evaluation.evaluate(lambda x: x, DATA), ShapeError, r"outputs \(3, classes\)"),
+    "evaluate: outputs": (lambda: evaluation.evaluate(lambda x: x, DATA), ShapeError, r"logits \(3, classes\)"),
     "calibration": (lambda: evaluation.evaluate(NET, DATA).calibration(0), RangeError, "bin"),
     "backend": (lambda: backend.use("abacus"), BackendError, "numpy.*abacus"),
     "namespace": (lambda: backend.namespace([1.0]), DTypeError, "list.*numpy.asarray"),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import minidl
 from minidl import losses, models, train
+from minidl.core import unbox
 from minidl.data import Dataset
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.io import read_archive, write_archive
-from minidl.layers import Glorot
+from minidl.layers import Dense, Flatten, Glorot, Layer
 from minidl.optim import SGD, Adam, RMSProp
 from minidl.train import fit
 
@@ -237,6 +239,54 @@ def test_what_does_not_fit_is_refused_before_any_work(options, error, message) -
     with pytest.raises(error, match=message):
         fit(net, small(), epochs=2, **options)
     assert parameters(net) == before
+
+
+@dataclass(frozen=True)
+class Scale(Layer):
+    """x times a parameter of its own, if it is connected."""
+
+    connected: bool
+
+    def init(self, shape, rng):
+        return {"s": np.ones(shape)}
+
+    def apply(self, params, x, rng=None):
+        return x * params["s"] if self.connected else x
+
+
+@dataclass(frozen=True)
+class Cut(Layer):
+    """The identity, by way of the plain value: whatever is in front of it is cut off."""
+
+    def apply(self, params, x, rng=None):
+        return unbox(x) * 1.0
+
+
+def made_of(*layers: Layer) -> models.Sequential:
+    return models.Sequential(*layers, input_shape=4)
+
+
+def test_a_network_cut_off_from_its_parameters_is_refused(tmp_path) -> None:
+    for net, named in (
+        (made_of(Dense(3), Cut()), "outputs cut off from dense1.W, dense1.b"),
+        (made_of(Flatten()), "a network without parameters"),
+    ):
+        before, data = parameters(net), small().replace(y=small().y % 3)
+        with pytest.raises(DTypeError, match=f"depend on its parameters, got {named}.*minidl.ops"):
+            fit(net, data, epochs=3, checkpoint=tmp_path / "run.npz")
+        assert parameters(net) == before
+        assert not (tmp_path / "run.npz").exists()
+
+
+def test_parameters_that_nothing_depends_on_are_named_once() -> None:
+    net = made_of(Dense(5), Cut(), Scale(True), Scale(False), Dense(3))
+    before = {name: w.copy() for name, w in net.params.items()}
+    with pytest.warns(RuntimeWarning, match=r"do not depend on dense1.W, dense1.b, scale2.s: nothing") as warned:
+        fit(net, small(), epochs=2)
+    assert [w.filename for w in warned] == [__file__]
+    for name in before:
+        same = np.array_equal(net.params[name], before[name])
+        assert same == (name in ("dense1.W", "dense1.b", "scale2.s")), name
 
 
 def test_settings_may_be_numpys_numbers(tmp_path) -> None:
