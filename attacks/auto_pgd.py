@@ -40,7 +40,7 @@ def apgd(
     norm: str = "linf",
     steps: int = 100,
     restarts: int = 1,
-    objective: str | Sequence[str] = ("cross_entropy", "dlr", "targeted_dlr"),
+    objective: str | Sequence[str] | None = None,
     targets: int = 9,
     queries: int = 5000,
     seed: int = 0,
@@ -53,7 +53,8 @@ def apgd(
     them a list of results comes back, and an example that fell at a smaller ε stays fallen.  norm: "linf" or "l2".
     steps: N_iter, at least 1.
     objective: one or several of "cross_entropy", "margin", "dlr" and "targeted_dlr", tried in this order, each only on
-    what still stands.  "targeted_dlr" leads away from y to each of the `targets` likeliest other classes in turn, the
+    what still stands; if None, cross_entropy, dlr and targeted_dlr where there are enough classes for the ratios (see
+    `usual_objectives`).  "targeted_dlr" leads away from y to each of the `targets` likeliest other classes in turn, the
     likeliest first (their APGD-T, eq. 7); towards a target it says nothing new and is left out.
     restarts: how often all of that is done.  Each attempt begins at a point of its own (see `drawn`), a function of
     (seed, index of the example in x, number of the attempt) alone.
@@ -71,11 +72,13 @@ def apgd(
     Raises as `result.begin` does, `RangeError` for parameters out of range, before any work, and `ShapeError` for a
     ratio of more logits than there are classes.
     """
-    named = tuple(objective) if isinstance(objective, Sequence) and not isinstance(objective, str) else (objective,)
-    _check(norm, named, steps=steps, restarts=restarts, targets=targets)
+    one = isinstance(objective, str) or not isinstance(objective, Sequence)
+    named: tuple[Any, ...] = (objective,) if one else tuple(objective)  # type: ignore[arg-type]
+    _check(norm, ("margin",) if objective is None else named, steps=steps, restarts=restarts, targets=targets)
     check_counts("apgd", least=0, queries=queries)
     lengths = ladder("apgd", epsilon)
     run = begin("apgd", victim, x, goal, seed)
+    named = usual_objectives(run.classes, run.goal) if objective is None else named
     attempts = [attempt for name in named for attempt in _attempts(run, name, targets)] * restarts
     if not attempts:
         raise RangeError("apgd", "an objective for targets", f"{list(named)}", 'objective="dlr"')
@@ -83,7 +86,7 @@ def apgd(
     queries = int(queries) if norm == "linf" and x.ndim == 4 else 0
     params = {"norm": norm, "steps": steps, "restarts": restarts, "objective": list(named), "targets": targets,
               "queries": queries}  # fmt: skip
-    state = Standing(x.copy(), namespace(x).zeros(len(x), dtype="int64"), run.goal.achieved(run.clean_pred))
+    state = Standing(run.x.copy(), namespace(x).zeros(len(x), dtype="int64"), run.goal.achieved(run.clean_pred))
     shown = bar(range(len(set(lengths)) * (len(attempts) * steps + queries)), "APGD", progress, unit="step")
     with run.interruptible(), shown:
         for radius in sorted(set(lengths)):
@@ -124,6 +127,12 @@ def targeted_dlr(goal: Any, logits: Array) -> Array:
     z_t, z_y = (ops.index(logits, (rows, classes)) for classes in (goal.targets, goal.labels))
     first, third, fourth = (ranked(logits, place) for place in (0, 2, 3))
     return (z_t - z_y) / positive(first - 0.5 * (third + fourth))
+
+
+def usual_objectives(classes: int, goal: Goal) -> tuple[str, ...]:
+    """The paper's three objectives; with fewer classes those that there are, and the margin in place of its ratio."""
+    needed = 3 if goal.direction > 0 else 4
+    return ("cross_entropy", "dlr" if classes >= needed else "margin", *["targeted_dlr"] * (classes >= 4))
 
 
 def _attempts(run: Run, name: str, targets: int) -> list[tuple[Goal, Objective]]:
@@ -172,7 +181,8 @@ def _attack(
 
     def standing(found: Array) -> Array:
         """Keep what is better of one attempt's images (n, ...); the indices of those that still stand."""
-        logits, aim = run.victim.logits(found), run.goal.take(active)
+        seen, aim = run.as_returned(found, gather(run.x, active)), run.goal.take(active)
+        logits = run.victim.logits(seen)
         achieved, reached = aim.achieved(logits.argmax(axis=-1)), margin(aim, logits)
         better = achieved | (reached > closest[active])
         state.x_adv[active[better]], closest[active[better]] = found[better], reached[better]
@@ -260,7 +270,8 @@ class Climb:
     def _look(self, walk: Walk) -> Walk:
         """The objective and its slope at x, and what follows: the best so far, and who is done."""
         xp, gather, goal = namespace(walk.x), kernels(walk.x).gather, self.goal.take(walk.which)
-        logits, slope = self.run.victim.ascent(walk.x, goal, self.objective)
+        seen = self.run.as_returned(walk.x, gather(self.origin, walk.which))
+        logits, slope = self.run.victim.ascent(seen, goal, self.objective)
         f = self.objective(goal, logits)
         better = f > walk.f_max
         walk.x_max[better], walk.slope_max[better], walk.f_max[better] = walk.x[better], slope[better], f[better]

@@ -17,6 +17,7 @@ What we do differently, and why.
 - L0 fixes a share of the pixels at a time, half as many where that is too much, and at last one by one.  Its g is the
   slope of the cross-entropy: that of f knows one rival class only, and near the goal there are several.
 - L∞ lowers τ to nine tenths of the present ‖δ‖∞ at once, where that is less than the τ that was asked for.
+- Distances, and with them c and τ, are in units of the bounds: on [0, 1] as in the paper, and elsewhere the same.
 - A success must clear κ by 64 roundings of the greatest logit, so that it is one in batches of other sizes, too.
 """
 
@@ -118,7 +119,7 @@ def cw_l0(
     _check("cw_l0", confidence, steps, lr, initial_c, largest_c)
     run = begin("cw_l0", victim, x, goal, seed)
     descent = Descent(run, _fewest, confidence, steps, lr, initial_c, abort_early, masked=True)
-    share = namespace(x).full_like(descent.cost, FIXED_AT_ONCE)
+    share = namespace(x).full(len(x), FIXED_AT_ONCE)
     shown = bar(range(len(descent)), "C&W L0", progress, unit="example")
     with run.interruptible(), shown:
         while len(descent):
@@ -157,7 +158,7 @@ def _fix_pixels(descent: Descent, over: Array, share: Array, largest_c: float) -
     turn = xp.nonzero(~harder)[0]
     over, rows = over[turn], rows[turn]
     x, best = descent.x[over], descent.best[rows]
-    g = run.victim.gradient(descent.images(best), run.goal.take(rows)).reshape(best.shape)
+    g = run.victim.gradient(descent.units.images(best, rows), run.goal.take(rows)).reshape(best.shape)
     worth = xp.where(best != x, g * (best - x), xp.inf)
     fixed = xp.maximum((share[rows] * l0_length(best - x)).astype("int64"), 1)
     free = (best != x) & (worth.argsort(axis=-1).argsort(axis=-1) >= fixed[:, None])
@@ -186,12 +187,11 @@ def cw_linf(
 
     As soon as an iterate succeeds within τ, τ falls to .9·‖δ‖∞, and δ goes on from where it is.  Until one does,
     c grows tenfold with every trial that has stalled, up to `largest_c`; after that the example is finished.  τ starts
-    at the width of the bounds.  All else is as for `cw_l2`.
+    at 1, the width of the bounds.  All else is as for `cw_l2`.
     """
     _check("cw_linf", confidence, steps, lr, initial_c, largest_c)
     run = begin("cw_linf", victim, x, goal, seed)
-    width = run.victim.bounds[1] - run.victim.bounds[0]
-    descent = Descent(run, NORMS["linf"].length, confidence, steps, lr, initial_c, abort_early, tau=width)
+    descent = Descent(run, NORMS["linf"].length, confidence, steps, lr, initial_c, abort_early, tau=1.0)
     xp = namespace(x)
     shown = bar(range(len(descent)), "C&W L∞", progress, unit="example")
     with run.interruptible(), shown:
@@ -228,5 +228,5 @@ def _check(
 
 def _end(run: Run, descent: Descent, **params: Any) -> AttackResult:
     """The best that was found; the images themselves where nothing was needed."""
-    x_adv = descent.images(descent.best).astype(run.x.dtype, copy=False)
+    x_adv = descent.units.images(descent.best, namespace(run.x).arange(len(run.x)))
     return run.end(x_adv, descent.iterations, **params)

@@ -3,13 +3,17 @@
 A *trial* lowers  D(δ) + c·f(x + δ)  of one example for one c, from where the last trial left it.  It ends when the loss
 has stalled, or after the last step; then the attack says what the example tries next.  Nobody waits for the others: in
 one batch the trials of some examples begin while those of others end, and the batch stays full.
+
+Pixels, and so distances, are in units of the bounds (see `units`): c, and what is kept of two, mean the same for all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import atanh, prod
+from math import atanh
 from typing import Any
+
+import numpy as np
 
 from minidl import ops
 from minidl.backend import kernels, namespace
@@ -18,8 +22,10 @@ from minidl.derivatives import grad
 
 from .objectives import margin, rounding_hair
 from .result import Run
+from .units import Units
 
 STRETCH = 1.1  # the tanh's range over that of the pixels: at a bound, where w would be infinite, it is 1.5
+HALF, LIMIT = STRETCH / 2, atanh(1 / STRETCH)  # half of that range; the w of a pixel at a bound
 STALL = 1e-3, 50  # a trial has stalled if its loss fell by no more than this part of it over so many steps
 
 #: What a `Descent` holds of each example on its way.
@@ -36,19 +42,19 @@ class Descent:
     of f.  tau (n,) or None: with it D is Σ(|δ_i| - τ)⁺, without it Σδ_i².  free (n, M) bool or None: the pixels
     that may change.  stalled, reached (n,) bool: what the last step has shown of each trial.
     best (N, M), cost (N,), found (N,) bool: of all examples the closest that has reached the goal with confidence κ
-    and its length; or, where none has, the one that came nearest to it, and how much its margin lacks.
+    and its length; or, where none has, the one that came nearest to it, and how much its margin lacks.  All images
+    (n, M) are in units of the bounds.
     """
 
     def __init__(self, run: Run, length: Lengths | None, confidence: float, steps: int, lr: float, initial_c: float,
                  abort_early: bool, tau: float | None = None, masked: bool = False) -> None:  # fmt: skip
         self.run, self.length, self.confidence, self.steps, self.lr = run, length, confidence, steps, lr
         self.patience = min(STALL[1], steps) if abort_early else steps
-        xp, (low, high) = namespace(run.x), run.victim.bounds
-        self._half, self._limit = STRETCH * (high - low) / 2, atanh(1 / STRETCH)
-        flat = run.x.reshape(len(run.x), prod(run.x.shape[1:]))
-        flat = flat.astype("float32", copy=False) if flat.dtype.itemsize < 4 else flat
+        xp, self.units = namespace(run.x), Units(run)
+        flat = self.units.start
         self.best, self.iterations = flat.copy(), xp.zeros(len(flat), dtype="int64")
-        self.cost, self.found = xp.full(len(flat), xp.inf, dtype=flat.dtype), self._reaches(run.clean_logits, run.goal)
+        # In float64, where "700 changed, and .6071" is told from ".6072".
+        self.cost, self.found = xp.full(len(flat), xp.inf), self._reaches(run.clean_logits, run.goal)
         rows = self.rows = xp.nonzero(~self.found)[0]
         self.x = kernels(flat).gather(flat, rows)
         self.x_adv, self.w = self.x.copy(), self.at(self.x)
@@ -57,41 +63,50 @@ class Descent:
         self.tau: Array = None if tau is None else xp.full(len(rows), tau, dtype=flat.dtype)
         self.free: Array = xp.ones(self.w.shape, dtype=bool) if masked else None
         self.step, self.since = xp.zeros(len(rows), dtype="int64"), xp.zeros(len(rows), dtype="int64")
-        self.lowest, self.reached = xp.full(len(rows), xp.inf, dtype=flat.dtype), xp.zeros(len(rows), dtype=bool)
+        self.lowest, self.reached = xp.full(len(rows), xp.inf), xp.zeros(len(rows), dtype=bool)
         self.stalled = xp.zeros(len(rows), dtype=bool)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def images(self, flat: Array) -> Array:
-        """(n, M) as a batch of images, in the dtype of those the run was given."""
-        return flat.reshape(len(flat), *self.run.x.shape[1:])
-
     def at(self, x: Array) -> Array:
         """w for images (n, M): where the stretched tanh takes their values."""
-        u = (x - sum(self.run.victim.bounds) / 2) / self._half
+        u = (x - 0.5) / HALF
         xp = namespace(x)
         return 0.5 * (xp.log1p(u) - xp.log1p(-u))
 
     def move(self) -> None:
         """One step for everyone; what was passed on the way is judged and kept."""
         xp, goal = namespace(self.x), self.run.goal.take(self.rows)
+        weight, power = xp.frexp(self.c)  # c = weight·2^power, with a weight from ½ to 1
 
         def slope(logits: Array, part: slice) -> Array:
-            """Of -c·f in the logits, for the hinge f = max(-margin, -κ)."""
-            aim, c = goal.take(part), self.c[part]
-            return grad(lambda z: ops.sum(c * ops.minimum(margin(aim, z), self.confidence)), logits)
+            """Of -c·f/2^power in the logits, for the hinge f = max(-margin, -κ): in float64, where none overflows."""
+            aim, c = goal.take(part), weight[part]
+            wide = logits.astype("float64")
+            return grad(lambda z: ops.sum(c * ops.minimum(margin(aim, z), self.confidence)), wide).astype(logits.dtype)
 
-        logits, up = self.run.victim.pull_back(self.images(self.x_adv), slope)
-        lacks = xp.maximum(self.confidence - margin(goal, logits), 0)
+        logits, up = self.run.victim.pull_back(self.units.images(self.x_adv, self.rows), slope)
+        lacks = xp.maximum(self.confidence - margin(goal, logits.astype("float64")), 0)
         reaches = self._reaches(logits, goal)
         self._keep(reaches, lacks)
         self._judge(reaches, self.distance + self.c * lacks)
         self.step += 1
         self.iterations[self.rows] += 1
         self.distance = kernels(self.x).tanh_adam(
-            self.w, self.mean, self.mean_square, self.x_adv, -up.reshape(self.x.shape), self.x, self.step, self.lr,
-            self.run.victim.bounds, self._half, self._limit, self.free, self.tau)  # fmt: skip
+            self.w, self.mean, self.mean_square, self.x_adv, -self._in_units(up, power), self.x, self.step, self.lr,
+            (0.0, 1.0), HALF, LIMIT, self.free, self.tau)  # fmt: skip
+
+    def _in_units(self, up: Array, power: Array) -> Array:
+        """The slope of -c·f in units of the bounds (n, M), from that of -c·f/2^power in pixels.
+
+        So a large c does not overflow on the way through the network.  Where its square would, the slope is cut off,
+        which to Adam makes no difference.
+        """
+        xp, most = namespace(up), float(namespace(up).finfo(up.dtype).max) ** 0.5 / 16
+        with np.errstate(over="ignore"):
+            whole = xp.ldexp(up.reshape(self.x.shape) * self.units.width, power[:, None])
+        return xp.clip(whole, -most, most)
 
     def begin(self, which: Array) -> None:
         """New trials for the examples at these places, from where they are; Adam forgets the last ones."""
@@ -112,17 +127,17 @@ class Descent:
 
     def _reaches(self, logits: Array, goal: Any) -> Array:
         """Whether the goal is achieved with confidence κ, and a hair more, since other batches round otherwise."""
-        enough = margin(goal, logits) >= self.confidence + rounding_hair(logits)
+        enough = margin(goal, logits.astype("float64")) >= self.confidence + rounding_hair(logits)
         return goal.achieved(logits.argmax(axis=-1)) & enough
 
     def _keep(self, reaches: Array, lacks: Array) -> None:
         """Remember where the examples are, if they were never better."""
         xp, found, cost = namespace(self.x), self.found[self.rows], self.cost[self.rows]
-        lengths = self.distance
+        lengths = self.distance.astype("float64")
         if self.length is not None:
             here = xp.nonzero(reaches)[0]
-            lengths = xp.zeros_like(self.distance)
-            lengths[here] = self.length(self.x_adv[here] - self.x[here]).astype(lengths.dtype)
+            lengths = xp.zeros(len(self))
+            lengths[here] = self.length(self.x_adv[here] - self.x[here])
         better = xp.where(reaches, ~found | (lengths < cost), ~found & (lacks < cost))
         here = xp.nonzero(better)[0]
         rows = self.rows[here]

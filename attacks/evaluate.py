@@ -89,7 +89,7 @@ def robustness_curve(
     attack: Callable[..., Any],
     epsilons: Iterable[float],
     *,
-    k: int | Sequence[int] = (1, 5),
+    k: int | Sequence[int] | None = None,
     goal: Goal | None = None,
     **parameters: Any,
 ) -> RobustnessCurve:
@@ -98,7 +98,8 @@ def robustness_curve(
     x (N, ...) and y (N,) as for every attack; all images count, those that were misclassified from the start too.
     attack: any that takes ``epsilon``, with its other parameters by name.  One whose signature says that epsilon may
     be a Sequence gets them all at once, and shares the work; others are called for one after another.
-    epsilons: growing, at least 0; ε = 0 shows the accuracy before.  k: one or several.  goal: what the attack is
+    epsilons: growing, at least 0; ε = 0 shows the accuracy before.  k: one or several; if None, 1, and 5 where there
+    are as many classes.  goal: what the attack is
     after, if not any class but y: with ``Targeted(t)`` the curve still counts y.
     Raises `RangeError` for a ladder that is empty or does not grow, or for a k beyond the number of classes, and as
     `minidl.losses.check_labels` and the attack do, all before any work.
@@ -108,8 +109,9 @@ def robustness_curve(
     if not lengths or any(a >= b for a, b in pairwise(lengths)):
         raise RangeError("robustness_curve", "epsilons that grow, at least one", f"{lengths}")
     victim.check_images("robustness_curve", x)
-    several = tuple(k) if isinstance(k, Sequence) else (k,)
     classes = victim.net(x[:1]).shape[-1]  # asked of the network itself: this counts as no query
+    k = ((1, 5) if classes >= 5 else (1,)) if k is None else k
+    several = tuple(k) if isinstance(k, Sequence) else (k,)
     for each in several:
         _check_k("robustness_curve", each, classes)
     check_labels("robustness_curve", y, namespace(x).zeros((len(x), classes)))

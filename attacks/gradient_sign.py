@@ -44,7 +44,7 @@ def fgsm(
     """
     lengths, move = ladder("fgsm", epsilon), norm_named("fgsm", norm).move
     run = begin("fgsm", victim, x, goal, seed)
-    return _climb(run, move, run.victim.gradient(x, run.goal), lengths, epsilon, clip, norm=norm)
+    return _climb(run, move, run.victim.gradient(run.x, run.goal), lengths, epsilon, clip, norm=norm)
 
 
 def sign_noise(
@@ -64,7 +64,7 @@ def sign_noise(
     """
     lengths = ladder("sign_noise", epsilon)
     run = begin("sign_noise", victim, x, goal, seed)
-    return _climb(run, NORMS["linf"].move, kernels(x).random_signs(seed, x), lengths, epsilon, clip)
+    return _climb(run, NORMS["linf"].move, kernels(run.x).random_signs(seed, run.x), lengths, epsilon, clip)
 
 
 def _climb(

@@ -73,7 +73,7 @@ def deepfool(
     xp, gather, further = namespace(x), kernels(x).gather, 1 + float(overshoot)
     bounds = run.victim.bounds if clip else (-math.inf, math.inf)
     count = min(candidates or run.classes, run.classes - 1)
-    x_adv, iterations = x.copy(), xp.zeros(len(x), dtype="int64")
+    x_adv, iterations = run.x.copy(), xp.zeros(len(x), dtype="int64")
     active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
     least_gap = LEAST_GAP * (run.clean_logits.max(axis=-1) - run.clean_logits.min(axis=-1))
     shown = bar(range(steps), "DeepFool", progress, unit="step")
@@ -83,12 +83,13 @@ def deepfool(
                 break
             shown.set_postfix(active=len(active), refresh=False)
             now, aim = gather(x_adv, active), run.goal.take(active)
-            logits, w = run.victim.pull_back(now, lambda z, part, aim=aim: _differences(aim.take(part), z, count))
+            seen = run.as_returned(now, gather(run.x, active))
+            logits, w = run.victim.pull_back(seen, lambda z, part, aim=aim: _differences(aim.take(part), z, count))
             f = (_differences(aim, logits, count) * logits).sum(axis=-1)
             least = least_gap[active]
             way, found = _to_the_nearest(xp.maximum(abs(f), least), w, norm)
             going = xp.nonzero(found & (f.max(axis=0) <= least))[0]
-            active, start = active[going], gather(x, active[going])
+            active, start = active[going], gather(run.x, active[going])
             so_far = (gather(now, going) - start) / further  # Σr_i, less what the bounds have cut off
             x_adv[active] = xp.clip(start + further * (so_far + gather(way, going)), *bounds)
             iterations[active] += 1

@@ -3,8 +3,9 @@
 Perturbations d are (N, ...); `length` gives (N,).  `steepest(g)` is the perturbation of length 1 that a
 linear function of slope g rises most along: argmax ⟨g, d⟩ over ‖d‖ ≤ 1.  `move(x, g, step, bounds)` is
 x + step·steepest(g), within the bounds unless they are None, and with `origin` and `epsilon` no further than ε from
-there.  `project(d, epsilon)` is the nearest point to d of length at most ε (in L2).  `random(key, x, epsilon)` is a
-perturbation drawn uniformly from the ball of radius ε; it depends on the key and the example's place in x alone.
+there.  `project(d, epsilon)` is the nearest point to d of length at most ε (in L2), for one ε or one each (N,).
+`random(key, x, epsilon)` is a perturbation drawn uniformly from the ball of radius ε; it depends on the key and the
+example's place in x alone.
 
 In L2 and L1 `move` keeps images x + d within ε as they are, rounded; in L∞, where ``x + ε`` is what everybody
 expects, a pixel may be off by half a unit in its last place.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from minidl import ops
 from minidl.backend import kernels, namespace
 from minidl.core import Array
 from minidl.errors import RangeError
@@ -33,23 +35,25 @@ class Norm:
     length: Callable[[Array], Array]
     steepest: Callable[[Array], Array]
     move: Callable[..., Array]
-    project: Callable[[Array, float], Array]
+    project: Callable[[Array, Any], Array]
     random: Callable[[int, Array, float], Array]
 
 
 def _stay(
-    x: Array, bounds: Bounds, origin: Array | None, epsilon: float, project: Callable[[Array, float], Array], p: int
+    x: Array, bounds: Bounds, origin: Array | None, epsilon: float, project: Callable[[Array, Any], Array], p: int
 ) -> Array:
     """x brought back to within ε of the origin in the Lp norm, then to within the bounds, where it is no further off.
 
     Rounding may move a pixel by a quarter of the dtype's eps, times its size, which is at most the greater bound, or
-    without bounds about 1 + ε.  So the ball is taken smaller by as much for all M pixels, in which the images stay when
-    they are rounded; but no smaller than ½ε, if the dtype is so coarse.
+    without bounds ε more than the image's greatest pixel.  So the ball is taken smaller by as much for all M pixels, in
+    which the images stay when they are rounded; but no smaller than ½ε, if the dtype is so coarse.
     """
     if origin is not None:
-        size = 1 + epsilon if bounds is None else max(abs(bounds[0]), abs(bounds[1]))
-        roundings = size * math.prod(x.shape[1:]) ** (1 / p) * float(namespace(x).finfo(x.dtype).eps) / 4
-        inside = project((x - origin).astype("float64"), max(epsilon - roundings, epsilon / 2))
+        xp = namespace(x)
+        size: Any = linf_length(origin) + epsilon if bounds is None else max(abs(bounds[0]), abs(bounds[1]))
+        roundings = size * math.prod(x.shape[1:]) ** (1 / p) * float(xp.finfo(x.dtype).eps) / 4
+        radius = xp.maximum(xp.zeros(len(x)) + (epsilon - roundings), epsilon / 2)
+        inside = project((x - origin).astype("float64"), radius)
         x = (origin + inside).astype(x.dtype)
     return x if bounds is None else namespace(x).clip(x, *bounds)
 
@@ -88,8 +92,9 @@ def linf_move(
     return kernels(x).sign_step(x, g, step, bounds, origin, epsilon)
 
 
-def linf_project(d: Array, epsilon: float) -> Array:
+def linf_project(d: Array, epsilon: Any) -> Array:
     """Each entry cut to ±ε."""
+    epsilon = per_example(epsilon, d) if hasattr(epsilon, "shape") else epsilon
     return namespace(d).clip(d, -epsilon, epsilon)
 
 
@@ -102,10 +107,8 @@ def linf_random(key: int, x: Array, epsilon: float) -> Array:
 
 
 def l2_length(d: Array) -> Array:
-    """√Σd_i², scaled by the largest entry so that tiny gradients do not vanish when squared."""
-    xp, largest = namespace(d), linf_length(d)
-    scale = xp.where(largest > 0, largest, 1)
-    return scale * ((_rows(d) / scale[:, None]) ** 2).sum(axis=-1) ** 0.5
+    """√Σd_i²; tiny gradients do not vanish when squared (see `minidl.ops.norm`)."""
+    return ops.norm(_rows(d), axis=-1)
 
 
 def l2_steepest(g: Array) -> Array:
@@ -121,7 +124,7 @@ def l2_move(
     return _stay(x + step * l2_steepest(g), bounds, origin, epsilon, l2_project, 2)
 
 
-def l2_project(d: Array, epsilon: float) -> Array:
+def l2_project(d: Array, epsilon: Any) -> Array:
     """d shortened to length ε where it is longer."""
     xp, length = namespace(d), l2_length(d)
     factor = xp.where(length > epsilon, epsilon / xp.where(length > 0, length, 1), 1)
@@ -171,11 +174,12 @@ def l1_move(
     return _stay(moved, bounds, origin, epsilon, l1_project, 1)
 
 
-def l1_project(d: Array, epsilon: float) -> Array:
+def l1_project(d: Array, epsilon: Any) -> Array:
     """Every |d_i| lowered by the one θ ≥ 0 that makes their sum ε (Duchi et al. 2008, Figure 1)."""
     xp, rows = namespace(d), _rows(d)
     if not d.size:
         return d
+    epsilon = epsilon[:, None] if hasattr(epsilon, "shape") else epsilon
     falling = -xp.sort(-abs(rows), axis=-1)
     excess = (xp.cumsum(falling, axis=-1) - epsilon) / xp.arange(1, rows.shape[1] + 1, dtype=d.dtype)
     count = (falling > excess).sum(axis=-1)

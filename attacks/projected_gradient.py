@@ -180,7 +180,8 @@ def _climb(
         if not len(active):
             break
         now = gather(x_adv, active)
-        logits, slope = run.victim.ascent(now, aim.take(active), objective)
+        seen = run.as_returned(now, gather(run.x, active))
+        logits, slope = run.victim.ascent(seen, aim.take(active), objective)
         if schedule.early_stop:
             standing = namespace(now).nonzero(~run.goal.take(active).achieved(logits.argmax(axis=-1)))[0]
             active, now, slope = active[standing], gather(now, standing), gather(slope, standing)
@@ -206,7 +207,8 @@ def _at_each_radius(run: Run, aim: Goal, schedule: Schedule, lengths: list[float
             iterations[active] = 0
             for restart in range(schedule.restarts):
                 if restart:  # only those that the last one did not get
-                    active = active[~run.goal.take(active).achieved(run.victim.predict(x_adv[active]))]
+                    seen = run.as_returned(x_adv[active], run.x[active])
+                    active = active[~run.goal.take(active).achieved(run.victim.predict(seen))]
                 x_adv[active] = _start(run, schedule, radius, restart)[active]
                 _climb(run, aim, schedule, radius, active, x_adv, iterations, shown)
             found[radius] = _end(run, schedule, radius, x_adv, iterations)

@@ -7,7 +7,6 @@ for the c at which the least r still suffices.
 from __future__ import annotations
 
 import math
-from math import prod
 from numbers import Real
 from typing import Any
 
@@ -22,6 +21,7 @@ from .minimise import minimise
 from .norms import l2_length
 from .objectives import is_label, margin, rounding_hair
 from .result import AttackResult, begin, check_counts
+from .units import Units
 
 
 def lbfgs(
@@ -36,6 +36,8 @@ def lbfgs(
     progress: bool = False,
 ) -> AttackResult:
     """Minimise  c·‖r‖₂² + loss(x + r, l)  over r with x + r within the bounds, for the greatest c that succeeds.
+
+    ‖r‖ is in units of the bounds, so that c means the same for any.
 
     Szegedy et al. 2013, §4.1.  victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.
     goal: `Targeted(l)` as in the paper, or labels (N,), `Untargeted(y)`.  The loss is -log P(goal): -log p_l for a
@@ -60,23 +62,23 @@ def lbfgs(
     if isinstance(initial_c, bool) or not isinstance(initial_c, Real) or not 0 < float(initial_c) < math.inf:
         raise RangeError("lbfgs", "an initial_c above 0", repr(initial_c))
     run = begin("lbfgs", victim, x, goal, seed)
-    xp, gather = namespace(x), kernels(x).gather
-    x_adv, iterations = x.copy(), xp.zeros(len(x), dtype="int64")
+    xp, gather, units = namespace(x), kernels(x).gather, Units(run)
+    x_adv, iterations = run.x.copy(), xp.zeros(len(x), dtype="int64")
     active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
-    start, aim, n = gather(x, active), run.goal.take(active), len(active)
-    start = start.astype("float32", copy=False) if x.dtype.itemsize < 4 else start  # squares and c would overflow
+    start, aim, n = gather(units.start, active), run.goal.take(active), len(active)
     c, shortest, closest, succeeds, fails = (  # the last two are the greatest and the least such c
         xp.full(n, number, dtype=start.dtype) for number in (float(initial_c), math.inf, -math.inf, 0, math.inf)
     )
     shown = bar(range(search_steps if n else 0), "L-BFGS", progress, unit="search")
     with run.interruptible(), shown:
         for _ in shown:
-            found = _minimiser(run.victim, start, aim, c, steps)
-            logits = run.victim.logits(found)
+            found = _minimiser(units, active, aim, c, steps)
+            images = units.images(found, active)
+            logits = run.victim.logits(images)
             length, reached = l2_length(found - start), margin(aim, logits)
             done = aim.achieved(logits.argmax(axis=-1)) & (reached >= rounding_hair(logits))
             better = xp.where(done, length < shortest, xp.isinf(shortest) & (reached > closest))
-            x_adv[active[better]] = found[better].astype(x.dtype, copy=False)
+            x_adv[active[better]] = images[better]
             shortest, closest = xp.where(done & better, length, shortest), xp.maximum(closest, reached)
             iterations[active] += 1
             succeeds, fails = xp.where(done, c, succeeds), xp.where(done, fails, c)
@@ -85,17 +87,18 @@ def lbfgs(
     return run.end(x_adv, iterations, search_steps=search_steps, steps=steps, initial_c=initial_c)
 
 
-def _minimiser(victim: Any, start: Array, aim: Goal, c: Array, steps: int) -> Array:
-    """x + r for the r that minimises c·‖r‖² + loss(x + r, l), of each example for its own c."""
-    gather, rows = kernels(start).gather, start.reshape(len(start), prod(start.shape[1:]))
+def _minimiser(units: Units, active: Array, aim: Goal, c: Array, steps: int) -> Array:
+    """x + r for the r that minimises c·‖r‖² + loss(x + r, l), of each active example for its own c; all in units."""
+    victim, gather = units.run.victim, kernels(c).gather
+    rows = gather(units.start, active)
 
     def penalised(points: Array, which: Array) -> tuple[Array, Array]:
         some, r, weight = aim.take(which), points - gather(rows, which), c[which]
-        logits, slope = victim.ascent(points.reshape(-1, *start.shape[1:]), some, log_likelihood)
+        logits, slope = victim.ascent(units.images(points, active[which]), some, log_likelihood)
         value = weight * (r * r).sum(axis=-1) - log_likelihood(some, logits)
-        return value, 2 * weight[:, None] * r - slope.reshape(points.shape)
+        return value, 2 * weight[:, None] * r - units.width * slope.reshape(points.shape)
 
-    return minimise(penalised, rows, victim.bounds, steps).reshape(start.shape)
+    return minimise(penalised, rows, (0.0, 1.0), steps)
 
 
 def log_likelihood(goal: Goal, logits: Array) -> Array:

@@ -59,7 +59,7 @@ def square(
         raise ShapeError("square", "images (N, C, H, W)", f"{x.shape}", "x.reshape(-1, 1, 28, 28) for flat digits")
     run = begin("square", victim, x, goal, seed)
     xp = namespace(x)
-    x_adv, used = x.copy(), xp.zeros(len(x), dtype="int64")
+    x_adv, used = run.x.copy(), xp.zeros(len(x), dtype="int64")
     active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
     with run.interruptible(), bar(range(queries), "Square", progress, unit="query") as shown:
         search(run, active, x_adv, used, radius, queries, float(initial_share), shown)
@@ -71,7 +71,8 @@ def search(
 ) -> None:
     """The search for the active examples: their best goes into x_adv, whatever was there; `used` counts queries."""
     xp, gather = namespace(run.x), kernels(run.x).gather
-    low, high = (gather(xp.clip(run.x + d, *run.victim.bounds), active) for d in (-radius, radius))
+    ends = (xp.clip(run.x + d, *run.victim.bounds) for d in (-radius, radius))
+    low, high = (gather(run.as_returned(end, run.x), active) for end in ends)
     best = xp.full(len(active), -xp.inf, dtype=run.x.dtype)
     for query in range(1, queries + 1):
         if not len(active):

@@ -22,6 +22,7 @@ from minidl.losses import check_labels
 
 from . import norms
 from .goal import Goal, Targeted, Untargeted, as_goal
+from .precision import given_back, in_single
 from .victim import Victim, as_victim
 
 #: The goals that a file can name.
@@ -56,10 +57,15 @@ class AttackResult:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def perturbation(self) -> Array:
+        """x_adv - x (N, ...), in float32 at least."""
+        return in_single(self.x_adv) - in_single(self.x)
+
     @cached_property
     def l0(self) -> Array:
         """How many entries of each example were changed: (N,)."""
-        return norms.l0_length(self.x_adv - self.x)
+        return norms.l0_length(self.perturbation)
 
     @cached_property
     def distortion(self) -> Array:
@@ -74,12 +80,12 @@ class AttackResult:
     @cached_property
     def l1(self) -> Array:
         """Σ|x_adv - x| of each example: (N,)."""
-        return norms.l1_length(self.x_adv - self.x)
+        return norms.l1_length(self.perturbation)
 
     @cached_property
     def l2(self) -> Array:
         """√Σ(x_adv - x)² of each example: (N,)."""
-        return norms.l2_length(self.x_adv - self.x)
+        return norms.l2_length(self.perturbation)
 
     @cached_property
     def rms(self) -> Array:
@@ -89,7 +95,7 @@ class AttackResult:
     @cached_property
     def linf(self) -> Array:
         """max |x_adv - x| of each example: (N,)."""
-        return norms.linf_length(self.x_adv - self.x)
+        return norms.linf_length(self.perturbation)
 
     def summary(self) -> str:
         """A few lines for the terminal: what was done, how often it worked, how far it went, what it cost."""
@@ -136,10 +142,16 @@ class AttackResult:
 
 
 class Run:
-    """An attack under way: its victim, images and goal, checked; `end` turns what it found into a result."""
+    """An attack under way: its victim, images and goal, checked; `end` turns what it found into a result.
 
-    def __init__(self, attack: str, victim: Victim, x: Array, goal: Goal, seed: int) -> None:
-        self.attack, self.victim, self.x, self.goal, self.seed = attack, victim, x, goal, seed
+    x (N, ...): the images to work on, in float32 at least.  given (N, ...): the caller's, x itself unless those are in
+    half precision.
+    """
+
+    def __init__(self, attack: str, victim: Victim, given: Array, goal: Goal, seed: int) -> None:
+        self.attack, self.victim, self.goal, self.seed = attack, victim, goal, seed
+        self.given, self.x = given, in_single(given)
+        x = self.x
         self.interrupted: bool | None = None  # None: the attack is over too soon to be interrupted
         self._start = victim.forwards, victim.backwards
         self._clock = time.perf_counter()
@@ -152,6 +164,15 @@ class Run:
             which = namespace(x).nonzero(goal.labels == self.clean_pred)[0]
             got = f"its present answer for {len(which)} examples, the first at index {int(which[0])}"
             raise RangeError(attack, "targets other than what the network answers now", got, "leave those out")
+
+    def as_returned(self, images: Array, origin: Array) -> Array:
+        """Images made from those at `origin`, both (n, ...), as they would be given back: rounded if that is coarser.
+
+        What an attack judges by these is then true of its result.
+        """
+        if self.given.dtype == self.x.dtype:
+            return images
+        return given_back(images, origin.astype(self.given.dtype)).astype(images.dtype)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -175,12 +196,14 @@ class Run:
         return time.perf_counter() - self._clock
 
     def end(self, x_adv: Array, iterations: Any = 1, **params: Any) -> AttackResult:
-        """The result, with success recomputed from x_adv.  iterations: of each example (N,), or of all of them.
+        """The result, with x_adv in the dtype of the caller's images, and success recomputed from it as it is then.
 
+        iterations: of each example (N,), or of all of them.
         An attack may end several times, once for each ε; each result counts the shared work, and its own.  Its
         seconds are those until it was there.
         """
         forwards, backwards = self.victim.forwards, self.victim.backwards
+        x_adv = given_back(x_adv, self.given)
         try:
             adv_pred = self.victim.predict(x_adv)
         except KeyboardInterrupt:  # while it is judged what was found: that would be lost
@@ -192,7 +215,7 @@ class Run:
         if self.interrupted is not None:
             params["interrupted"] = self.interrupted
         return AttackResult(
-            self.x, x_adv, self.goal.achieved(adv_pred), self.goal, self.clean_pred, adv_pred,
+            self.given, x_adv, self.goal.achieved(adv_pred), self.goal, self.clean_pred, adv_pred,
             _of_each(iterations, x_adv), shared + self.victim.forwards - forwards,
             backwards - self._start[1], self.seed, {"attack": self.attack, **params}, self.seconds,
         )  # fmt: skip

@@ -172,12 +172,9 @@ def _slopes(victim: Victim, x: Array, target: Array, theta: float, outputs: str)
         p = losses.softmax(logits)
         return (p * (onehot - (p * onehot).sum(axis=-1, keepdims=True)))[None]  # Σ_j ∂F_j = 0
 
-    x = x.astype("float32", copy=False) if x.dtype.itemsize < 4 else x  # slopes would underflow in half precision
     logits, pulled = victim.pull_back(x, two_rows)
     a = pulled[0].reshape(len(x), prod(x.shape[1:]))
     b = a if len(pulled) == 1 else a - pulled[1].reshape(a.shape)
-    if not (xp.isfinite(a).all() and xp.isfinite(b).all()):
-        raise RangeError("jsma", "finite slopes", "infinite or NaN ones", "has the training diverged?")
     return (logits.argmax(axis=-1), a, b) if theta > 0 else (logits.argmax(axis=-1), -a, -b)
 
 
@@ -195,7 +192,8 @@ def _move(
     """Algorithms 1 to 3 on all examples side by side: the images, and the steps each took."""
     x, target, victim = run.x, run.goal.labels, run.victim
     xp, (low, high) = namespace(x), victim.bounds
-    flat = x.reshape(len(x), prod(x.shape[1:])).copy()
+    start = x.reshape(len(x), prod(x.shape[1:]))
+    flat = start.copy()
     movable = (lambda pixels: pixels < high) if theta > 0 else (lambda pixels: pixels > low)
     domain = movable(flat)
     iterations, active = xp.zeros(len(x), dtype=int), xp.arange(len(x))
@@ -213,7 +211,8 @@ def _move(
             chosen = choose(_scaled(a[standing]), _scaled(b[standing]), domain[active])
             active, chosen = active[chosen[:, 0] >= 0], chosen[chosen[:, 0] >= 0]
             where = active[:, None], chosen
-            before, flat[where] = flat[where], xp.clip(flat[where] + theta * (high - low), low, high)
+            moved = xp.clip(flat[where] + theta * (high - low), low, high)
+            before, flat[where] = flat[where], run.as_returned(moved, start[where])
             domain[where] = (flat[where] != before) & movable(flat[where])
             iterations[active] += 1
     return flat.reshape(x.shape), iterations

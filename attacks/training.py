@@ -23,6 +23,7 @@ from minidl.train import Moment
 
 from .goal import Goal, Untargeted
 from .norms import Bounds, norm_named
+from .precision import given_back, in_single
 from .projected_gradient import Schedule
 from .victim import Victim
 
@@ -60,11 +61,12 @@ class BoundedAdversary:
         return self.epsilon * min(1.0, moment.epochs / self.warm_up) if self.warm_up else self.epsilon
 
     def __call__(self, net: Sequential, x: Array, y: Array, moment: Moment) -> Array:
-        """x' (n, ...) for the images x (n, ...) with labels y (n,)."""
+        """x' (n, ...) for the images x (n, ...) with labels y (n,), in their dtype."""
         victim = Victim(net, self.bounds, max(len(x), 1))
         victim.check_images(type(self).__name__, x)
         bounds = self.bounds if self.clip else None
-        return self.images(victim, x, Untargeted(y), self.radius(moment), bounds, moment.key)
+        images = self.images(victim, in_single(x), Untargeted(y), self.radius(moment), bounds, moment.key)
+        return given_back(images, x)
 
     def images(self, victim: Victim, x: Array, goal: Goal, radius: float, bounds: Bounds, key: int) -> Array:
         """x' within the radius and the bounds; what is random in it comes from the key."""

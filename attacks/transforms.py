@@ -12,6 +12,7 @@ amounts that are not as said here, before any work.
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from collections.abc import Callable
@@ -23,6 +24,10 @@ import numpy as np
 from minidl.backend import kernels, namespace, to_numpy
 from minidl.core import Array
 from minidl.errors import DTypeError, RangeError, ShapeError
+
+from .norms import box_muller
+from .precision import check_dtype, given_back, in_single
+from .victim import are_bounds
 
 Bounds = tuple[float, float]
 
@@ -44,15 +49,28 @@ def destruction_rate(clean: Any, adversarial: Any, transformed: Any) -> float:
     return float(transformed[fooled].mean()) if fooled.any() else float("nan")
 
 
+def _keeping_dtype(transform: Callable[..., Array]) -> Callable[..., Array]:
+    """The transform in float32 at least, its images in the dtype of those it was given."""
+
+    @functools.wraps(transform)
+    def transformed(x: Array, amount: float, **options: Any) -> Array:
+        check_dtype(transform.__name__, x)
+        return given_back(transform(in_single(x), amount, **options), x)
+
+    return transformed
+
+
 # --- light -----------------------------------------------------------------------------------------------
 
 
+@_keeping_dtype
 def brightness(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
     """x + amount, as a share of the range from the darkest to the brightest: 10/255 is Kurakin's "+10"."""
     low, high = _checked("brightness", x, amount, bounds, seed, -1, 1)
     return namespace(x).clip(x + amount * (high - low), low, high)
 
 
+@_keeping_dtype
 def contrast(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
     """x + amount·(x - the mean of its channel): .5 is half as much contrast again, -.5 half as much, -1 none."""
     low, high = _checked("contrast", x, amount, bounds, seed, -1)
@@ -60,6 +78,7 @@ def contrast(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0)
     return namespace(x).clip(x + amount * (x - mean), low, high)
 
 
+@_keeping_dtype
 def gamma(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
     """Each example to a power of its own, 2^u with u from U(-amount, amount): black and white stay what they are."""
     low, high = _checked("gamma", x, amount, bounds, seed)
@@ -72,6 +91,7 @@ def gamma(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) ->
 # --- the lens --------------------------------------------------------------------------------------------
 
 
+@_keeping_dtype
 def blur(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
     """Convolution with a Gaussian of standard deviation `amount` in pixels; at its edges the image is mirrored."""
     low, high = _checked("blur", x, amount, bounds, seed)
@@ -79,6 +99,7 @@ def blur(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> 
     return namespace(x).clip(down @ x @ across.T, low, high)
 
 
+@_keeping_dtype
 def perspective(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
     """Seen at a slant: each corner is moved by up to `amount` of half a side, at most ½, and what is between follows.
 
@@ -147,14 +168,16 @@ def _gaussian(size: int, sigma: float) -> np.ndarray:
 # --- the sensor and the file -----------------------------------------------------------------------------
 
 
+@_keeping_dtype
 def noise(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
     """x + amount·z with z from N(0, 1) for each pixel, as a share of the range (by Box and Muller 1958)."""
     low, high = _checked("noise", x, amount, bounds, seed)
     xp, (first, second), uniform = namespace(x), _keys(seed, 2), kernels(x).random_uniform
-    z = xp.sqrt(-2 * xp.log(uniform(first, x))) * xp.cos(2 * math.pi * uniform(second, x))
+    z = box_muller(uniform(first, x), uniform(second, x))
     return xp.clip(x + amount * (high - low) * z, low, high)
 
 
+@_keeping_dtype
 def jpeg(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
     """x as it comes back from a JPEG file of quality `amount`, a whole number from 1 to 100, the best.
 
@@ -179,6 +202,7 @@ def jpeg(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> 
     return namespace(x).asarray(low + decoded * ((high - low) / 255), dtype=x.dtype)
 
 
+@_keeping_dtype
 def photo(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
     """A simulated photo: perspective, blur, gamma and noise in a row, each drawn anew for every example.
 
@@ -208,13 +232,10 @@ def _checked(
     name: str, x: Any, amount: Any, bounds: Any, seed: Any, least: float = 0, most: float = 1e6
 ) -> tuple[float, float]:
     """The bounds, if everything is as the head of this file says."""
-    if getattr(getattr(x, "dtype", None), "kind", "?") != "f":
-        got = str(getattr(x, "dtype", type(x).__name__))
-        raise DTypeError(name, "floating-point images", got, "x.astype(np.float32) / 255 for bytes")
     if x.ndim != 4:
         raise ShapeError(name, "images (N, C, H, W)", f"{x.shape}", "one image alone is x[None]")
-    if not isinstance(bounds, tuple | list) or len(bounds) != 2 or not bounds[0] < bounds[1]:
-        raise RangeError(name, "bounds (low, high) with low < high", f"{bounds}")
+    if not are_bounds(bounds):
+        raise RangeError(name, "bounds (low, high), two finite numbers with low < high", f"{bounds}")
     if x.size and not (x.min() >= bounds[0] and x.max() <= bounds[1]):  # also false for NaN
         got = f"values from {x.min()} to {x.max()}"
         raise RangeError(name, f"pixels in [{bounds[0]:g}, {bounds[1]:g}], none NaN", got, "say bounds=...")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import prod
+from math import inf, prod
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,15 +16,17 @@ from minidl.losses import are_probabilities, check_logits
 
 from .goal import Goal
 from .objectives import Objective, cross_entropy
+from .precision import check_dtype, in_single
 
 
 class Victim:
     """A network, or any function built of minidl operations from inputs (N, ...) to logits (N, K).
 
-    bounds: the least and greatest value of a pixel.  The network is always evaluated without dropout and
+    bounds: the least and greatest value of a pixel, finite.  The network is always evaluated without dropout and
     differentiated in its input only.  Work is done `batch_size` examples at a time, which bounds memory and
     changes nothing else.  Counted, in examples: `forwards` (runs of the network), `backwards` (pull-backs
     through it), and `queries` (the forward runs that a black-box attacker could have asked for).
+    Images in half precision are shown to the network in single precision: its gradients would be rounded to 0.
     Raises `DTypeError` for something that is not callable, `RangeError` for bounds that are not low < high.
     """
 
@@ -32,7 +34,7 @@ class Victim:
         if not callable(net):
             raise DTypeError("Victim", "a network or a function", type(net).__name__)
         if not are_bounds(bounds):
-            raise RangeError("Victim", "bounds (low, high), two numbers with low < high", f"{bounds}")
+            raise RangeError("Victim", "bounds (low, high), two finite numbers with low < high", f"{bounds}")
         if getattr(net, "gives_probabilities", False):
             raise DTypeError("Victim", "a network that gives logits", "one that ends with Softmax",
                              "leave the Softmax out: its gradient vanishes where the network is sure")  # fmt: skip
@@ -48,7 +50,7 @@ class Victim:
         Raises `ShapeError` or `RangeError` for outputs that are no logits: of another shape, not finite, or rows
         of probabilities, which are known by all of them being positive and summing to 1.
         """
-        parts = []
+        parts, x = [], in_single(x)
         for part in self._parts(x):
             parts.append(check_logits("Victim", self.net(x[part]), len(x[part]), classes=2))
             self.forwards += len(x[part])
@@ -69,9 +71,10 @@ class Victim:
 
         cotangents: a function that gives g (..., n, K), once it is told the logits (n, K) of some of the examples
         and which ones (a slice of x) they belong to.
-        Raises `DTypeError` if the network is not made of minidl operations, and as `logits` does.
+        Raises `DTypeError` if the network is not made of minidl operations, `RangeError` where Jᵀ·g is not finite, and
+        as `logits` does.
         """
-        logits, found = [], []
+        logits, found, x = [], [], in_single(x)
         for part in self._parts(x):
             lin = linearize(self.net, x[part])
             if not lin.depends:
@@ -83,7 +86,11 @@ class Victim:
             found.append(lin.vjp(g))
             self.backwards += prod(g.shape[:-1])
         xp = namespace(x)
-        return xp.concatenate(logits), xp.concatenate(found, axis=-x.ndim)
+        pulled = xp.concatenate(found, axis=-x.ndim)
+        if not xp.isfinite(pulled).all():
+            fix = "scale the logits down, or attack in float64: x.astype(np.float64)"
+            raise RangeError("pull_back", "finite gradients", "infinite or NaN ones, of finite logits", fix)
+        return xp.concatenate(logits), pulled
 
     def ascent(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> tuple[Array, Array]:
         """The logits (N, K) at x, and the slope of the objective there, like x: where to move each example to get
@@ -103,9 +110,7 @@ class Victim:
 
     def check_images(self, attack: str, x: Any) -> None:
         """Refuse inputs that are no batch of floating-point examples within the bounds, with the matching error."""
-        if getattr(getattr(x, "dtype", None), "kind", "?") != "f":
-            got = str(getattr(x, "dtype", type(x).__name__))
-            raise DTypeError(attack, "floating-point images", got, "x.astype(np.float32) / 255 for bytes")
+        check_dtype(attack, x)
         shape = getattr(self.net, "input_shape", x.shape[1:])
         flat = len(shape) != 1 and x.ndim == 2  # flat rows, which networks that flatten for themselves accept
         if x.ndim < 2 or (x.shape[1:] != tuple(shape) and not flat):
@@ -124,9 +129,9 @@ class Victim:
 
 
 def are_bounds(bounds: Any) -> bool:
-    """Whether these are two numbers, the first below the second."""
+    """Whether these are two finite numbers, the first below the second, and not too far apart for their difference."""
     numbers = isinstance(bounds, tuple | list) and all(isinstance(bound, Real) for bound in bounds)
-    return numbers and len(bounds) == 2 and bounds[0] < bounds[1]
+    return numbers and len(bounds) == 2 and 0 < float(bounds[1]) - float(bounds[0]) < inf
 
 
 def as_victim(victim: Any) -> Victim:

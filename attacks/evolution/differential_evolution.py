@@ -63,7 +63,7 @@ def few_pixel(
     _check(x, pixels, weight)
     run = begin("few_pixel", victim, x, goal, seed)
     xp = namespace(x)
-    x_adv, bred = x.copy(), xp.zeros(len(x), dtype="int64")
+    x_adv, bred = run.x.copy(), xp.zeros(len(x), dtype="int64")
     size = max(1, run.victim.batch_size // population)
     groups = range(0, len(x), size)
     with run.interruptible(), bar(range(len(groups) * generations), "Few pixels", progress, unit="generation") as shown:
@@ -131,7 +131,7 @@ class Group:
             return
         xp, gather = namespace(self.genes), kernels(self.genes).gather
         best = self.fitness.argmax(axis=-1)
-        x_adv[self.active] = self._drawn(gather(self.run.x, self.active), self.genes[xp.arange(len(best)), best])
+        x_adv[self.active] = self._drawn(self.active, self.genes[xp.arange(len(best)), best])
         left = xp.nonzero(self.fitness.max(axis=-1) < 0)[0]
         self.active, self.genes, self.fitness = (gather(a, left) for a in (self.active, self.genes, self.fitness))
 
@@ -157,27 +157,28 @@ class Group:
 
     def _judge(self, genes: Array) -> Array:
         """The margin of each candidate, (n, P); below 0 if it does not achieve the goal, where there is a tie, too."""
-        victim, gather = self.run.victim, kernels(genes).gather
+        victim = self.run.victim
         xp, flat = namespace(genes), genes.reshape(-1, *genes.shape[2:])
         rows = self.active[xp.arange(len(flat)) // self.population]
         found = [xp.zeros(0, dtype=self.run.clean_logits.dtype)]
         for i in range(0, len(flat), victim.batch_size):
             part = slice(i, i + victim.batch_size)
-            logits = victim.logits(self._drawn(gather(self.run.x, rows[part]), flat[part]))
+            logits = victim.logits(self._drawn(rows[part], flat[part]))
             goal = self.run.goal.take(rows[part])
             reached, least = margin(goal, logits), float(xp.finfo(logits.dtype).tiny)
             found.append(xp.where(goal.achieved(logits.argmax(axis=-1)), reached, xp.minimum(reached, -least)))
         return xp.concatenate(found).reshape(genes.shape[:2])
 
-    def _drawn(self, images: Array, genes: Array) -> Array:
-        """The images (k, C, H, W), which may be written to, with these candidates' (k, pixels, 2 + C) pixels set."""
-        xp, (low, high) = namespace(images), self.run.victim.bounds
+    def _drawn(self, rows: Array, genes: Array) -> Array:
+        """The images of those numbers (k,), with these candidates' (k, pixels, 2 + C) pixels set: (k, C, H, W)."""
+        origin, (low, high) = kernels(genes).gather(self.run.x, rows), self.run.victim.bounds
+        xp, images = namespace(origin), origin.copy()
         row, column = (xp.minimum((genes[..., axis] * size).astype("int64"), size - 1)
                        for axis, size in enumerate(images.shape[2:]))  # fmt: skip
-        values = xp.clip((low + (high - low) * genes[..., 2:]).astype(images.dtype), low, high)
+        values = xp.clip(low + (high - low) * genes[..., 2:].astype(images.dtype), low, high)
         for pixel in range(genes.shape[1]):  # one after the other: of two on one place the later counts
             images[xp.arange(len(images)), :, row[:, pixel], column[:, pixel]] = values[:, pixel]
-        return images
+        return self.run.as_returned(images, origin)
 
 
 def others(drawn: Array) -> list[Array]:

@@ -7,6 +7,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minidl.errors import ShapeError
 
 from ..victim import Victim, as_victim
@@ -80,6 +82,6 @@ def canvas(attack: str, victim: Victim, shape: Any) -> dict[str, Any]:
     shape = known if shape is None else shape
     if shape is None:
         raise ShapeError(attack, "to know the shape of an image", "a function that does not say", "shape=(1, 28, 28)")
-    dtype = getattr(victim.net, "dtype", "float32")
+    dtype = str(np.promote_types(getattr(victim.net, "dtype", "float32"), np.float32))  # never half precision
     check_canvas(attack, shape, victim.bounds, dtype)
     return {"shape": tuple(shape), "bounds": victim.bounds, "dtype": dtype}

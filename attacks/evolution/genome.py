@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from numbers import Integral, Real
 from typing import Any, Protocol
 
@@ -107,7 +106,7 @@ def check_canvas(encoding: str, shape: Any, bounds: Any, dtype: Any) -> None:
     lengths = isinstance(shape, tuple | list) and all(isinstance(n, Integral) and int(n) > 0 for n in shape)
     if not lengths or len(shape) != 3:
         raise ShapeError(encoding, "the shape (C, H, W) of an image", f"{shape}", "shape=(1, 28, 28) for digits")
-    if not are_bounds(bounds) or not all(map(isfinite, bounds)):
+    if not are_bounds(bounds):
         raise RangeError(encoding, "bounds (low, high), two finite numbers with low < high", f"{bounds}")
     if np.dtype(dtype).kind != "f" or np.dtype(dtype).itemsize > 8:
         raise DTypeError(encoding, "a floating-point dtype of at most 64 bits", f"{dtype}", "float32 or float64")

@@ -15,6 +15,7 @@ from minidl.progress import bar
 
 from ..goal import Goal, Targeted
 from ..norms import l2_length, l2_steepest, normal, per_example
+from ..precision import given_back, in_single
 from ..result import check_counts, check_seed, stream
 from ..victim import Victim, as_victim
 from .fooling import canvas
@@ -56,7 +57,8 @@ def fool_gradient(
     for name, number in (("decay", decay), ("rise", rise)):
         if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= number <= 1:
             raise RangeError("fool_gradient", f"{name} from 0 to 1", repr(number))
-    centre = _centre(victim, start, shape)
+    given = _centre(victim, start, shape)
+    centre = in_single(given)
     begun, asked, pulled = time.perf_counter(), victim.forwards, victim.backwards
     x = _noisy(centre, victim.logits(centre[None]).shape[1], seed, victim.bounds)
     goal, interrupted = Targeted(asarray(np.arange(len(x)))), False
@@ -67,14 +69,17 @@ def fool_gradient(
             p, x = _step(victim, x, goal, centre, decay, rise)
             history.append(to_numpy(p))
             state = x, step + 1  # at once: Ctrl-C may come between any two lines
-        confidence = _probability(victim.logits(x))
+        images = given_back(x, _of_each_class(given, len(x)))
+        confidence = _probability(victim.logits(images))
     except KeyboardInterrupt:
         x, interrupted = state[0], True
-        confidence = _probability(victim.logits(x))
+        images = given_back(x, _of_each_class(given, len(x)))
+        confidence = _probability(victim.logits(images))
     done = state[1]
     after = np.stack([*history[1:done], to_numpy(confidence)]) if done else np.empty((0, len(x)))
     params = {"attack": "fool_gradient", "decay": decay, "steps": steps, "rise": rise, "interrupted": interrupted}
-    return FoolingResult(x, confidence, after, None, victim.forwards - asked, victim.backwards - pulled, seed, params,
+    forwards, backwards = victim.forwards - asked, victim.backwards - pulled
+    return FoolingResult(images, confidence, after, None, forwards, backwards, seed, params,
                          time.perf_counter() - begun)  # fmt: skip
 
 
@@ -109,6 +114,10 @@ def _centre(victim: Victim, start: Any, shape: Any) -> Array:
         return start
     known = canvas("fool_gradient", victim, shape)
     return namespace().full(known["shape"], sum(victim.bounds) / 2, dtype=known["dtype"])
+
+
+def _of_each_class(image: Array, classes: int) -> Array:
+    return namespace(image).broadcast_to(image, (classes, *image.shape))
 
 
 def _noisy(centre: Array, classes: int, seed: int, bounds: tuple[float, float]) -> Array:

@@ -277,7 +277,7 @@ REFUSED = {
     "half a query": ({"queries": 0.5}, RangeError, "queries, at least 0.*0.5"),
     "objective": ({"objective": "loss"}, RangeError, "objectives of.*targeted_dlr.*loss"),
     "objectives": ({"objective": ("margin", "loss")}, RangeError, "objectives of.*loss"),
-    "objective of no kind": ({"objective": None}, RangeError, "one or more objectives.*None"),
+    "objective of no kind": ({"objective": 3}, RangeError, "one or more objectives.*3"),
     "no objective": ({"objective": ()}, RangeError, "one or more objectives"),
 }
 

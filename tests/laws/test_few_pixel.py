@@ -161,7 +161,7 @@ def test_pixels_are_set_one_after_the_other() -> None:
     genes[0, 3, :2] = genes[0, 1, :2]  # two on one place
     genes[1, :2, :2], genes[2, 0, :2] = [[0, 1], [1, 0]], 1  # corners
     expected = [drawn_by_hand(picture, candidate) for picture, candidate in zip(x, genes)]
-    np.testing.assert_allclose(Group(run, slice(0, 3), 4, 4)._drawn(x.copy(), genes), expected, atol=1e-6)
+    np.testing.assert_allclose(Group(run, slice(0, 3), 4, 4)._drawn(np.arange(3), genes), expected, atol=1e-6)
 
 
 @given(seed=seeds, targeted=st.booleans())

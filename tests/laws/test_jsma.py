@@ -244,7 +244,7 @@ def test_refusals_of_the_measures() -> None:
         by_class.success_matrix(targeted, 3)
     with pytest.raises(DTypeError, match="Sequential.*function"):
         forward_derivative(lambda x: net(x), x, steps=True)
-    with pytest.raises(RangeError, match="finite slopes"), np.errstate(all="ignore"):
+    with pytest.raises(RangeError, match="finite gradients"), np.errstate(all="ignore"):
         jsma(lambda x: net(x) + ops.sqrt(x - x).sum(axis=(1, 2, 3))[:, None], x, Targeted(t))
     with pytest.raises(ShapeError):
         saliency_map(net, x, np.zeros(3, int))

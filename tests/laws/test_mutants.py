@@ -20,6 +20,7 @@ from tests.laws import (
     mutants_of_few_pixel,
     mutants_of_measures,
     mutants_of_training,
+    mutants_of_units,
 )
 from tests.laws.mutants import Mutant
 
@@ -37,6 +38,7 @@ MUTANTS = [
     *mutants_of_few_pixel.MUTANTS,
     *mutants_of_measures.MUTANTS,
     *mutants_of_training.MUTANTS,
+    *mutants_of_units.MUTANTS,
 ]
 
 #: How a wrong rule shows: as a broken law, as shapes, values or files that no longer fit, or as several of these.

@@ -146,7 +146,7 @@ def test_c_grows_and_falls_tenfold_and_then_is_halved_in_between(monkeypatch) ->
     """The first image is fooled below c = 30, the second below c = .05, the third never."""
     x, limits, tried = np.full((3, 2), 0.5), np.array([30, 0.05, 0]), []
 
-    def pretended(victim, start, aim, c, steps):
+    def pretended(units, active, aim, c, steps):
         tried.append(c.copy())
         return np.where(c < limits, 0.9, 0.4)[:, None] * np.ones(2)
 
@@ -161,7 +161,8 @@ def test_c_grows_and_falls_tenfold_and_then_is_halved_in_between(monkeypatch) ->
 
 def test_of_all_successes_the_closest_is_kept(monkeypatch) -> None:
     """Though as a rule it is the last, it need not be: here each success is farther away than the one before."""
-    monkeypatch.setattr(quasi_newton, "_minimiser", lambda victim, start, aim, c, steps: start + 0.2 + c[:, None] / 1e3)
+    farther = lambda units, active, aim, c, steps: units.start[active] + 0.2 + c[:, None] / 1e3
+    monkeypatch.setattr(quasi_newton, "_minimiser", farther)
     x, net = np.full((1, 2), 0.5), lambda x: (x - 0.6) @ np.array([[-1.0, 1.0], [-1.0, 1.0]])
     result = lbfgs(net, x, np.zeros(1, int), search_steps=3)
     np.testing.assert_allclose(result.x_adv, 0.701)

@@ -1,0 +1,46 @@
+"""Half precision: worked on in single precision, and given back as it came.
+
+In half precision a gradient below 6e-8 is 0, and so is its sign; the square of 300 is infinite.  A confident network
+would look robust for that reason alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import namespace, to_numpy
+from minidl.core import Array
+from minidl.errors import DTypeError
+
+
+def check_dtype(operation: str, x: Any) -> None:
+    """Refuse whatever is no array of floating-point numbers of 16, 32 or 64 bits, with `DTypeError`."""
+    dtype = getattr(x, "dtype", None)
+    if getattr(dtype, "kind", "?") != "f":
+        got = str(getattr(x, "dtype", type(x).__name__))
+        raise DTypeError(operation, "floating-point images", got, "x.astype(np.float32) / 255 for bytes")
+    if x.dtype.itemsize > 8:
+        raise DTypeError(operation, "images of at most 64 bits a number", str(x.dtype), "x.astype(np.float64)")
+
+
+def in_single(x: Array) -> Array:
+    """x in float32 if it is in half precision, else x itself."""
+    return x.astype("float32") if x.dtype.itemsize < 4 else x
+
+
+def given_back(moved: Array, x: Array) -> Array:
+    """Images that were made from x, in the dtype of x.
+
+    Where that is a coarser one, each pixel is rounded towards its value in x.  So none is farther from x than before,
+    in any norm, and none leaves the bounds.
+    """
+    if moved.dtype == x.dtype:
+        return moved
+    exact, start = to_numpy(moved), to_numpy(x)
+    found = exact.astype(start.dtype)
+    there, begun = found.astype(exact.dtype), start.astype(exact.dtype)
+    too_far = abs(there - begun) > abs(exact - begun)
+    found = np.where(too_far, np.nextafter(found, start), found)
+    return namespace(x).asarray(found)
