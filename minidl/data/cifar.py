@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
-import tempfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,19 @@ import numpy as np
 from ..backend import asarray
 from ..errors import DataError
 from .dataset import Dataset
-from .files import cache_folder, download, find, unpacked
+from .download import fetch
+from .files import (
+    SLACK,
+    cache_folder,
+    find,
+    missing,
+    own_folder,
+    read_bounded,
+    unpacked,
+    unzip,
+    verify,
+    written_to,
+)
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER = "cifar-10-batches-bin"  # as in the archive
@@ -30,17 +41,17 @@ SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 def load_cifar10() -> tuple[Dataset, Dataset]:
     """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test photos of ten kinds of things, 3×32×32.
 
-    Taken from the folder ``$MINIDL_DATA/cifar-10-batches-bin/`` if there is one: data_batch_1.bin to
+    If MINIDL_DATA is set, taken from the folder ``$MINIDL_DATA/cifar-10-batches-bin/``: data_batch_1.bin to
     data_batch_5.bin, or as many of them as there are, and test_batch.bin, each gzipped or not.  ``len(train)`` says
     how many images that came to.  Else from the user's cache, else downloaded into it and checked by digest.
     Images keep the order of their files.
-    Raises `DataError` if that fails or a file is not what it should be; nothing damaged is cached.
+    Raises `DataError` if the files are not there, cannot be downloaded or kept, or are not what they should be;
+    nothing damaged is cached.
     """
-    own = os.environ.get("MINIDL_DATA")
-    if own and (folder := Path(own) / FOLDER).is_dir():
-        return _read(folder)
+    if own := own_folder("load_cifar10", FOLDER, [TRAIN, [TEST]]):
+        return _read(own)
     folder = cache_folder() / FOLDER
-    if not all((folder / name).exists() for name in (*TRAIN, TEST)):
+    if missing(folder, (*TRAIN, TEST)):
         _download(folder)
     return _read(folder)
 
@@ -48,11 +59,11 @@ def load_cifar10() -> tuple[Dataset, Dataset]:
 def read_batch(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """The images (N, 3, 32, 32) and labels (N,), both uint8, in one file of the binary layout, gzipped or not.
 
-    Raises `DataError` if the file is missing or damaged, has no images or more than 10,000, ends within an image, or
-    has a label above 9.
+    Raises `DataError` if the file is missing, not a regular file or damaged, has no images or more than 10,000, ends
+    within an image, or has a label above 9.
     """
-    with unpacked("read_batch", path, "CIFAR-10") as content:
-        values = content.read(MOST * RECORD + 1)  # one more than there may be, and no more, whatever follows
+    with unpacked("read_batch", path, "CIFAR-10", most=MOST * RECORD) as content:
+        values = read_bounded(content, MOST * RECORD)  # one more than there may be, and no more, whatever follows
     if not values or len(values) > MOST * RECORD or len(values) % RECORD:
         expected = f"1 to {MOST} images of {RECORD} bytes in {path}"
         got = f"more than {MOST}" if len(values) > MOST * RECORD else f"{len(values)} bytes"
@@ -66,10 +77,8 @@ def read_batch(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(folder: Path) -> tuple[Dataset, Dataset]:
-    there = [path for name in TRAIN if (path := find(folder, name)).exists()]
-    if not there:
-        raise DataError("load_cifar10", f"at least one of {', '.join(TRAIN)} in {folder}", "none")
-    return _joined(there), _joined([find(folder, TEST)])
+    absent = missing(folder, TRAIN)
+    return _joined([find(folder, name) for name in TRAIN if name not in absent]), _joined([find(folder, TEST)])
 
 
 def _joined(paths: list[Path]) -> Dataset:
@@ -82,37 +91,39 @@ def _joined(paths: list[Path]) -> Dataset:
 
 def _download(folder: Path) -> None:
     """The six files, from the archive that is at the address; they are cached only if it is the right one."""
-    import pooch
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        archive = Path(temporary) / "archive.tar.gz"
-        try:
-            download(URL, archive)
-            if (digest := pooch.file_hash(str(archive), alg="sha256")) != SHA256:
-                raise DataError("load_cifar10", f"an archive of SHA-256 {SHA256}", digest)
-            paths = _unpack(archive)
-        except (OSError, EOFError, tarfile.TarError, zlib.error, DataError) as error:
-            fix = f"put the six .bin files into {folder} (or $MINIDL_DATA/{FOLDER}/)"
-            raise DataError("load_cifar10", f"to download CIFAR-10 from {URL}", str(error), fix) from error
-        for path in paths:
-            os.replace(path, folder / path.name)
+    fix = f"put the six .bin files into {folder} (or $MINIDL_DATA/{FOLDER}/)"
+    with written_to("load_cifar10", folder) as temporary:
+        batches = fetch("load_cifar10", "CIFAR-10", [URL], _largest(), _batches, fix)
+        for name, content in batches.items():
+            (temporary / name).write_bytes(content)
+            read_batch(temporary / name)
+        for name in batches:
+            os.replace(temporary / name, folder / name)
 
 
-def _unpack(archive: Path) -> list[Path]:
-    """The six files beside the archive, each known to be sound.
+def _largest() -> int:
+    """The bytes the unpacked archive can have: six full files, and what little is around and between them."""
+    return 6 * MOST * RECORD + SLACK
 
-    The archive names what is in it, but we say where it goes: nothing can be written elsewhere.
+
+def _batches(archive: bytes) -> dict[str, bytes]:
+    """The six files in the archive by their names.  Nothing in it is looked at before we know that it is the right one.
+
+    Raises `DataError`, or what `gzip` and `tarfile` raise, if it is not.
     """
-    paths = [archive.parent / name for name in (*TRAIN, TEST)]
-    with tarfile.open(archive, "r:gz") as members:
-        for path in paths:
-            try:
-                content = members.extractfile(f"{FOLDER}/{path.name}")
-            except KeyError:
-                content = None
-            if content is None:
-                raise DataError("load_cifar10", f"{FOLDER}/{path.name} in the archive", "no such file")
-            path.write_bytes(content.read(MOST * RECORD + 1))
-            read_batch(path)
-    return paths
+    verify(archive, SHA256)
+    with tarfile.open(fileobj=io.BytesIO(unzip(archive, _largest())), mode="r:") as members:
+        return {name: _member(members, name) for name in (*TRAIN, TEST)}
+
+
+def _member(members: tarfile.TarFile, name: str) -> bytes:
+    try:
+        content = members.extractfile(f"{FOLDER}/{name}")
+    except KeyError:
+        content = None
+    if content is None:
+        raise DataError("load_cifar10", f"{FOLDER}/{name} in the archive", "no such file")
+    values = read_bounded(content, MOST * RECORD)
+    if len(values) > MOST * RECORD:
+        raise DataError("load_cifar10", f"at most {MOST * RECORD} bytes in {FOLDER}/{name}", "more")
+    return bytes(values)

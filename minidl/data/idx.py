@@ -13,21 +13,22 @@ from typing import IO
 import numpy as np
 
 from ..errors import DataError
-from .files import unpacked
+from .files import read_bounded, unpacked
 
-LARGEST = 2**31  # values in a file; MNIST has 47 million
+LARGEST = 2**30  # values in a file; MNIST has 47 million
 
 
-def read_idx(path: str | Path, rank: int) -> np.ndarray:
-    """The uint8 array of the given rank in an IDX file, gzipped or not.
+def read_idx(path: str | Path, rank: int, most: int = LARGEST) -> np.ndarray:
+    """The uint8 array of the given rank in an IDX file, gzipped or not; ``most``: the values it may have.
 
-    Raises `DataError` if the file is missing, damaged, of another type or rank, too short or too long.
+    Raises `DataError` if the file is missing, not a regular file, damaged, of another type or rank, too short, too
+    long, or has more values than that.
     """
-    with unpacked("read_idx", path, "IDX") as content:
-        return _read(content, path, rank)
+    with unpacked("read_idx", path, "IDX", most=4 + 4 * rank + most) as content:
+        return _read(content, path, rank, most)
 
 
-def _read(content: IO[bytes], path: str | Path, rank: int) -> np.ndarray:
+def _read(content: IO[bytes], path: str | Path, rank: int, most: int) -> np.ndarray:
     magic, expected = content.read(4), bytes([0, 0, 8, rank])
     if magic != expected:
         raise DataError("read_idx", f"{path} to begin with {expected.hex(' ')}", magic.hex(" ") or "an empty file")
@@ -35,9 +36,9 @@ def _read(content: IO[bytes], path: str | Path, rank: int) -> np.ndarray:
     if len(lengths) < 4 * rank:
         raise DataError("read_idx", f"{rank} lengths in {path}", "a file that ends before them", "fetch it again")
     shape = struct.unpack(f">{rank}I", lengths)
-    if prod(shape) > LARGEST:  # a damaged length must not make us ask for terabytes
-        raise DataError("read_idx", f"at most {LARGEST} values in {path}", f"lengths {shape}", "fetch it again")
-    values = content.read(prod(shape) + 1)  # one more than there should be, and no more, whatever follows
+    if prod(max(n, 1) for n in shape) > most:  # also beside a length of 0, where NumPy refuses lengths that are absurd
+        raise DataError("read_idx", f"at most {most} values in {path}", f"lengths {shape}", "fetch it again")
+    values = read_bounded(content, prod(shape))  # one more than there should be, and no more, whatever follows
     if len(values) != prod(shape):
         got = "more" if len(values) > prod(shape) else f"{len(values)}"
         raise DataError("read_idx", f"{prod(shape)} values of shape {shape} in {path}", got, "fetch it again")

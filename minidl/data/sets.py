@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,17 @@ import numpy as np
 from ..backend import asarray
 from ..errors import DataError
 from .dataset import Dataset
-from .files import cache_folder, download, find
+from .download import fetch
+from .files import cache_folder, find, missing, own_folder, unzip, verify, written_to
 from .idx import read_idx
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-PARTS = ("train", "t10k")
 FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
          "t10k": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}  # fmt: skip
+#: Of each file, the shape of what is in it.  One's own files may have fewer values, but not more.
+SHAPES = {"train-images-idx3-ubyte": (60_000, 28, 28), "train-labels-idx1-ubyte": (60_000,),
+          "t10k-images-idx3-ubyte": (10_000, 28, 28), "t10k-labels-idx1-ubyte": (10_000,)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Source:
     class_names: tuple[str, ...]
     mirrors: tuple[str, ...]
     sha256: dict[str, str]
+
+    @property
+    def operation(self) -> str:
+        """The name of the loader, for errors."""
+        return f"load_{self.name.replace('-', '_')}"
 
 
 MNIST = Source(
@@ -64,15 +72,16 @@ def load_digits() -> tuple[Dataset, Dataset]:
     No network, no files to fetch.  See digits/README.md for their origin and licence.
     """
     folder = Path(__file__).parent / "digits"
-    return _read(folder, "train", DIGITS), _read(folder, "t10k", DIGITS)
+    return _read("load_digits", folder, DIGITS)
 
 
 def load_mnist() -> tuple[Dataset, Dataset]:
     """MNIST whole (LeCun, Cortes and Burges): 60,000 training and 10,000 test digits, 1×28×28.
 
-    Taken from the folder ``$MINIDL_DATA/mnist/`` if it has the four IDX files (gzipped or not), else from
-    the user's cache, else downloaded into it and checked by digest.
-    Raises `DataError` if that fails or a file is not what it should be; nothing damaged is cached.
+    If MINIDL_DATA is set, taken from the folder ``$MINIDL_DATA/mnist/``, which must have the four IDX files (gzipped
+    or not).  Else from the user's cache, else downloaded into it and checked by digest.
+    Raises `DataError` if the files are not there, cannot be downloaded or kept, or are not what they should be;
+    nothing damaged is cached.
     """
     return _load(MNIST)
 
@@ -86,51 +95,51 @@ def load_fashion_mnist() -> tuple[Dataset, Dataset]:
 
 
 def _load(source: Source) -> tuple[Dataset, Dataset]:
-    own = os.environ.get("MINIDL_DATA")
-    if own and (folder := Path(own) / source.name).is_dir():
-        return _read(folder, "train", source.class_names), _read(folder, "t10k", source.class_names)
+    if own := own_folder(source.operation, source.name, [[name] for name in SHAPES]):
+        return _read(source.operation, own, source.class_names)
     folder = cache_folder() / source.name
-    missing = [name for name in source.sha256 if not find(folder, name).exists()]
-    if missing:
-        _download(source, missing, folder)
-    return _read(folder, "train", source.class_names), _read(folder, "t10k", source.class_names)
+    if absent := missing(folder, SHAPES):
+        _download(source, absent, folder)
+    return _read(source.operation, folder, source.class_names)
 
 
-def _read(folder: Path, part: str, class_names: tuple[str, ...]) -> Dataset:
-    images, labels = (read_idx(find(folder, name), rank) for name, rank in zip(FILES[part], (3, 1)))
+def _read(operation: str, folder: Path, class_names: tuple[str, ...]) -> tuple[Dataset, Dataset]:
+    return _part(operation, folder, "train", class_names), _part(operation, folder, "t10k", class_names)
+
+
+def _part(operation: str, folder: Path, part: str, class_names: tuple[str, ...]) -> Dataset:
+    images, labels = (read_idx(find(folder, n), len(SHAPES[n]), most=prod(SHAPES[n])) for n in FILES[part])
+    sizes = f"{len(images)} and {len(labels)} ({part})"
     if len(images) != len(labels):
-        raise DataError("load", f"as many labels as images in {folder}", f"{len(images)} and {len(labels)} ({part})")
-    if len(labels) and labels.max() >= len(class_names):
-        raise DataError("load", f"labels below {len(class_names)} in {folder}", f"{labels.max()} ({part})")
+        raise DataError(operation, f"as many labels as images in {folder}", sizes, "fetch both files again")
+    if not images.size:
+        raise DataError(operation, f"images in {folder}", f"none ({part})", "fetch both files again")
+    if labels.max() >= len(class_names):
+        got = f"{labels.max()} ({part})"
+        raise DataError(operation, f"labels below {len(class_names)} in {folder}", got, "fetch the file again")
     x = images[:, None].astype(np.float32) / np.float32(255)
     return Dataset(asarray(x), asarray(labels.astype(np.int64)), class_names)
 
 
 def _download(source: Source, names: list[str], folder: Path) -> None:
     """Fetch the files into the folder, each from the first mirror that delivers it sound."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        failures: list[str] = []
-        digest = source.sha256[name]
-        if not any(_fetch(f"{mirror}{name}.gz", folder, name, digest, failures) for mirror in source.mirrors):
-            where = f"put the four .gz files into {folder} (or $MINIDL_DATA/{source.name}/)"
-            raise DataError(f"load {source.name}", f"to download {name}.gz", "; ".join(failures),
-                            f"{where}, or use load_digits(), which needs no network")  # fmt: skip
+    fix = (f"put the four .gz files into {folder} (or $MINIDL_DATA/{source.name}/), "
+           "or use load_digits(), which needs no network")  # fmt: skip
+    with written_to(source.operation, folder) as temporary:
+        for name in names:
+            urls = [f"{mirror}{name}.gz" for mirror in source.mirrors]
+            sound = partial(_sound, sha256=source.sha256[name], most=_bytes(name))
+            content = fetch(source.operation, f"{name}.gz", urls, _bytes(name), sound, fix)
+            (temporary / name).write_bytes(content)
+            os.replace(temporary / name, folder / f"{name}.gz")
 
 
-def _fetch(url: str, folder: Path, name: str, sha256: str, failures: list[str]) -> bool:
-    """Whether the file came from this address and is the right one; it is cached only then."""
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        file = Path(temporary) / f"{name}.gz"
-        try:
-            download(url, file)
-            values = read_idx(file, rank=int(name[name.index("idx") + 3]))
-        except (OSError, DataError) as error:
-            failures.append(f"{url}: {error}")
-            return False
-        header = bytes([0, 0, 8, values.ndim]) + b"".join(n.to_bytes(4, "big") for n in values.shape)
-        if hashlib.sha256(header + values.tobytes()).hexdigest() != sha256:
-            failures.append(f"{url}: another file than expected (SHA-256 differs)")
-            return False
-        os.replace(file, folder / f"{name}.gz")
-        return True
+def _bytes(name: str) -> int:
+    """How long a file is once unpacked: its header, which has a length for each axis, and its values."""
+    return 4 + 4 * len(SHAPES[name]) + prod(SHAPES[name])
+
+
+def _sound(content: bytes, sha256: str, most: int) -> bytes:
+    """The same file.  Raises `DataError`, or what `gzip` raises, if it is not the right one."""
+    verify(unzip(content, most), sha256)
+    return content

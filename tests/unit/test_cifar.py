@@ -5,15 +5,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minidl.data import cifar, load_cifar10
+from minidl.data import cifar, files, load_cifar10
 from minidl.data.cifar import read_batch
 from minidl.errors import DataError
+from tests.unit.test_data import Mirror, little_memory, serving
 
 RNG = np.random.default_rng(0)
 NAMES = [*cifar.TRAIN, cifar.TEST]
@@ -72,6 +75,15 @@ def test_oversized_is_not_read_to_its_end(tmp_path) -> None:
         read_batch(tmp_path / "batch.bin")
 
 
+def test_a_file_that_is_too_long_is_not_opened(tmp_path, monkeypatch) -> None:
+    with open(tmp_path / "batch.bin", "wb") as file:
+        file.write(gzip.compress(ONE))
+        file.truncate(2**27)
+    monkeypatch.setattr(files, "open", None, raising=False)
+    with pytest.raises(DataError, match="read_batch: expected at most .* bytes"):
+        read_batch(tmp_path / "batch.bin")
+
+
 def test_gzip_damage(tmp_path) -> None:
     zipped = bytearray(gzip.compress(ONE))
     for i in (20, len(zipped) // 2, len(zipped) - 6):
@@ -88,6 +100,9 @@ def test_missing(tmp_path) -> None:
         read_batch(tmp_path / "nothing.bin")
 
 
+UNREACHABLE = "http://127.0.0.1:9/"
+
+
 # --- one's own folder ------------------------------------------------------------------------------------
 
 
@@ -96,14 +111,10 @@ def own(monkeypatch, tmp_path) -> Path:
     """One's own folder, empty; no cache, and no network."""
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "own"))
     monkeypatch.setattr(cifar, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(cifar, "download", unreachable)
+    monkeypatch.setattr(cifar, "URL", UNREACHABLE)
     folder = tmp_path / "own" / "cifar-10-batches-bin"
     folder.mkdir(parents=True)
     return folder
-
-
-def unreachable(url: str, path: Path) -> None:
-    raise OSError("no route to host")
 
 
 def put(folder: Path, *names: str, zipped: bool = False) -> None:
@@ -128,14 +139,32 @@ def test_as_many_training_batches_as_there_are(own, zipped, which) -> None:
     assert (train.class_names[0], train.class_names[1], train.class_names[9]) == ("airplane", "automobile", "truck")
 
 
-def test_without_training_or_test_images(own) -> None:
-    put(own, cifar.TEST)
-    with pytest.raises(DataError, match=r"at least one of data_batch_1\.bin"):
-        load_cifar10()
+def test_ones_own_folder_must_hold_the_set(own, served, monkeypatch) -> None:
+    """Neither the cache nor a download takes the place of files that were promised."""
+    load_cifar10()
+    monkeypatch.setenv("MINIDL_DATA", str(own.parent))
+
+    def refused(message: str) -> None:
+        Mirror.requests.clear()
+        with pytest.raises(DataError, match=message) as caught:
+            load_cifar10()
+        assert str(own) in caught.value.expected
+        assert caught.value.fix.endswith("or unset MINIDL_DATA")
+        assert not Mirror.requests
+
+    some = r"data_batch_1\.bin or .* or data_batch_5\.bin"
+    refused(rf"{some}, test_batch\.bin in .*got no such files")
+    put(own, cifar.TEST, zipped=True)
+    refused(rf"expected {some} in .*got no such files")
     put(own, cifar.TRAIN[2])
-    (own / cifar.TEST).unlink()
-    with pytest.raises(DataError, match=r"test_batch\.bin.*no such file"):
-        load_cifar10()
+    (own / f"{cifar.TEST}.gz").unlink()
+    refused(r"expected test_batch\.bin in .*got no such files")
+    (own / cifar.TRAIN[2]).unlink()
+    own.rmdir()
+    refused("got no folder .*cifar-10-batches-bin. Fix")
+    own.parent.rmdir()
+    own.parent.write_bytes(b"")
+    refused("got no folder .*own. Fix")
 
 
 def test_damage_in_ones_own_folder_is_told(own) -> None:
@@ -160,51 +189,56 @@ def archive(files: dict[str, bytes], prefix: str = "cifar-10-batches-bin/") -> b
 
 
 @pytest.fixture
-def served(monkeypatch, tmp_path) -> list[bytes]:
-    """What the address gives, the last of the list, and what has been asked for; its digest is the right one."""
-    content: list[bytes] = [archive(FILES)]
+def served(monkeypatch, tmp_path) -> Iterator[bytes]:
+    """What a server on this machine gives; its digest is the right one."""
+    content = archive(FILES)
     monkeypatch.delenv("MINIDL_DATA", raising=False)
     monkeypatch.setattr(cifar, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(cifar, "download", lambda url, path: path.write_bytes(content[-1]))
-    monkeypatch.setattr(cifar, "SHA256", hashlib.sha256(content[0]).hexdigest())
-    return content
+    monkeypatch.setattr(cifar, "SHA256", hashlib.sha256(content).hexdigest())
+    with serving({"/cifar": content}) as address:
+        monkeypatch.setattr(cifar, "URL", f"{address}/cifar")
+        yield content
 
 
-def test_downloaded_once_then_cached(served, monkeypatch, tmp_path) -> None:
+def test_downloaded_once_then_cached(served, tmp_path) -> None:
     train, test = load_cifar10()
     assert len(train) == sum(len(LABELS[name]) for name in cifar.TRAIN)
     assert len(test) == len(LABELS[cifar.TEST])
-    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert files == [f"cache/cifar-10-batches-bin/{name}" for name in sorted(NAMES)]  # no scraps, nothing elsewhere
-    monkeypatch.setattr(cifar, "download", unreachable)
+    kept = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert kept == [f"cache/cifar-10-batches-bin/{name}" for name in sorted(NAMES)]  # no scraps, nothing elsewhere
     np.testing.assert_array_equal(load_cifar10()[0].x, train.x)
+    assert Mirror.requests == ["/cifar"]
 
 
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("another file", "SHA-256"), ("not an archive", "gzip|file could not be opened|not a"), ("cut short", ""),
+        ("another file", "SHA-256"), ("not an archive", "ReadError"), ("cut short", "EOFError"),
         ("without test images", r"test_batch\.bin in the archive"), ("a damaged batch", r"data_batch_3\.bin"),
         ("in another folder", r"data_batch_1\.bin in the archive"), ("a folder for a file", "in the archive"),
+        ("a batch too large", r"at most 30730 bytes in .*data_batch_3\.bin"), ("a bomb", r"at most \d+ bytes, got more"),
     ],
 )  # fmt: skip
 def test_nothing_damaged_is_cached(served, monkeypatch, tmp_path, fault, message) -> None:
-    good = served[0]
+    monkeypatch.setattr(cifar, "MOST", 10)
     bad = {
-        "another file": lambda: good + b"!",
+        "another file": lambda: served + b"!",
         "not an archive": lambda: b"<html>sign in</html>",
-        "cut short": lambda: good[: len(good) // 2],
+        "cut short": lambda: served[: len(served) // 2],
         "without test images": lambda: archive({name: FILES[name] for name in cifar.TRAIN}),
         "a damaged batch": lambda: archive(FILES | {cifar.TRAIN[2]: b"\0" * 5000}),
         "in another folder": lambda: archive(FILES, prefix="elsewhere/"),
         "a folder for a file": lambda: folders(),
+        "a batch too large": lambda: archive(FILES | {cifar.TRAIN[2]: bytes(11 * cifar.RECORD)}),
+        "a bomb": lambda: archive(FILES | {"data_batch_0.bin": bytes(2**25)}),
     }[fault]()
-    served.append(bad)
+    Mirror.content["/cifar"] = bad
     if fault != "another file":  # as if it had been the right one
         monkeypatch.setattr(cifar, "SHA256", hashlib.sha256(bad).hexdigest())
-    with pytest.raises(DataError, match=f"to download CIFAR-10.*{message}.*Fix: put the six") as caught:
+    with little_memory(2**23), pytest.raises(DataError, match=message) as caught:
         load_cifar10()
     assert str(tmp_path / "cache") in str(caught.value)
+    assert fault == "a damaged batch" or re.search("to download CIFAR-10.*Fix: put the six", str(caught.value))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -219,8 +253,8 @@ def folders() -> bytes:
 
 
 def test_offline_and_uncached(served, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(cifar, "download", unreachable)
-    with pytest.raises(DataError, match=r"no route to host.*MINIDL_DATA"):
+    monkeypatch.setattr(cifar, "URL", UNREACHABLE)
+    with pytest.raises(DataError, match=r"ConnectionError.*MINIDL_DATA"):
         load_cifar10()
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.server
+import os
 import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minidl.data import Dataset, load_digits, load_fashion_mnist, load_mnist, sets
+from minidl.data import Dataset, files, load_digits, load_fashion_mnist, load_mnist, sets
 from minidl.data.idx import read_idx
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
+from minidl.files import regular_file
 
 
 def idx_bytes(values: np.ndarray) -> bytes:
@@ -29,6 +34,7 @@ FILES = {
     "t10k-images-idx3-ubyte": idx_bytes(IMAGES[:2]),
     "t10k-labels-idx1-ubyte": idx_bytes(LABELS[:2]),
 }
+SMALL = dict(zip(FILES, (IMAGES.shape, LABELS.shape, IMAGES[:2].shape, LABELS[:2].shape)))
 
 
 # --- the bundled digits ----------------------------------------------------------------------------------
@@ -108,9 +114,127 @@ def test_gzip_damage(tmp_path) -> None:
             read_idx(tmp_path / f"{i}.gz", 3)
 
 
+def test_bytes_behind_the_gzip_member(tmp_path) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(FILES["train-images-idx3-ubyte"]) + b"garbage")
+    with pytest.raises(DataError, match="sound IDX file"):
+        read_idx(tmp_path / "a.gz", 3)
+
+
 def test_missing(tmp_path) -> None:
-    with pytest.raises(DataError, match="no such file"):
-        read_idx(tmp_path / "nothing", 3)
+    (tmp_path / "file").write_bytes(b"")
+    for name in ("nothing", "file/within"):
+        with pytest.raises(DataError, match="no such file"):
+            read_idx(tmp_path / name, 3)
+
+
+@pytest.mark.parametrize("lengths", [(2, 3, 8), (1, 1, 46), (0, 0, 2**32 - 1), (0, 2**32 - 1, 2**32 - 1)])
+def test_more_values_than_the_caller_allows(tmp_path, lengths) -> None:
+    header = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in lengths)
+    for written in (header + bytes(48), gzip.compress(header + bytes(48))):
+        (tmp_path / "a").write_bytes(written)
+        with pytest.raises(DataError, match="at most 45 values"):
+            read_idx(tmp_path / "a", 3, most=45)
+    (tmp_path / "a").write_bytes(FILES["train-images-idx3-ubyte"])
+    np.testing.assert_array_equal(read_idx(tmp_path / "a", 3, most=45), IMAGES)
+
+
+@contextmanager
+def little_memory(most: int = 2**23) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_follows_what_is_there_and_not_what_the_header_promises(tmp_path) -> None:
+    promise = bytes([0, 0, 8, 3]) + (2**26).to_bytes(4, "big") + (4).to_bytes(4, "big") * 2 + b"few"
+    for written in (promise, gzip.compress(promise)):
+        (tmp_path / "a").write_bytes(written)
+        with little_memory(), pytest.raises(DataError, match="got 3"):
+            read_idx(tmp_path / "a", 3)
+
+
+def test_what_expands_beyond_its_header_is_not_read_to_its_end(tmp_path) -> None:
+    (tmp_path / "a").write_bytes(gzip.compress(FILES["train-images-idx3-ubyte"] + bytes(2**25), 1))
+    with little_memory(), pytest.raises(DataError, match="45 values.*got more"):
+        read_idx(tmp_path / "a", 3)
+
+
+def test_a_file_that_is_too_long_is_not_opened(tmp_path, monkeypatch) -> None:
+    with open(tmp_path / "a", "wb") as file:
+        file.write(gzip.compress(FILES["train-images-idx3-ubyte"]))
+        file.truncate(2**33)  # zeros behind a member are no garbage, and gzip reads them one by one
+    monkeypatch.setattr(files, "open", None, raising=False)
+    with pytest.raises(DataError, match="at most .* bytes"):
+        read_idx(tmp_path / "a", 3)
+
+
+def promptly(call: Callable[[], object]) -> None:
+    """Call it in a thread, so that a test fails and does not hang if the call waits for ever."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except DataError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert "regular file" in str(errors[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_a_fifo_is_refused_and_does_not_block(tmp_path) -> None:
+    (tmp_path / "good").write_bytes(FILES["train-images-idx3-ubyte"])
+    (tmp_path / "link").symlink_to(tmp_path / "good")
+    read_idx(tmp_path / "link", 3)  # a link is what it leads to
+    (tmp_path / "link").unlink()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(tmp_path / "fifo")
+    for name in ("fifo", "link"):
+        promptly(lambda name=name: read_idx(tmp_path / name, 3))
+        promptly(lambda name=name: regular_file("test", tmp_path / name))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no /dev/zero on this system")
+def test_a_device_is_refused() -> None:
+    promptly(lambda: read_idx("/dev/zero", 3))
+    with pytest.raises(DataError, match="expected /dev/zero to be a regular file, got a FIFO, socket or device"):
+        read_idx("/dev/zero", 3)
+
+
+def test_a_folder_is_refused(tmp_path) -> None:
+    with pytest.raises(DataError, match="to be a regular file, got a folder"):
+        read_idx(tmp_path, 3)
+
+
+def test_a_path_that_no_file_can_have_is_refused(tmp_path) -> None:
+    for name in ("a\0b", "a" * 5000):
+        with pytest.raises(DataError, match="read_idx: expected a file"):
+            read_idx(tmp_path / name, 3)
+
+
+def test_a_regular_file_is_passed(tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"123")
+    regular_file("test", tmp_path / "a")
+    regular_file("test", tmp_path / "a", most=3)
+    with pytest.raises(DataError, match="test: expected at most 2 bytes in .*a, got 3"):
+        regular_file("test", tmp_path / "a", most=2)
+
+
+def test_a_file_one_may_not_read_is_told(tmp_path, monkeypatch) -> None:
+    def denied(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "a").write_bytes(FILES["train-images-idx3-ubyte"])
+    monkeypatch.setattr(files, "open", denied, raising=False)  # as root, every file may be read
+    with pytest.raises(DataError, match="sound IDX file.*PermissionError"):
+        read_idx(tmp_path / "a", 3)
 
 
 # --- one's own folder ------------------------------------------------------------------------------------
@@ -124,8 +248,9 @@ def put(folder: Path, files: dict[str, bytes], zipped: bool = True) -> None:
 
 @pytest.fixture
 def no_cache(monkeypatch, tmp_path) -> Path:
-    """An empty cache, and no network unless a test brings its own."""
+    """An empty cache, the sizes of the small files, and no network unless a test brings its own."""
     monkeypatch.delenv("MINIDL_DATA", raising=False)
+    monkeypatch.setattr(sets, "SHAPES", SMALL)
     monkeypatch.setattr(sets, "cache_folder", lambda: tmp_path / "cache")
     for name in ("MNIST", "FASHION"):
         monkeypatch.setattr(
@@ -158,47 +283,116 @@ def test_damage_in_ones_own_folder_is_told(no_cache, monkeypatch, tmp_path) -> N
     put(tmp_path / "own" / "mnist", {**FILES, "t10k-images-idx3-ubyte": b"junk"})
     with pytest.raises(DataError, match="t10k-images"):
         load_mnist()
+    put(tmp_path / "own" / "mnist", FILES)
+    for shape in ((5, 0, 3), (0, 3, 3)):
+        put(tmp_path / "own" / "mnist", {"train-images-idx3-ubyte": idx_bytes(np.zeros(shape, np.uint8)),
+                                         "train-labels-idx1-ubyte": idx_bytes(LABELS[: shape[0]])})  # fmt: skip
+        with pytest.raises(DataError, match=r"load_mnist: expected images in .*got none \(train\)"):
+            load_mnist()
+
+
+def test_more_than_the_set_can_be_is_refused(no_cache, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "own"))
+    put(tmp_path / "own" / "mnist", {**FILES, "t10k-images-idx3-ubyte": idx_bytes(IMAGES[:3])})
+    with pytest.raises(DataError, match="at most 18 values in .*t10k-images"):
+        load_mnist()
+
+
+def test_ones_own_folder_must_hold_the_set(server, monkeypatch, tmp_path) -> None:
+    """Neither the cache nor a download takes the place of files that were promised."""
+    load_mnist()
+    server.requests.clear()
+    monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "own"))
+
+    def refused(message: str) -> None:
+        with pytest.raises(DataError, match=message) as caught:
+            load_mnist()
+        assert str(tmp_path / "own" / "mnist") in caught.value.expected
+        assert caught.value.fix.endswith("or unset MINIDL_DATA")
+        assert not server.requests
+
+    refused("load_mnist: expected train-images-idx3-ubyte, train-labels.*got no folder .*own. Fix: put")
+    (tmp_path / "own").write_bytes(b"")
+    refused("got no folder .*own. Fix: put")
+    (tmp_path / "own").unlink()
+    (tmp_path / "own").mkdir()
+    refused("got no folder .*mnist. Fix: put")
+    (tmp_path / "own" / "mnist").write_bytes(b"")
+    refused("got no folder .*mnist. Fix: put")
+    (tmp_path / "own" / "mnist").unlink()
+    put(tmp_path / "own" / "mnist", {name: FILES[name] for name in list(FILES)[1:3]})
+    refused("expected train-images-idx3-ubyte, t10k-labels-idx1-ubyte in .*got no such files")
+    monkeypatch.setenv("MINIDL_DATA", "")
+    load_mnist()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_a_fifo_in_ones_own_folder_is_refused(no_cache, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "own"))
+    put(tmp_path / "own" / "mnist", FILES)
+    os.mkfifo(tmp_path / "own" / "mnist" / "train-images-idx3-ubyte")
+    promptly(load_mnist)
 
 
 # --- downloads -------------------------------------------------------------------------------------------
 
 
 class Mirror(http.server.BaseHTTPRequestHandler):
-    """Serves what `content` holds for a path: bytes, or a number as an HTTP error; counts requests."""
+    """Serves what `content` holds for a path: bytes, a number as an HTTP error, or whatever a function does.
 
-    content: dict[str, bytes | int] = {}
+    `requests` has the paths that were asked for.  `stopped` is set at the end of a test: what waits waits for it.
+    """
+
+    content: dict[str, bytes | int | Callable[[Mirror], None]] = {}
     requests: list[str] = []
+    stopped = threading.Event()
 
     def do_GET(self) -> None:
         self.requests.append(self.path)
         found = self.content.get(self.path, 404)
-        if isinstance(found, int):
+        if callable(found):
+            with suppress(OSError):  # the other side has had enough
+                found(self)
+        elif isinstance(found, int):
             self.send_error(found)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(found)))
-        self.end_headers()
-        self.wfile.write(found)
+        else:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(found)))
+            self.end_headers()
+            self.wfile.write(found)
 
     def log_message(self, *args) -> None:
         pass
 
 
+@contextmanager
+def serving(content: dict[str, bytes | int | Callable[[Mirror], None]]) -> Iterator[str]:
+    """The address of a server of this content.  At the end, no thread is left of it, nor of a download."""
+    Mirror.requests, Mirror.content, Mirror.stopped = [], content, threading.Event()
+    before = set(threading.enumerate())
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}"
+    finally:
+        Mirror.stopped.set()
+        running.shutdown()
+        running.server_close()
+        for thread in set(threading.enumerate()) - before:
+            if type(thread).__name__ != "TMonitor":  # tqdm's, for progress bars on a terminal: it stays
+                thread.join(5)
+                assert not thread.is_alive()
+
+
 @pytest.fixture
 def server(no_cache, monkeypatch):
     """Two mirrors on this machine, both sound; the digests are those of the small files."""
-    Mirror.requests = []
-    Mirror.content = {
-        f"/{mirror}/{name}.gz": gzip.compress(content) for mirror in "ab" for name, content in FILES.items()
-    }
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{running.server_port}"
+    content = {f"/{mirror}/{name}.gz": gzip.compress(content) for mirror in "ab" for name, content in FILES.items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
-    monkeypatch.setattr(sets, "MNIST", replace(sets.MNIST, mirrors=(f"{address}/a/", f"{address}/b/"), sha256=digests))
-    yield Mirror
-    running.shutdown()
-    running.server_close()
+    with serving(content) as address:
+        mirrors = (f"{address}/a/", f"{address}/b/")
+        monkeypatch.setattr(sets, "MNIST", replace(sets.MNIST, mirrors=mirrors, sha256=digests))
+        yield Mirror
 
 
 def test_downloaded_once_then_cached(server, no_cache) -> None:
@@ -247,7 +441,7 @@ def test_offline_and_uncached(no_cache) -> None:
 def test_the_real_digests_are_published_ones() -> None:
     for source in (sets.MNIST, sets.FASHION):
         assert len(source.mirrors) >= 2
-        assert sorted(source.sha256) == sorted(FILES)
+        assert sorted(source.sha256) == sorted(FILES) == sorted(sets.SHAPES)
         assert all(len(digest) == 64 for digest in source.sha256.values())
 
 
