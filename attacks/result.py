@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ import numpy as np
 
 from minidl.backend import asarray, namespace
 from minidl.core import Array
-from minidl.errors import DataError, DTypeError, MinidlError, RangeError, ShapeError
-from minidl.io import read_archive, write_archive
+from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.losses import check_labels
+from minidl.npz import read_archive, write_archive
 
 from . import norms
 from .goal import Goal, Targeted, Untargeted, as_goal
-from .precision import given_back, in_single
+from .precision import check_dtype, given_back, in_single
 from .victim import Victim, as_victim
 
 #: The goals that a file can name.
@@ -115,8 +115,8 @@ class AttackResult:
 
         Raises `DTypeError` for a goal of a class of your own, which `load` could not make again.
         """
-        if type(self.goal).__name__ not in GOALS:
-            raise DTypeError("save", f"a goal of {sorted(GOALS)}", type(self.goal).__name__)
+        if GOALS.get(type(self.goal).__name__) is not type(self.goal):
+            raise DTypeError("save", f"a goal of {sorted(GOALS)}", f"one of {type(self.goal).__module__}")
         names = ("x", "x_adv", "success", "clean_pred", "adv_pred", "iterations")
         arrays = {name: getattr(self, name) for name in names} | {"labels": self.goal.labels}
         header = {"goal": type(self.goal).__name__, "forwards": self.forwards, "backwards": self.backwards,
@@ -133,12 +133,28 @@ class AttackResult:
             known["seconds"] = header.get("seconds", float("nan"))
             fields: dict[str, Any] = {name: asarray(value) for name, value in arrays.items()} | known
             result = AttackResult(goal=goal, **fields)
-        except (KeyError, TypeError, MinidlError) as error:
+            _check_sound(result)
+        except (KeyError, TypeError, ValueError) as error:  # which minidl's own are, too
             raise DataError("load", f"{path} to hold an attack's result", repr(error)) from error
-        per_example = (result.success, goal.labels, result.clean_pred, result.adv_pred, result.iterations)
-        if result.x.shape != result.x_adv.shape or any(a.shape != (len(result),) for a in per_example):
-            raise DataError("load", f"{path} to hold an attack's result", "arrays of different lengths")
         return result
+
+
+def _check_sound(result: AttackResult) -> None:
+    """Refuse fields that no attack has left, with `TypeError` or `ValueError`."""
+    if result.x.ndim < 2 or result.x.shape != result.x_adv.shape or result.x.dtype != result.x_adv.dtype:
+        raise ValueError(f"images {result.x.dtype} {result.x.shape}, and {result.x_adv.dtype} {result.x_adv.shape}")
+    check_dtype("load", result.x)
+    numbers = (result.goal.labels, result.clean_pred, result.adv_pred, result.iterations)
+    if any(a.shape != (len(result),) for a in (*numbers, result.success)):
+        raise ValueError("arrays of different lengths")
+    if any(a.dtype.kind not in "iu" for a in numbers) or result.success.dtype != bool:
+        raise TypeError("classes and steps that are no whole numbers, or success that is no truth value")
+    if (result.success != result.goal.achieved(result.adv_pred)).any():
+        raise ValueError("success that the predictions do not bear out")
+    check_counts("load", least=0, forwards=result.forwards, backwards=result.backwards)
+    check_seed("load", result.seed)
+    if not isinstance(result.params, dict) or not isinstance(result.seconds, Real):
+        raise TypeError("parameters that are no names and values, or seconds that are no number")
 
 
 class Run:

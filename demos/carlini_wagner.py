@@ -39,8 +39,8 @@ from attacks.saliency import every_other_class
 from minidl import models
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_digits, load_mnist
-from minidl.io import read_archive, write_archive
 from minidl.models import Sequential
+from minidl.npz import read_archive, write_archive
 from minidl.optim import SGD
 from minidl.progress import bar
 

@@ -17,7 +17,7 @@ from attacks.tables import table as table
 from minidl import __version__, backend
 from minidl.data import Dataset
 from minidl.errors import BackendError
-from minidl.io import atomically
+from minidl.files import atomically
 from minidl.models import Sequential
 from minidl.train import History, fit
 

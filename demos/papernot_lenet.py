@@ -37,7 +37,7 @@ from minidl import models
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_digits, load_mnist
 from minidl.derivatives import batch_jacobian
-from minidl.io import read_archive, write_archive
+from minidl.npz import read_archive, write_archive
 from minidl.optim import RMSProp
 from minidl.progress import bar
 

@@ -6,16 +6,15 @@ any other run is refused.
 
 from __future__ import annotations
 
-import functools
-import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .backend import namespace, to_numpy
+from .backend import namespace
 from .core import Array
 from .errors import DataError
-from .io import read_archive, shapes_and_dtypes, write_archive
+from .identity import digest
+from .npz import read_archive, shapes_and_dtypes, write_archive
 
 Arrays = dict[str, Array]
 
@@ -64,14 +63,16 @@ def write_checkpoint(
 
 def resume(
     path: str | Path, settings: dict[str, Any], epochs: int, params: Arrays, state: Arrays
-) -> tuple[int, History]:
+) -> tuple[str, History]:
     """Fill params and state from a checkpoint of this run that is not past its last epoch; refuse any other.
 
     The run's first parameters come back as a digest.  The network may have them, or be where the checkpoint is, or
     an epoch earlier, as after a Ctrl-C while the file was being written.
     """
     header, arrays = read_archive(path, "checkpoint")
-    theirs = dict(header.get("settings", {}))
+    theirs = header.get("settings")
+    if not isinstance(theirs, dict):
+        raise DataError("fit", f"{path} to hold the settings of a run", type(theirs).__name__)
     there = digest(*(arrays[f"params/{name}"] for name in params if f"params/{name}" in arrays))
     if settings["start"] in (there, header.get("before")):
         settings = {**settings, "start": theirs.get("start")}
@@ -79,40 +80,32 @@ def resume(
     places = _checkpointed(params, state)
     if shapes_and_dtypes(arrays) != shapes_and_dtypes(places):
         raise DataError("fit", f"{path} to hold the arrays of this run", "others")
-    try:
-        history = History(**{**header["history"], "interrupted": False})
-        age = len(history)
-    except (KeyError, TypeError) as error:
-        raise DataError("fit", f"{path} to hold the history of a run", repr(error)) from error
-    if age > epochs:
+    history = _history(path, header.get("history"))
+    if len(history) > epochs:
         fix = "ask for at least as many, or give this run another file"
-        raise DataError("fit", f"{path} to be at most {epochs} epochs old", f"{age} epochs", fix)
+        raise DataError("fit", f"{path} to be at most {epochs} epochs old", f"{len(history)} epochs", fix)
     for name, place in places.items():
         place[...] = namespace(place).asarray(arrays[name])
-    return theirs.get("start", 0), history
+    return str(theirs.get("start")), history
 
 
-def check_same_run(operation: str, path: str | Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+def _history(path: str | Path, told: Any) -> History:
+    """The history in a checkpoint's header; `DataError` for anything else."""
+    names = [f.name for f in fields(History) if f.name != "interrupted"]
+    series: dict[str, Any] = {name: told.get(name) if isinstance(told, dict) else None for name in names}
+    numbers = all(isinstance(s, list) and all(isinstance(v, int | float) for v in s) for s in series.values())
+    if not numbers or len({len(s) for s in series.values() if s}) > 1:
+        raise DataError("fit", f"{path} to hold the history of a run", f"{told!r}"[:200])
+    return History(**series)
+
+
+def check_same_run(operation: str, path: str | Path, theirs: Any, ours: dict[str, Any]) -> None:
     """Refuse the checkpoint of a run with other settings than ours, with `DataError`."""
-    differing = sorted(name for name in ours if theirs.get(name) != ours[name])
+    known = theirs if isinstance(theirs, dict) else {}
+    differing = sorted(name for name in ours if known.get(name) != ours[name])
     if differing:
         fix = "delete the file, or give this run another"
         raise DataError(operation, f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
-
-
-def digest(*arrays: Array) -> int:
-    """A checksum, to tell one run's arrays from another's."""
-    return functools.reduce(lambda crc, a: zlib.crc32(to_numpy(a).tobytes(), crc), arrays, 0)
-
-
-def name_of(given: Any) -> str:
-    """What a checkpoint calls a function: by its own name, or its repr."""
-    return getattr(given, "__qualname__", repr(given))
-
-
-def can_name(given: Any) -> bool:
-    """Whether that tells it from others: not a lambda's name, an inner function's, or a place in memory."""
-    return not any(mark in name_of(given) for mark in (" at 0x", "<lambda>", "<locals>"))
 
 
 def _checkpointed(params: Arrays, state: Arrays) -> Arrays:

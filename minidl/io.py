@@ -1,130 +1,71 @@
-"""Files: networks and results as .npz archives of plain arrays with one JSON header.  Nothing is ever unpickled.
-
-Writing is atomic: a file appears whole under its name or not at all.  Reading checks everything before
-anything is used: a damaged or foreign file is a `DataError`.
-"""
+"""Networks in files: `save` and `load`.  What they are made of is in `npz`."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterator
+from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from .backend import asarray, to_numpy
-from .errors import DataError, DTypeError, MinidlError
-from .layers import Described
-from .models import Sequential
-
-HEADER = "minidl"  # the archive's entry that holds the JSON header
-_DAMAGE = (ValueError, OSError, EOFError, KeyError, TypeError, RuntimeError, MemoryError, OverflowError,
-           SyntaxError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+from .backend import asarray
+from .errors import DataError, DTypeError
+from .layers import Described, Layer
+from .npz import opened, write_archive
+from .sequential import Sequential
 
 
 def save(net: Sequential, path: str | Path) -> None:
     """Write a network, architecture and parameters, to `path` (as given: no suffix is added), atomically.
 
     Every parameter is an array of the .npz archive under its own name, so that other tools can read them.
+    Whatever is saved, `load` gives back.  So `DTypeError` or `ShapeError` are raised, and nothing is written, where
+    ``net.params`` are not what the layers ask for, or where a layer is not told by its fields.
     """
-    layers = [layer.describe() for layer in net.layers.values()]
+    if not isinstance(net, Sequential):
+        raise DTypeError("save", "a network", type(net).__name__, "minidl.save(net, path)")
+    net.check_params("save")
+    layers = [_description(layer) for layer in net.layers.values()]
     header = {"layers": layers, "input_shape": net.input_shape, "dtype": net.dtype}
     write_archive(path, "network", header, net.params)
+
+
+def _description(layer: Layer) -> dict[str, Any]:
+    """The layer as plain data, from which the same one can be made."""
+    description = layer.describe()
+    try:
+        again = Described.rebuild(json.loads(json.dumps(description)))
+    except (TypeError, ValueError) as error:
+        fix = "give it fields of numbers, strings and initialisers alone"
+        raise DTypeError("save", "layers that can be made again from their fields", f"{layer}: {error}", fix) from error
+    if repr(again) != repr(layer):
+        fix = "keep what it computes with in its fields"
+        raise DTypeError("save", "layers that are told by their fields", f"{layer}, which comes back as {again}", fix)
+    return description
 
 
 def load(path: str | Path) -> Sequential:
     """The network in a file written by `save`, with its parameters in the array library in use.
 
+    Nothing is built before it is known that the file holds the parameters of its layers, so that it costs no more
+    memory than they do.
     Raises `DataError` if the file is missing, damaged, of another kind, or inconsistent with itself.  Layers
     of your own must be defined (their module imported) before.
     """
-    header, arrays = read_archive(path, "network")
-    try:
-        layers = [Described.rebuild(description) for description in header["layers"]]
-        net = Sequential(*layers, input_shape=header["input_shape"], dtype=header["dtype"])
-    except (*_DAMAGE, AttributeError, MinidlError) as error:
-        fix = "import the module that defines the layers, if they are your own"
-        raise DataError("load", f"{path} to describe a network of known layers", repr(error), fix) from error
-    wanted, found = shapes_and_dtypes(net.params), shapes_and_dtypes(arrays)
-    if wanted != found:
-        differing = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
-        raise DataError("load", f"{path} to hold the parameters of its layers", f"others for {differing}")
-    net.params.update({name: asarray(value) for name, value in arrays.items()})
+    with opened(path, "network") as archive:
+        header = archive.header
+        layers = [Described.rebuild(description, archive.is_older) for description in header["layers"]]
+        net = Sequential.undrawn(*layers, input_shape=header["input_shape"], dtype=header["dtype"])
+        wanted = {name: (shape, net.dtype) for name, shape in net.parameter_shapes().items()}
+        found = archive.shapes_and_dtypes()
+        if wanted != found:
+            differing = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
+            raise DataError("load", f"{path} to hold the parameters of its layers", f"others for {differing}")
+        numbers = sum(prod(shape) for shape, _ in wanted.values())
+        arrays = archive.arrays(most=numbers * np.dtype(net.dtype).itemsize + HEADERS * len(wanted))
+        net.params.update({name: asarray(arrays[name]) for name in wanted})
     return net
 
 
-def write_archive(path: str | Path, kind: str, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-    """Arrays and a JSON-able header to an .npz file of the given kind, atomically."""
-    text = json.dumps({"kind": kind, "version": 1, **header}, default=_plain)
-    plain = {name: to_numpy(value) for name, value in arrays.items()}
-    for name, array in plain.items():
-        if array.dtype.hasobject:
-            raise DTypeError("save", "arrays of numbers", f"{name} of Python objects", "they would have to be pickled")
-    with atomically(path) as file:
-        np.savez(file, **{HEADER: np.array(text)}, **plain)  # type: ignore[arg-type]
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's, for the header."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise DataError("save", "a header of numbers, strings, lists and dicts", f"{type(value).__name__} {value!r}")
-
-
-def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and all arrays of a file written by `write_archive`; `DataError` for anything else."""
-    expected = f"{path} to be a minidl {kind} file"
-    try:
-        with open(path, "rb") as file:
-            if file.read(4) != b"PK\x03\x04":
-                raise DataError("load", expected, "something that is not an .npz archive")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(str(arrays.pop(HEADER)))
-        found = (header["kind"], header["version"])
-    except FileNotFoundError as error:
-        raise DataError("load", expected, "no such file") from error
-    except DataError:
-        raise
-    except _DAMAGE as error:
-        raise DataError("load", expected, f"a damaged or foreign file ({error!r})") from error
-    if found != (kind, 1):
-        raise DataError("load", f"{expected}, version 1", f"{found[0]!r}, version {found[1]!r}")
-    return header, arrays
-
-
-def shapes_and_dtypes(arrays: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
-    """What two sets of arrays must agree in for one to take the place of the other."""
-    return {name: (a.shape, str(a.dtype)) for name, a in arrays.items()}
-
-
-@contextlib.contextmanager
-def atomically(path: str | Path) -> Iterator[IO[bytes]]:
-    """A file to write, that takes its name once it is whole and on disk; if the block fails nothing is left."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    """The process's umask, which mkstemp's private files do not follow."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+HEADERS = 4096  # bytes, more than that of any array

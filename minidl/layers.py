@@ -9,44 +9,73 @@ themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from math import prod, sqrt
 from numbers import Integral
 from typing import Any, ClassVar
 
 from . import conv, losses, ops
-from .backend import kernels
+from .backend import kernels, namespace
 from .core import Array, unbox
-from .errors import DTypeError, RangeError, ShapeError
+from .errors import DataError, DTypeError, RangeError, ShapeError
 
 Shape = tuple[int, ...]
 Params = dict[str, Array]
 
 
 class Described:
-    """Something a file can name: a frozen dataclass known by its class name and made again from its fields."""
+    """Something a file can name: a frozen dataclass known by its kind, and made again from its fields.
+
+    The kinds of this file are their classes' names, "Dense"; those of others begin with the module, "mine.Dense".
+    So nobody's `Dense` is taken for another's.
+    """
 
     known: ClassVar[dict[str, type]] = {}
 
     def __init_subclass__(cls) -> None:
-        Described.known[cls.__name__] = cls
+        Described.known[kind_of(cls)] = cls
 
     def describe(self) -> dict[str, Any]:
-        """Class name and fields, as plain data."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return {"kind": type(self).__name__} | {
+        """Kind and fields, as plain data.  Raises `DTypeError` for an object of a class that is no dataclass."""
+        if not is_dataclass(self):
+            fix = f"decorate class {type(self).__name__} with @dataclass(frozen=True)"
+            raise DTypeError("save", "layers that are frozen dataclasses", type(self).__name__, fix)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"kind": kind_of(type(self))} | {
             name: value.describe() if isinstance(value, Described) else value for name, value in values.items()
         }
 
     @staticmethod
-    def rebuild(description: dict[str, Any]) -> Any:
-        """The object that was described.  Raises `KeyError`, `TypeError` or a `MinidlError` for any other data."""
+    def rebuild(description: dict[str, Any], older: bool = False) -> Any:
+        """The object that was described; older: by a version that knew classes by their bare names.
+
+        Raises `DataError` for a kind that this process lacks, or that an older file leaves open; `KeyError`,
+        `TypeError` or a `MinidlError` for data that describe nothing.
+        """
         arguments = {
-            name: Described.rebuild(value) if isinstance(value, dict) else value
+            name: Described.rebuild(value, older) if isinstance(value, dict) else value
             for name, value in description.items()
             if name != "kind"
         }
-        return Described.known[description["kind"]](**arguments)
+        return Described._named(description["kind"], older)(**arguments)
+
+    @staticmethod
+    def _named(kind: str, older: bool) -> type:
+        if older:
+            alike = [name for name, known in Described.known.items() if known.__name__ == kind]
+            if len(alike) > 1:
+                fix = "load it where only one of them is defined, and save it again"
+                raise DataError("load", f"one class called {kind}, as older files name them", f"{alike}", fix)
+            kind = alike[0] if alike else kind
+        if kind not in Described.known:
+            fix = "import the module that defines it"
+            raise DataError("load", f"layers that are defined here, {kind!r} among them", "no such class", fix)
+        return Described.known[kind]
+
+
+def kind_of(cls: type) -> str:
+    """What files call a class."""
+    return cls.__qualname__ if cls.__module__ == __name__ else f"{cls.__module__}.{cls.__qualname__}"
 
 
 # --- initialisers: (shape, fan-in, fan-out) -> array -----------------------------------------------------
@@ -136,7 +165,7 @@ class Dense(Layer):
 
     def init(self, shape: Shape, rng: Any) -> Params:
         weights = self.init_weights((shape[0], self.units), shape[0], self.units, rng)
-        return {"W": weights} | ({"b": 0 * weights[0]} if self.bias else {})
+        return {"W": weights} | ({"b": _zeros(weights, self.units)} if self.bias else {})
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         y = ops.matmul(x, params["W"])
@@ -174,7 +203,7 @@ class Conv2d(Layer):
         weights = self.init_weights(
             (self.channels, shape[0], *self.size), shape[0] * window, self.channels * window, rng
         )
-        return {"W": weights} | ({"b": 0 * weights[:, 0, 0, 0]} if self.bias else {})
+        return {"W": weights} | ({"b": _zeros(weights, self.channels)} if self.bias else {})
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         y = conv.conv2d(x, params["W"], self.stride, self.padding)
@@ -208,6 +237,11 @@ class AvgPool2d(MaxPool2d):
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         return conv.avg_pool2d(x, self.size, self.stride)
+
+
+def _zeros(weights: Array, count: int) -> Array:
+    """Where biases start: one 0, seen as `count` of them, which cost nothing where only shapes are asked for."""
+    return namespace(weights).broadcast_to(weights.dtype.type(0), (count,))
 
 
 def _needs_image(layer: str, shape: Shape) -> None:

@@ -35,6 +35,20 @@ class Sequential:
 
     def __init__(self, *layers: Layer, input_shape: int | Sequence[int], seed: int = 0, dtype: str = "float32",
                  fused: bool = True) -> None:  # fmt: skip
+        self._describe(layers, input_shape, dtype)
+        self.fused = fused
+        drawn = self._drawn(np.random.default_rng(seed))
+        self.params: dict[str, Array] = {name: _to_write_to(asarray(draw, dtype=self.dtype)) for name, draw in drawn}
+
+    @classmethod
+    def undrawn(cls, *layers: Layer, input_shape: int | Sequence[int], dtype: str = "float32") -> Sequential:
+        """The network without parameters, which it is to be given: it costs next to no memory, however large it is."""
+        net = cls.__new__(cls)
+        net._describe(layers, input_shape, dtype)
+        net.params = {}
+        return net
+
+    def _describe(self, layers: Sequence[Layer], input_shape: int | Sequence[int], dtype: str) -> None:
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             got = f"{[type(layer).__name__ for layer in layers]}"
             raise DTypeError("Sequential", "one or more layers", got, "pass them one by one: Sequential(a, b, ...)")
@@ -43,14 +57,41 @@ class Sequential:
         if np.dtype(dtype).kind != "f":
             raise DTypeError("Sequential", "a floating-point dtype", self.dtype, "float32 or float64")
         self.layers: dict[str, Layer] = _named(layers)
-        self.fused = fused
         self.shapes: dict[str, Shape] = {}  # what comes out of each layer
-        self.params: dict[str, Array] = {}
-        rng, shape = np.random.default_rng(seed), self.input_shape
+
+    def _drawn(self, rng: Any) -> Iterator[tuple[str, Any]]:
+        """The name and the first value of each parameter; on the way, layers that do not fit are refused."""
+        shape = self.input_shape
         for name, layer in self.layers.items():
             for key, draw in layer.init(shape, rng).items():
-                self.params[f"{name}.{key}"] = asarray(draw, dtype=self.dtype)
+                yield f"{name}.{key}", draw
             shape = self.shapes[name] = layer.output_shape(shape)
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """The name and shape of each parameter that the layers ask for, whatever ``net.params`` holds."""
+        return {name: tuple(draw.shape) for name, draw in self._drawn(_ShapesAlone())}
+
+    def check_params(self, operation: str, writable: bool = False) -> None:
+        """Refuse ``net.params`` unless they are what the layers ask for, in ``net.dtype``.
+
+        writable: whether they are to be changed in place.
+        Raises `DTypeError` or `ShapeError`, which name the parameters that differ.
+        """
+        wanted, fix = self.parameter_shapes(), "change them in place: net.params[name][...] = value"
+        if not isinstance(self.params, dict):
+            raise DTypeError(operation, "net.params to be a dict of arrays", type(self.params).__name__, fix)
+        if other := wanted.keys() ^ self.params.keys():
+            got = ", ".join(f"{name} {'missing' if name in wanted else 'besides'}" for name in sorted(map(str, other)))
+            raise ShapeError(operation, "net.params with the names that the layers give them", got, fix)
+        for name, w in self.params.items():
+            if str(getattr(w, "dtype", type(w).__name__)) != self.dtype:
+                got = f"{name} of {getattr(w, 'dtype', type(w).__name__)}"
+                raise DTypeError(operation, f"parameters of dtype {self.dtype}, as the network's", got, fix)
+            if w.shape != wanted[name]:
+                raise ShapeError(operation, f"{name} of shape {wanted[name]}", f"{w.shape}", fix)
+            if writable and not getattr(getattr(w, "flags", None), "writeable", True):
+                copied = f"net.params[{name!r}] = net.params[{name!r}].copy()"
+                raise DTypeError(operation, "parameters that can be changed in place", f"{name}, read-only", copied)
 
     def __call__(self, x: Array) -> Array:
         """The outputs (N, *output_shape) for x (N, *input_shape), in evaluation mode: no dropout."""
@@ -114,6 +155,24 @@ class Sequential:
         widths = [max(map(len, column)) for column in zip(*rows)]
         return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
                          for a, b, c, d in rows)  # fmt: skip
+
+
+def _to_write_to(w: Array) -> Array:
+    return w if getattr(w.flags, "writeable", True) else w.copy()
+
+
+class _ShapesAlone:
+    """Stands in for a random generator where only shapes are wanted: one number, seen as an array of any shape."""
+
+    def normal(self, loc: float = 0.0, scale: float = 1.0, size: Any = None) -> np.ndarray:
+        return np.broadcast_to(np.float64(loc), () if size is None else size)
+
+    def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = None) -> np.ndarray:
+        return self.normal(low, high, size)
+
+    def __getattr__(self, name: str) -> Any:
+        """Other draws, for layers and initialisers of one's own, are made."""
+        return getattr(np.random.default_rng(0), name)
 
 
 def _named(layers: Sequence[Layer]) -> dict[str, Layer]:

@@ -26,7 +26,9 @@ from .data.dataset import Dataset
 from .derivatives import value_and_grad
 from .errors import DTypeError, RangeError, ShapeError
 from .evaluation import Evaluation, evaluate
-from .history import History, can_name, digest, name_of, resume, write_checkpoint
+from .files import check_writable
+from .history import History, resume, write_checkpoint
+from .identity import digest, identity
 from .models import Sequential
 from .optim import SGD, Adam, Optimizer, RMSProp
 from .progress import bar
@@ -101,8 +103,8 @@ def fit(
     network is then trained on α·J(x) + (1-α)·J(x'), with the adversary's α, and x' held constant.
     checkpoint: a file written after each epoch.  If it exists, the run continues from it, and ends with the same
     bits as one that was never interrupted.  A checkpoint of another run is refused: of another network, other
-    initial parameters, data or settings, or of more epochs.  Penalty and adversary are known by their names or
-    reprs; with a checkpoint, one that has neither, such as a lambda, is refused.
+    initial parameters, data or settings, or of more epochs.  Layers, penalty and adversary are known by what they
+    hold, functions by their names; with a checkpoint, one that has none, such as a lambda, is refused.
 
     Ctrl-C puts the parameters back to the end of the last completed epoch, warns, and returns with
     ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite; after any error, too, the parameters
@@ -115,13 +117,14 @@ def fit(
     state, history, settings = optimizer.init(net.params), History(), {}
     if checkpoint is not None:
         settings = {
-            "network": repr(net), "fused": net.fused, "backend": current().name,
+            "network": identity("fit", net), "fused": net.fused, "backend": current().name,
             "start": digest(*net.params.values()), "data": digest(dataset.x, dataset.y),
-            "optimizer": repr(optimizer), "batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last,
-            "penalty": name_of(penalty), "seed": seed,
-            "adversary": f"{name_of(adversary)}, alpha {adversary.alpha}" if adversary is not None else None,
+            "optimizer": identity("fit", optimizer), "batch_size": int(batch_size), "shuffle": bool(shuffle),
+            "drop_last": bool(drop_last), "penalty": identity("fit", penalty), "seed": int(seed),
+            "adversary": [identity("fit", adversary), float(getattr(adversary, "alpha", 1))],
             "validation": digest(validation.x, validation.y) if validation is not None else None,
         }  # fmt: skip
+        check_writable("fit", checkpoint)
         if Path(checkpoint).exists():
             settings["start"], history = resume(checkpoint, settings, epochs, net.params, state)
     for epoch in range(len(history), epochs):
@@ -229,6 +232,7 @@ def _check(
         raise DTypeError("fit", "a network, a Dataset and an optimizer", got)
     if net.gives_probabilities:
         raise DTypeError("fit", "a network that gives logits", "one that ends with Softmax", "leave the Softmax out")
+    net.check_params("fit", writable=True)
     if not isinstance(epochs, Integral) or int(epochs) < 0:
         raise RangeError("fit", "a whole number of epochs, at least 0", repr(epochs))
     if not isinstance(batch_size, Integral) or int(batch_size) < 1:
@@ -244,9 +248,6 @@ def _check(
     ):
         if given is not None and not callable(given):
             raise DTypeError("fit", what, repr(given), fix)
-        if checkpoint is not None and not can_name(given):
-            fix = f"a function with a name of its own, or {fix}"
-            raise DTypeError("fit", f"{what.split(' that')[0]} that a checkpoint can name", name_of(given), fix)
     alpha = getattr(adversary, "alpha", None)
     if adversary is not None and not (isinstance(alpha, Real) and 0 <= float(alpha) <= 1):
         raise RangeError("fit", "an adversary with an alpha from 0 to 1, the share of clean images", repr(alpha))

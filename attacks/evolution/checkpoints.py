@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +9,25 @@ import numpy as np
 
 from minidl.backend import asarray, to_numpy
 from minidl.core import Array
-from minidl.errors import DataError, DTypeError, MinidlError
-from minidl.history import can_name, check_same_run, digest, name_of
-from minidl.io import read_archive, write_archive
+from minidl.errors import DataError, RangeError, ShapeError
+from minidl.files import check_writable
+from minidl.history import check_same_run
+from minidl.identity import digest, identity
+from minidl.npz import read_archive, write_archive
 
 from ..victim import Victim
 from .archive import MapElites
-from .genome import Encoding
+from .genome import Draws, Encoding
 
 
 def names(victim: Victim, encoding: Encoding, archive: type[MapElites]) -> dict[str, Any]:
-    """What a checkpoint knows a victim by: its name and bounds, and a checksum of its parameters if it has some.
+    """What a checkpoint knows a run by: victim, bounds, encoding and archive, and a digest of the victim's parameters.
 
     Raises `DTypeError` for what cannot be told from others of its kind.
     """
-    for given in (victim.net, encoding, archive):
-        if not can_name(given):
-            expected = "a victim, an encoding and an archive that a checkpoint can tell from others"
-            fix = "define it at the top level of a module, and give it a repr that says its parameters"
-            raise DTypeError("evolve", expected, name_of(given), fix)
+    known = {"victim": victim.net, "encoding": encoding, "archive": archive, "bounds": victim.bounds}
     params = getattr(victim.net, "params", {})
-    return {"victim": name_of(victim.net), "bounds": list(victim.bounds), "parameters": digest(*params.values())}
+    return {name: identity("evolve", given) for name, given in known.items()} | {"parameters": digest(*params.values())}
 
 
 def check_judge(elites: MapElites, fitness: Array) -> None:
@@ -50,26 +47,39 @@ def write(path: str | Path, settings: dict[str, Any], elites: MapElites, history
 
 
 def resumed(
-    path: str | Path, settings: dict[str, Any], archive: type[MapElites], generations: int
+    path: str | Path, settings: dict[str, Any], encoding: Encoding, archive: type[MapElites], generations: int
 ) -> tuple[MapElites | None, list[np.ndarray]]:
     """The archive and history in a checkpoint of this run that is not past its end; nothing if there is no file.
 
     Raises `DataError` for a file of any other kind or run, and where no file can be written: now rather than later.
     """
-    folder = Path(path).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise DataError("evolve", f"a checkpoint in a folder that can be written to, {folder}", "one that cannot")
+    check_writable("evolve", path)
     if not Path(path).exists():
         return None, []
     header, arrays = read_archive(path, "evolution")
-    check_same_run("evolve", path, header.get("settings", {}), settings)
+    check_same_run("evolve", path, header.get("settings"), settings)
     try:
         history = list(arrays.pop("history"))
         elites = archive.from_arrays({name: asarray(a) for name, a in arrays.items()})
-    except (KeyError, TypeError, MinidlError) as error:
+        _check_sound(elites, history, encoding)
+    except (KeyError, TypeError, IndexError, ValueError) as error:  # which minidl's own are, too
         raise DataError("evolve", f"{path} to hold the archive of a run", repr(error)) from error
     if not 1 <= len(history) <= generations:
         fix = "ask for at least as many, or give this run another file"
         raise DataError("evolve", f"{path} to be at most {generations} generations old", f"{len(history)}", fix)
     return elites, history
+
+
+def _check_sound(elites: MapElites, history: list[np.ndarray], encoding: Encoding) -> None:
+    """Refuse arrays that no run with this encoding and history has left, with `ShapeError` or `RangeError`."""
+    usual = encoding.start(1, Draws(0, 0)).arrays
+    for name, array in elites.genomes.arrays.items():
+        if name not in usual or (array.shape[1:], array.dtype) != (usual[name].shape[1:], usual[name].dtype):
+            raise ShapeError("evolve", "genomes of this encoding", f"{name} {array.dtype} {array.shape}")
+    fitness, born, last = to_numpy(elites.fitness), to_numpy(elites.born), np.asarray(history[-1])
+    if not (fitness.shape == born.shape == last.shape == (len(elites),) and np.allclose(np.exp(fitness), last)):
+        raise RangeError("evolve", "a history that ends where the archive is", f"{last} and {np.exp(fitness)}")
+    if born.dtype.kind != "i" or not ((born >= 0) & (born < len(history))).all():
+        raise RangeError("evolve", f"births in generations 0 ... {len(history) - 1}", f"{born}")
+    if not np.allclose(to_numpy(encoding.render(elites.genomes)), to_numpy(elites.images)):
+        raise RangeError("evolve", "the images of its genomes", "others")

@@ -73,13 +73,14 @@ class Evolution:
 
     def __init__(self, breeder: Breeder, generations: int, checkpoint: str | Path | None) -> None:
         self.breeder, self.generations, self.checkpoint, self.interrupted = breeder, generations, checkpoint, False
-        self.settings = {"encoding": repr(breeder.encoding), "archive": breeder.archive.__name__,
-                         "population": breeder.population, "seed": breeder.seed, "backend": current().name}  # fmt: skip
+        self.settings = {"population": breeder.population, "seed": breeder.seed, "backend": current().name}
         elites: MapElites | None = None
         self.history: list[np.ndarray] = []
         if checkpoint is not None:
             self.settings |= checkpoints.names(breeder.victim, breeder.encoding, breeder.archive)
-            elites, self.history = checkpoints.resumed(checkpoint, self.settings, breeder.archive, generations)
+            elites, self.history = checkpoints.resumed(
+                checkpoint, self.settings, breeder.encoding, breeder.archive, generations
+            )
         if elites is not None:
             checkpoints.check_judge(elites, breeder.fitness(elites.images))
         self.state = elites, len(self.history)  # the archive and the generations done, which change at once
@@ -109,8 +110,10 @@ class Evolution:
         """What has been found, after one generation at least."""
         elites, done = self.state
         assert elites is not None
-        known = {name: self.settings[name] for name in ("population", "encoding", "archive")}
-        params = {"attack": "evolve", "generations": self.generations, **known, "interrupted": self.interrupted}
+        breeder = self.breeder
+        params = {"attack": "evolve", "generations": self.generations, "population": breeder.population,
+                  "encoding": repr(breeder.encoding), "archive": breeder.archive.__name__,
+                  "interrupted": self.interrupted}  # fmt: skip
         return FoolingResult(
             elites.images, namespace(elites.fitness).exp(elites.fitness), np.stack(self.history[:done]), elites,
             self.breeder.victim.forwards - self._asked, 0, self.breeder.seed, params,

@@ -85,7 +85,7 @@ class Draws:
 class Encoding(Protocol):
     """How genomes are born, varied and drawn as images (C, H, W) within the bounds.  Any class with these will do.
 
-    Whoever wants checkpoints needs a repr that tells his encoding from others, as a dataclass has.
+    Checkpoints know it by its class and what it holds.
     """
 
     def start(self, count: int, draws: Draws) -> Genome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 
 from minidl.backend import asarray, to_numpy
 from minidl.core import Array
-from minidl.errors import DataError, DTypeError, MinidlError
-from minidl.io import read_archive, write_archive
+from minidl.errors import DataError, DTypeError
+from minidl.npz import read_archive, write_archive
 
+from ..precision import check_dtype
+from ..result import check_counts, check_seed
 from .archive import ARCHIVES, MapElites
 
 
@@ -89,9 +92,22 @@ class FoolingResult:
             archive = ARCHIVES[header["archive"]].from_arrays(elites) if header["archive"] else None
             images, confidence = asarray(arrays["images"]), asarray(arrays["confidence"])
             result = FoolingResult(images, confidence, arrays["history"], archive, **{n: header[n] for n in known})
-            lengths = {len(images), len(confidence), result.history.shape[1], len(archive or images)}
-        except (KeyError, TypeError, IndexError, MinidlError) as error:
+            _check_sound(result)
+        except (KeyError, TypeError, IndexError, ValueError) as error:  # which minidl's own are, too
             raise DataError("load", f"{path} to hold fooling images", repr(error)) from error
-        if len(lengths) != 1:
-            raise DataError("load", f"{path} to hold fooling images", "arrays of different lengths")
         return result
+
+
+def _check_sound(result: FoolingResult) -> None:
+    """Refuse fields that no search has left, with `TypeError` or `ValueError`."""
+    lengths = {len(result.images), len(result.confidence), result.history.shape[1], len(result.archive or result)}
+    if len(lengths) != 1 or result.confidence.ndim != 1 or result.history.ndim != 2:
+        raise ValueError("arrays of different lengths")
+    check_dtype("load", result.images)
+    for shares in (to_numpy(result.confidence), result.history):
+        if shares.dtype.kind != "f" or not ((shares >= 0) & (shares <= 1)).all():
+            raise ValueError("confidences that are no probabilities")
+    check_counts("load", least=0, forwards=result.forwards, backwards=result.backwards)
+    check_seed("load", result.seed)
+    if not isinstance(result.params, dict) or not isinstance(result.seconds, Real):
+        raise TypeError("parameters that are no names and values, or seconds that are no number")

@@ -20,7 +20,7 @@ from minidl import backend, models, optim, train
 from minidl.backend import Backend, asarray
 from minidl.data import load_digits
 from minidl.errors import BackendError
-from minidl.io import atomically
+from minidl.files import atomically
 from minidl.kernels import cuda
 from tests import strict
 

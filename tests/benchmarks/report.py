@@ -16,7 +16,7 @@ from typing import Any
 
 import minidl
 from minidl import backend
-from minidl.io import atomically
+from minidl.files import atomically
 
 from .timing import cores
 

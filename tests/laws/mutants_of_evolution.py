@@ -24,6 +24,7 @@ from attacks.evolution import (
     structure,
 )
 from attacks.evolution.structure import Wiring
+from minidl import identity
 from tests.laws import test_encodings as encodings
 from tests.laws import test_evolution as laws
 from tests.laws import test_evolution_checkpoints as resumed
@@ -113,7 +114,7 @@ MUTANTS = [
     Mutant("evolve: failures cost everything", line(loop, "evolve", "run.keep()\n        raise", "raise"), resumed.test_a_victim_that_fails_loses_nothing_but_its_generation),
     Mutant("evolve: as many children as they please", line(loop.Breeder, "drawn", "== self.population", ""), lambda: laws.test_encodings_that_do_not_as_they_are_told_are_refused("vary", lambda genomes: genomes.take([0, 1, 2]), laws.ShapeError, "gives 8")),
     Mutant("checkpoint: whatever the network has learnt", line(checkpoints, "names", "digest(*params.values())", "0"), refused("parameters")),
-    Mutant("checkpoint: of things that have no name", line(checkpoints, "names", "if not can_name(given)", "if False"), unnamed),
+    Mutant("checkpoint: of things that have no name", line(identity, "_name", "if any(", "if not any("), unnamed),
     Mutant("checkpoint: from the future", line(checkpoints, "resumed", "<= len(history) <= generations", "<= len(history)"), resumed.test_checkpoints_that_are_older_than_the_run_are_refused),
     Mutant("fooling: every archive is MAP-Elites", line(methods, "load", 'ARCHIVES[header["archive"]]', "MapElites"), read),
     Mutant("fooling: arrays of any length", line(methods, "load", "len(lengths) != 1", "False"), laws.test_other_files_are_no_results),

@@ -13,7 +13,7 @@ from attacks import Victim
 from attacks.evolution import CPPN, DirectEncoding, Elitism, FoolingResult, MapElites, evolve, fool_cppn, fool_direct
 from attacks.evolution.archive import ARCHIVES
 from attacks.evolution.result import sureness
-from minidl import io, models
+from minidl import models, npz
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.layers import Glorot
 from tests.laws.test_random_search import Asked
@@ -295,9 +295,9 @@ def test_other_files_are_no_results(tmp_path) -> None:
         FoolingResult.load(path)  # a checkpoint is none
     result.save(path)
     whole = path.read_bytes()
-    header, arrays = io.read_archive(path, "fooling")
+    header, arrays = npz.read_archive(path, "fooling")
     for short in ("images", "confidence", "archive/fitness", "archive/genome/weights"):
-        io.write_archive(path, "fooling", header, arrays | {short: arrays[short][1:]})
+        npz.write_archive(path, "fooling", header, arrays | {short: arrays[short][1:]})
         with pytest.raises(DataError, match="to hold fooling images"):
             FoolingResult.load(path)
     for damaged in (b"", b"PK\x03\x04", whole[:-100], whole[: len(whole) // 2] + b"?" + whole[len(whole) // 2 + 1 :]):

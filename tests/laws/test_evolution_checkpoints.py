@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import minidl
 from attacks import Victim
 from attacks.evolution import Elitism, MapElites, evolve
-from minidl import backend, io, models
+from minidl import backend, files, models, npz
 from minidl.errors import DataError, DTypeError
 from minidl.layers import Glorot
 from tests.laws import test_deepfool
@@ -27,7 +28,7 @@ class Tired(test_deepfool.Tired):
     """It is interrupted at one of its runs, and takes itself for `judge`, as a checkpoint does."""
 
     def __repr__(self) -> str:
-        return "judge"
+        return f"{judge.__module__}.judge"
 
 
 def tires(patch, owner, name: str, call: int) -> None:
@@ -86,7 +87,7 @@ def test_interrupted_while_a_checkpoint_is_written(written, tmp_path) -> None:
     path, encoding = tmp_path / "run", ENCODINGS["direct"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "EVERY", -1)
-        tires(patch, io.os, "replace", written)
+        tires(patch, files.os, "replace", written)
         stopped = evolve(judge, encoding, checkpoint=path, **SMALL)
     assert stopped.params["interrupted"] is True
     assert len(stopped.history) == min(written, GENERATIONS)
@@ -259,7 +260,7 @@ def test_a_victim_that_fails_loses_nothing_but_its_generation(tmp_path) -> None:
     run = partial(evolve, victim, ENCODINGS["cppn"], checkpoint=tmp_path / "run", **SMALL)
     with pytest.raises(ConnectionError, match="gone"):
         run()
-    _, arrays = io.read_archive(tmp_path / "run", "evolution")
+    _, arrays = npz.read_archive(tmp_path / "run", "evolution")
     assert len(arrays["history"]) == 2
     the_same(run(), whole)
 
@@ -279,7 +280,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path) -> None:
     whole = path.read_bytes()
     result.save(path)
     another = path.read_bytes()
-    io.save(network(), path)
+    minidl.save(network(), path)
     middle = len(whole) // 2
     flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
     for damaged in (b"", b"notes", whole[:-9], whole[:999], flipped, another, path.read_bytes()):
@@ -290,16 +291,16 @@ def test_damaged_and_foreign_files_are_refused(tmp_path) -> None:
         assert path.read_bytes() == damaged
         assert victim.queries == 0
     header, arrays = {"settings": {}}, {"history": np.zeros((2, 4))}
-    io.write_archive(path, "evolution", header, arrays)
+    npz.write_archive(path, "evolution", header, arrays)
     with pytest.raises(DataError, match="other settings"):
         evolve(judge, **run)
     path.write_bytes(whole)
-    header, arrays = io.read_archive(path, "evolution")
+    header, arrays = npz.read_archive(path, "evolution")
     for missing in ("history", "images", "fitness", "born"):
-        io.write_archive(path, "evolution", header, {name: a for name, a in arrays.items() if name != missing})
+        npz.write_archive(path, "evolution", header, {name: a for name, a in arrays.items() if name != missing})
         with pytest.raises(DataError, match="to hold the archive of a run"):
             evolve(judge, **run)
-    io.write_archive(path, "evolution", header, arrays | {"fitness": arrays["fitness"][1:]})
+    npz.write_archive(path, "evolution", header, arrays | {"fitness": arrays["fitness"][1:]})
     with pytest.raises(DataError, match="to hold the archive of a run"):
         evolve(judge, **run)
 
@@ -320,13 +321,16 @@ def test_what_has_no_name_has_no_checkpoint(unnamed, tmp_path) -> None:
 
 
 def test_a_checkpoint_that_cannot_be_written_is_refused_before_any_work(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(loop.checkpoints.os, "access", lambda folder, how: False)
     victim = Victim(judge)
-    with pytest.raises(DataError, match="folder that can be written to"):
-        evolve(victim, ENCODINGS["direct"], checkpoint=tmp_path / "there" / "run", **SMALL)
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="folder that can be written to"):
-        evolve(victim, ENCODINGS["direct"], checkpoint=tmp_path / "file", **SMALL)
-    with pytest.raises(OSError, match="file"):
-        evolve(victim, ENCODINGS["direct"], checkpoint=tmp_path / "file" / "run", **SMALL)
+    for path in (tmp_path, tmp_path / "file" / "run"):  # a folder, and in a folder that is a file
+        with pytest.raises(DataError, match="evolve.*write.*in a folder that you may write to"):
+            evolve(victim, ENCODINGS["direct"], checkpoint=path, **SMALL)
+
+    def forbidden(**folder):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", forbidden)
+    with pytest.raises(DataError, match="to be able to write.*read-only"):
+        evolve(victim, ENCODINGS["direct"], checkpoint=tmp_path / "there" / "run", **SMALL)
     assert victim.queries == 0

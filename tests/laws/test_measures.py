@@ -19,8 +19,8 @@ from attacks.four_outcomes import OUTCOMES, Outcomes, outcomes
 from minidl import backend, losses
 from minidl.backend import Backend
 from minidl.errors import DTypeError, RangeError, ShapeError
-from minidl.io import read_archive, write_archive
 from minidl.kernels import reference
+from minidl.npz import read_archive, write_archive
 from tests import strict
 from tests.laws.test_attacks import images, network, other_targets
 

@@ -215,7 +215,7 @@ def test_checkpoints_know_the_adversary(tmp_path) -> None:
 
     for nameless in (lambda net, x, y, moment: x, inner):
         nameless.alpha = 0.5
-        with pytest.raises(DTypeError, match="adversary that a checkpoint can name"):
+        with pytest.raises(DTypeError, match="checkpoint can tell from others.*top level of a module"):
             trained(nameless, checkpoint=tmp_path / "nameless.npz")
 
 

@@ -6,15 +6,26 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
+import tempfile
+import tracemalloc
 import zipfile
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minidl
-from minidl import layers, models
-from minidl.errors import DataError, DTypeError
-from minidl.io import atomically, write_archive
+from attacks import AttackResult
+from attacks.evolution import FoolingResult
+from minidl import files, layers, models
+from minidl.errors import DataError, DTypeError, ShapeError
+from minidl.files import atomically
+from minidl.npz import write_archive
 
 
 def network() -> models.Sequential:
@@ -118,7 +129,7 @@ def test_nothing_is_unpickled(tmp_path, monkeypatch) -> None:
     refused(tmp_path, pickle.dumps(Bomb()))
     out = io.BytesIO()
     np.savez(out, minidl=np.array([Bomb()], dtype=object))
-    refused(tmp_path, out.getvalue(), "foreign")
+    refused(tmp_path, out.getvalue(), "dtype object")
     refused(tmp_path, rewritten(tmp_path, lambda h: h, **{"dense1.W": np.array([Bomb()] * 30, dtype=object)}))
     assert not (tmp_path / "mark").exists()
 
@@ -145,6 +156,283 @@ def test_headers_must_make_sense(tmp_path) -> None:
         refused(tmp_path, rewritten(tmp_path, change))
 
 
+def test_an_npy_headers_length_byte(tmp_path) -> None:
+    """As it was met: one bit of it, and all 50,176 weights were others; nothing was read to its end, and so no CRC."""
+    net = models.mlp((1, 8, 8), 4, (16,), seed=3)
+    minidl.save(net, tmp_path / "net.npz")
+    content = (tmp_path / "net.npz").read_bytes()
+    start = content.index(b"\x93NUMPY", content.index(b"dense1.W.npy"))
+    for bit in range(16):
+        flipped = bytearray(content)
+        flipped[start + 8 + bit // 8] ^= 1 << bit % 8
+        refused(tmp_path, bytes(flipped))
+
+
+def test_every_bit_of_the_headers(tmp_path) -> None:
+    content, net = saved(tmp_path), network()
+    for place in range(0, len(content), 5):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        (tmp_path / "bad.npz").write_bytes(bytes(flipped))
+        try:
+            again = minidl.load(tmp_path / "bad.npz")
+        except DataError:
+            continue
+        assert repr(again) == repr(net)
+        assert all(np.array_equal(again.params[name], w) for name, w in net.params.items())
+
+
+def test_what_was_changed_with_care_is_noticed_by_the_digest(tmp_path) -> None:
+    """Sound as an archive, with checksums of its own; but not what was saved."""
+    other = np.random.default_rng(0).normal(size=(6, 5))
+    refused(tmp_path, rewritten(tmp_path, lambda h: h, **{"dense1.W": other}), "as it was saved.*SHA-256 differs")
+    refused(
+        tmp_path, rewritten(tmp_path, lambda h: h["layers"][1].update(rate=0.5)), "as it was saved.*SHA-256 differs"
+    )
+
+
+def older(header: dict) -> dict:
+    """As earlier versions wrote it: without a digest, and with classes known by their bare names."""
+    header = {name: value for name, value in header.items() if name != "sha256"}
+    for layer in header["layers"]:
+        layer["kind"] = layer["kind"].rpartition(".")[2]
+    return header
+
+
+def test_older_files_load(tmp_path) -> None:
+    (tmp_path / "old.npz").write_bytes(rewritten(tmp_path, older))
+    again = minidl.load(tmp_path / "old.npz")
+    assert repr(again) == repr(network())
+    assert all(np.array_equal(again.params[name], w) for name, w in network().params.items())
+
+
+# --- hostile files ---------------------------------------------------------------------------------------
+
+
+def peak_of(call) -> int:
+    """The most bytes that Python and NumPy held at once during a call that ends with a `DataError`."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError):
+            call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def archive(entries: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    return archive_of(list(entries.items()), compression)
+
+
+def archive_of(entries: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as members:
+        for name, content in entries:
+            members.writestr(name, content)
+    return out.getvalue()
+
+
+def entries_of(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as members:
+        return {name: members.read(name) for name in members.namelist()}
+
+
+def npy(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
+def test_a_few_bytes_that_name_a_huge_network(tmp_path) -> None:
+    """2 kB that name Dense(50_000_000) cost 2 kB, in any layer, with and without a digest."""
+    for change in (
+        lambda h: h["layers"].append({"kind": "Dense", "units": 50_000_000}),
+        lambda h: h.update(layers=[{"kind": "Flatten"}, {"kind": "Dense", "units": 50_000_000}]),
+        lambda h: h.update(layers=[{"kind": "Conv2d", "channels": 50_000_000, "size": 2}], input_shape=[300, 2, 2]),
+        lambda h: h.update(older(h) | {"layers": [{"kind": "Dense", "units": 10**9}], "input_shape": [10**9]}),
+    ):
+        (tmp_path / "huge.npz").write_bytes(rewritten(tmp_path, change))
+        assert peak_of(lambda: minidl.load(tmp_path / "huge.npz")) < 2**20
+
+
+def test_archives_that_swell(tmp_path) -> None:
+    """Zeros that were deflated to a thousandth: for a network, for any other file, and for a header."""
+    zeros, entries = npy(np.zeros((6, 5 * 10**6))), entries_of(saved(tmp_path))
+    for swollen in (
+        entries | {"dense1.W.npy": zeros}, entries | {"another.npy": zeros},
+        entries | {"minidl.npy": npy(np.array("{" + " " * 2 * 10**7))},
+    ):  # fmt: skip
+        (tmp_path / "bomb.npz").write_bytes(archive(swollen, zipfile.ZIP_DEFLATED))
+        assert peak_of(lambda: minidl.load(tmp_path / "bomb.npz")) < 2**20
+    header = npy(np.array(json.dumps({"kind": "attack", "version": 1})))
+    (tmp_path / "bomb.npz").write_bytes(archive({"minidl.npy": header, "x.npy": zeros}, zipfile.ZIP_DEFLATED))
+    assert peak_of(lambda: AttackResult.load(tmp_path / "bomb.npz")) < 2**20
+
+
+def test_a_network_that_others_have_deflated_loads(tmp_path) -> None:
+    (tmp_path / "small.npz").write_bytes(archive(entries_of(saved(tmp_path)), zipfile.ZIP_DEFLATED))
+    assert all(np.array_equal(minidl.load(tmp_path / "small.npz").params[n], w) for n, w in network().params.items())
+
+
+def test_members_that_are_no_arrays(tmp_path) -> None:
+    entries = entries_of(saved(tmp_path))
+    refused(tmp_path, archive(entries | {"README.md": b"# hello"}), "arrays alone, got 'README.md'.*take it out")
+    refused(tmp_path, archive(entries | {"dense1.W.npy": b"# hello"}), "damaged or foreign")
+    for compression in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        refused(tmp_path, archive(entries, compression), "stored or deflated")
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        twice = archive_of([*entries.items(), *entries.items()])
+    refused(tmp_path, twice, "each array once")
+    for wrong in (np.array(["a"]), np.array([1 + 2j]), np.zeros(2, "datetime64[s]"), np.zeros(2, [("a", "f8")])):
+        refused(tmp_path, archive(entries | {"dense1.W.npy": npy(wrong)}))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_what_is_no_file_is_not_waited_for(tmp_path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
+        for load in (minidl.load, AttackResult.load, FoolingResult.load):
+            with pytest.raises(DataError, match="regular file|folder|no such file"):
+                load(path)
+
+
+# --- layers by name --------------------------------------------------------------------------------------
+
+
+def test_a_layer_of_ones_own_does_not_change_what_files_mean(tmp_path) -> None:
+    """Here two classes are called ReLU; each file means the one it was saved with."""
+
+    @dataclass(frozen=True)
+    class ReLU(layers.Layer):
+        def apply(self, params, x, rng=None):
+            return x * 2.0
+
+    x = -np.ones((1, 2))
+    for one in (ReLU(), layers.ReLU()):
+        minidl.save(models.Sequential(one, input_shape=2, dtype="float64"), tmp_path / "net")
+        net = minidl.load(tmp_path / "net")
+        assert type(net.layers["relu1"]) is type(one)
+        np.testing.assert_array_equal(net(x), one.apply({}, x))
+    minidl.save(models.Sequential(layers.ReLU(), input_shape=2, dtype="float64"), tmp_path / "net.npz")
+    with np.load(tmp_path / "net.npz") as members:
+        header = json.dumps(older(json.loads(str(members["minidl"]))))
+    np.savez(tmp_path / "old.npz", minidl=np.array(header))
+    with pytest.raises(DataError, match="one class called ReLU, as older files name them"):
+        minidl.load(tmp_path / "old.npz")
+    del layers.Described.known[layers.kind_of(ReLU)]
+    assert isinstance(minidl.load(tmp_path / "old.npz").layers["relu1"], layers.ReLU)
+
+
+def test_a_class_that_this_process_lacks_is_named(tmp_path) -> None:
+    change = lambda h: h["layers"].append({"kind": "mine.Wobble"})
+    refused(tmp_path, rewritten(tmp_path, change), "'mine.Wobble' among them.*import the module that defines it")
+
+
+# --- what is saved loads ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shift(layers.Layer):
+    """x + b, for a parameter b; a layer of one's own."""
+
+    by: float = 1.0
+
+    def init(self, shape, rng):
+        return {"b": np.full(shape, self.by)}
+
+    def apply(self, params, x, rng=None):
+        return x + params["b"]
+
+
+class Bare(layers.Layer):
+    """No dataclass."""
+
+    def apply(self, params, x, rng=None):
+        return x
+
+
+@dataclass(frozen=True)
+class Secretive(layers.Layer):
+    """It computes with something that is not in its fields."""
+
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", self.factor + 1)
+
+    def apply(self, params, x, rng=None):
+        return x * self.factor
+
+
+@dataclass(frozen=True)
+class Mean(layers.Layer):
+    """x minus a mean image."""
+
+    image: np.ndarray
+
+    def apply(self, params, x, rng=None):
+        return x - self.image
+
+
+def small(*more: layers.Layer) -> models.Sequential:
+    return models.Sequential(layers.Dense(3), *more, input_shape=4)
+
+
+UNSAVED = {
+    "another dtype": (lambda net: net.params.update({"dense1.W": net.params["dense1.W"].astype(float)}), DTypeError, "dense1.W of float64"),
+    "an extra name": (lambda net: net.params.update({"dense1.weight": net.params["dense1.W"]}), ShapeError, "dense1.weight besides"),
+    "a missing name": (lambda net: net.params.pop("dense1.b"), ShapeError, "dense1.b missing"),
+    "a bias of rank 2": (lambda net: net.params.update({"dense1.b": net.params["dense1.b"][None]}), ShapeError, r"\(3,\), got \(1, 3\)"),
+    "no array": (lambda net: net.params.update({"dense1.b": [0.0, 0, 0]}), DTypeError, "dense1.b of list"),
+    "no dict": (lambda net: setattr(net, "params", None), DTypeError, "a dict of arrays, got NoneType"),
+    "a layer that is no dataclass": (lambda net: net.layers.update(bare1=Bare()), DTypeError, "frozen dataclasses, got Bare"),
+    "a layer with secrets": (lambda net: net.layers.update(secretive1=Secretive()), DTypeError, "told by their fields"),
+    "a layer that holds an array": (lambda net: net.layers.update(mean1=Mean(np.zeros(3))), DTypeError, "made again from their fields"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNSAVED)
+def test_what_load_would_refuse_is_not_saved(tmp_path, name) -> None:
+    change, error, message = UNSAVED[name]
+    net = small()
+    change(net)
+    with pytest.raises(error, match=f"save.*{message}"):
+        minidl.save(net, tmp_path / "net")
+    assert not list(tmp_path.iterdir())
+
+
+def test_save_wants_a_network(tmp_path) -> None:
+    with pytest.raises(DTypeError, match=r"a network, got PosixPath|a network, got WindowsPath"):
+        minidl.save(tmp_path / "net", small())
+
+
+KINDS = [
+    layers.Dense(3), layers.Dense(2, bias=False, init_weights=layers.Glorot()), layers.ReLU(), layers.Tanh(),
+    layers.Dropout(0.5), Shift(), Shift(by=-0.25), layers.Sigmoid(), layers.Softmax(),
+]  # fmt: skip
+
+
+@given(chosen=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4), seed=st.integers(0, 99), data=st.data())
+def test_whatever_is_saved_loads_with_the_same_logits(chosen, seed, data) -> None:
+    dtype = data.draw(st.sampled_from(["float16", "float32", "float64"]))
+    net = models.Sequential(*chosen, input_shape=4, seed=seed, dtype=dtype)
+    rng = np.random.default_rng(seed)
+    for name, w in net.params.items():
+        w[...] = rng.normal(size=w.shape)
+        if data.draw(st.booleans()):
+            net.params[name] = np.asfortranarray(w)
+    x = rng.normal(size=(3, 4)).astype(dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        minidl.save(net, Path(folder) / "net")
+        again = minidl.load(Path(folder) / "net")
+    assert repr(again) == repr(net)
+    np.testing.assert_array_equal(again(x), net(x))
+    assert all(w.flags.writeable for w in again.params.values())
+
+
+# --- objects, and parts of files -------------------------------------------------------------------------
+
+
 def test_objects_are_not_pickled_into_a_file(tmp_path) -> None:
     with pytest.raises(DTypeError, match=r"save: expected arrays of numbers, got genes of Python objects"):
         write_archive(tmp_path / "file", "kind", {}, {"genes": np.array([{}, None])})
@@ -162,6 +450,64 @@ def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path) -> None:
     with atomically(tmp_path / "new folder" / "file") as file:
         file.write(b"new")
     assert (tmp_path / "new folder" / "file").stat().st_mode & 0o777 == 0o666 & ~current_umask()
+
+
+def scraps(tmp_path) -> list[str]:
+    return sorted(name for name in os.listdir(tmp_path) if name.startswith("."))
+
+
+def test_what_killed_writers_have_left_is_swept_away(tmp_path) -> None:
+    code = """
+import os, sys
+from minidl.files import atomically
+with atomically(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    os._exit(9)
+"""
+    path, mine = (
+        tmp_path / "run.npz",
+        [tmp_path / name for name in (".run.npz.cfg", ".run.npz.abcdefgh", "run.npz.part")],
+    )
+    [kept.touch() for kept in mine]
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert len(scraps(tmp_path)) == 3  # the second was begun after the first was swept
+    with atomically(tmp_path / "run") as file:  # another name
+        file.write(b"whole")
+    assert len(scraps(tmp_path)) == 3
+    with atomically(path) as file:
+        file.write(b"whole")
+    assert scraps(tmp_path) == [".run.npz.abcdefgh", ".run.npz.cfg"]  # which are nobody's parts
+    assert path.read_bytes() == b"whole"
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="without locks, a day must pass")
+def test_parts_that_are_being_written_are_left_alone(tmp_path) -> None:
+    path = tmp_path / "run"
+    with atomically(path) as slow:
+        slow.write(b"first")
+        with atomically(path) as quick:
+            quick.write(b"second")
+        assert path.read_bytes() == b"second"
+        assert len(scraps(tmp_path)) == 1
+    assert path.read_bytes() == b"first"
+    assert not scraps(tmp_path)
+
+
+def test_ctrl_c_just_after_the_file_has_its_name_is_ctrl_c(tmp_path, monkeypatch) -> None:
+    """As it was met: what came then was FileNotFoundError, of the part that was no longer there."""
+    replace = os.replace
+
+    def pressed(*names):
+        replace(*names)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "replace", pressed)
+    with pytest.raises(KeyboardInterrupt), atomically(tmp_path / "file") as file:
+        file.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def current_umask() -> int:
