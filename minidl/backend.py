@@ -8,6 +8,7 @@ parameters, random draws), and which kernels serve the arrays of that library:
     "numba"   NumPy arrays, the same kernels compiled (`kernels.cpu`): the default
     "cupy"    CuPy arrays on an NVIDIA GPU, with CUDA kernels (`kernels.cuda`)
 
+A call of it holds for the process, a ``with`` block for its own thread or task.
 The environment variable MINIDL_BACKEND names another default.  Numba is imported by the first kernel that runs.
 Where that fails, the readable kernels run, and `describe` says so.
 """
@@ -98,30 +99,42 @@ def _default() -> Backend:
     return _named("MINIDL_BACKEND", os.environ.get("MINIDL_BACKEND") or "numba")
 
 
-_current: ContextVar[Backend | None] = ContextVar("minidl_backend", default=None)
+_within: ContextVar[Backend | None] = ContextVar("minidl_backend", default=None)  # the choice of a with block
+_calls: list[use] = []  # that no block was made of; the last is the choice of the process
 
 
 class use:
     """Make new arrays with backend `name`: ``use("numpy")`` from here on, ``with use("numpy"):`` for a block.
 
-    name: "numpy", "numba" or "cupy".  The choice holds for the current thread (or asyncio task); a new thread begins
-    with the default, a new task with the choice of the one that starts it.  Arrays made before keep their library.
+    name: "numpy", "numba" or "cupy".  A call is the choice of the whole process, of all its threads and of every later
+    cell of a notebook.  A block is the choice of its own thread (or asyncio task, and those that are started within)
+    and goes before the process's.  Arrays made before keep their library.
     Raises `BackendError` for an unknown name, or a library that cannot run here.
     """
 
     def __init__(self, name: str) -> None:
-        self._before: Token[Backend | None] = _current.set(_named("backend.use", name))
+        self.backend = _named("backend.use", name)
+        self._before: list[Token[Backend | None]] = []
+        _calls.append(self)
+        del _calls[:-1000]  # of which none can still become a block
 
     def __enter__(self) -> Backend:
-        return current()
+        """It was no call, but the beginning of a block."""
+        if self in _calls:
+            _calls.remove(self)
+        self._before.append(_within.set(self.backend))
+        return self.backend
 
     def __exit__(self, *_: object) -> None:
-        _current.reset(self._before)
+        _within.reset(self._before.pop())
 
 
 def current() -> Backend:
-    """The backend in use.  Raises `BackendError` if MINIDL_BACKEND names none that can run here."""
-    return _current.get() or _default()
+    """The backend in use: of the innermost block, else of the last call, else MINIDL_BACKEND, else "numba".
+
+    Raises `BackendError` if MINIDL_BACKEND names none that can run here.
+    """
+    return _within.get() or (_calls[-1].backend if _calls else _default())
 
 
 def describe() -> str:

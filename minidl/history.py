@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .backend import namespace
 from .core import Array
 from .errors import DataError
@@ -80,6 +82,8 @@ def resume(
     places = _checkpointed(params, state)
     if shapes_and_dtypes(arrays) != shapes_and_dtypes(places):
         raise DataError("fit", f"{path} to hold the arrays of this run", "others")
+    if not all(np.isfinite(arrays[f"params/{name}"]).all() for name in params):
+        raise DataError("fit", f"{path} to hold finite parameters", "infinite or NaN ones", "delete the file")
     history = _history(path, header.get("history"))
     if len(history) > epochs:
         fix = "ask for at least as many, or give this run another file"

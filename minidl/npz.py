@@ -2,7 +2,7 @@
 
 Reading checks everything before anything is used: a damaged, hostile or foreign file is a `DataError`, and costs no
 more memory than the file has bytes, or than was said beforehand.  A digest in the header covers all of it, so that
-what loads is what was saved, to the bit.  Files of earlier versions, which have none, load all the same.
+what loads is what was saved, to the bit.  Files of version 1, which have none, load all the same.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .files import atomically, regular_file
 
 HEADER = "minidl"  # the archive's entry that holds the JSON header
 DIGEST = "sha256"  # the header's entry that holds the digest of everything else
+VERSION = 2
 
 SMALL = 2**20  # bytes that a header may have, though it is deflated in a file that has fewer
 
@@ -41,7 +42,7 @@ def write_archive(path: str | Path, kind: str, header: dict[str, Any], arrays: d
     for name, array in plain.items():
         if array.dtype.kind not in "fiub":
             raise DTypeError("save", "arrays of numbers", f"{name} of {_dtype_name(array)}", "save plain arrays")
-    known = json.loads(json.dumps({"kind": kind, "version": 1, **header}, default=_plain))
+    known = json.loads(json.dumps({"kind": kind, "version": VERSION, **header}, default=_plain))
     text = json.dumps({**known, DIGEST: _digest(known, plain)})
     with atomically(path) as file:
         np.savez(file, **{HEADER: np.array(text)}, **plain)  # type: ignore[arg-type]
@@ -89,8 +90,8 @@ def opened(path: str | Path, kind: str) -> Iterator[Archive]:
         with zipfile.ZipFile(path) as members:
             archive = Archive(path, members, os.path.getsize(path))
             found = archive.header.get("kind"), archive.header.get("version")
-            if found != (kind, 1):
-                raise DataError("load", f"{expected}, version 1", f"{found[0]!r}, version {found[1]!r}")
+            if found not in ((kind, 1), (kind, VERSION)):
+                raise DataError("load", f"{expected}, version {VERSION}", f"{found[0]!r}, version {found[1]!r}")
             yield archive
     except DataError:
         raise
@@ -104,6 +105,8 @@ class Archive:
     def __init__(self, path: str | Path, members: zipfile.ZipFile, size: int) -> None:
         self.path, self._members, self._size = path, members, size
         names = [info.filename for info in members.infolist()]
+        if sum(info.compress_size for info in members.infolist()) > size:  # zipfile makes room for what it is told
+            raise DataError("load", f"{path} to be as large as its members, {size} bytes", "members that are larger")
         if len(set(names)) < len(names):
             raise DataError("load", f"{path} to name each array once", f"{sorted(names)}")
         for name in names:
@@ -119,8 +122,8 @@ class Archive:
 
     @property
     def is_older(self) -> bool:
-        """Whether it was written before files had digests."""
-        return self._sha256 is None
+        """Whether it was written before files had digests, and knew classes by more than their names."""
+        return bool(self.header["version"] == 1)
 
     def shapes_and_dtypes(self) -> ShapesAndDtypes:
         """What the file says of its arrays, without reading their values."""
@@ -142,7 +145,7 @@ class Archive:
         if needed > allowed:
             raise DataError("load", f"{self.path} to hold at most {allowed} bytes of arrays", f"{needed}")
         found = {name: self._array(info, "fiub") for name, info in entries.items()}
-        if self._sha256 is not None and _digest(self.header, found) != self._sha256:
+        if not self.is_older and _digest(self.header, found) != self._sha256:
             raise DataError("load", f"{self.path} to be as it was saved", "other contents (SHA-256 differs)")
         return found
 

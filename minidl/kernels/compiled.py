@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 
 from . import reference
 
@@ -29,12 +31,34 @@ def compiled(relaxed: bool = True) -> Callable[[Callable], Callable]:
 
     def decorate(loop: Callable) -> Callable:
         options: dict[str, Any] = {"nogil": True, "fastmath": RELAXED if relaxed else False, "error_model": "numpy"}
-        try:
-            return numba.njit(cache=True, **options)(loop)
-        except RuntimeError:  # "cannot cache function: no locator available"
-            return numba.njit(**options)(loop)
+        dispatcher = numba.njit(**options)(loop)
+        if hasattr(dispatcher, "enable_caching"):  # with NUMBA_DISABLE_JIT it is the loop itself
+            with contextlib.suppress(RuntimeError):  # "cannot cache function: no locator available"
+                dispatcher._cache = ForgivingCache(loop)
+        return dispatcher
 
     return decorate
+
+
+class ForgivingCache(FunctionCache):
+    """Numba's cache on disk; what is damaged in it is compiled anew, and what cannot be written is left out.
+
+    Numba's own would end every later run with EOFError once a process was killed while it wrote there.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # unpickling what is left of a file raises anything
+            with contextlib.suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception:  # a full disk, a folder that was taken away, an index that is damaged and cannot be written
+            self.disable()
 
 
 def twin(kernel: Callable | None = None, *, integers: bool = False, alike: bool = False) -> Callable:

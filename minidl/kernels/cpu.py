@@ -66,21 +66,25 @@ WORTH_SHARING = 5 * 10**6  # multiplications in a matrix product
 
 @twin
 def matmul(a: Array, b: Array) -> Array:
-    with threads.single_blas():  # small ones, too: BLAS's threads would be in the way of ours for long afterwards
-        if b.ndim != 2 or a.ndim < 2 or a.size * b.shape[1] < WORTH_SHARING:
-            return a @ b
-        rows = a.reshape(a.size // a.shape[-1], a.shape[-1])
-        found = np.empty((len(rows), b.shape[1]), a.dtype)
+    # Small ones, too: BLAS's threads would be in the way of ours for long afterwards.
+    return threads.on_one_blas_thread(lambda: _product(a, b))
 
-        def by_rows(first: int, last: int) -> None:
-            np.matmul(rows[first:last], b, out=found[first:last])
 
-        def by_columns(first: int, last: int) -> None:
-            np.matmul(rows, b[:, first:last], out=found[:, first:last])
+def _product(a: Array, b: Array) -> Array:
+    if b.ndim != 2 or a.ndim < 2 or a.size * b.shape[1] < WORTH_SHARING:
+        return a @ b
+    rows = a.reshape(a.size // a.shape[-1], a.shape[-1])
+    found = np.empty((len(rows), b.shape[1]), a.dtype)
 
-        longer = by_rows if len(rows) >= b.shape[1] else by_columns
-        threads.share(longer, max(found.shape), rows.size * b.shape[1])
-        return found if a.ndim == 2 else found.reshape(*a.shape[:-1], b.shape[1])
+    def by_rows(first: int, last: int) -> None:
+        np.matmul(rows[first:last], b, out=found[first:last])
+
+    def by_columns(first: int, last: int) -> None:
+        np.matmul(rows, b[:, first:last], out=found[:, first:last])
+
+    longer = by_rows if len(rows) >= b.shape[1] else by_columns
+    threads.share(longer, max(found.shape), rows.size * b.shape[1])
+    return found if a.ndim == 2 else found.reshape(*a.shape[:-1], b.shape[1])
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------

@@ -96,8 +96,7 @@ def _in_blocks(kernel: Callable[[int, int], None], images: int, image_bytes: int
         for block in range(first, last):
             kernel(bounds[block], bounds[block + 1])
 
-    with threads.single_blas():
-        threads.share(part, blocks, work)
+    threads.on_one_blas_thread(lambda: threads.share(part, blocks, work))
 
 
 def _windows(x: Array, size: Size, stride: int) -> Array:
@@ -150,8 +149,7 @@ def conv2d_weights(x: Array, y: Array, stride: int, padding: int, size: Size) ->
                 j = min(i + step, end)
                 found[part] += y[i:j].reshape(-1, outputs).T @ _windows(x[i:j], size, stride)
 
-    with threads.single_blas():
-        threads.share(pull, PARTS, y.size * found.shape[2])
+    threads.on_one_blas_thread(lambda: threads.share(pull, PARTS, y.size * found.shape[2]))
     return found.sum(axis=0).reshape(outputs, *size, channels).transpose(0, 3, 1, 2)
 
 
@@ -217,8 +215,8 @@ def conv2d_max(x: Array, w: Array, bias: Any, stride: int, padding: int, size: S
 @twin
 def channel_sums(g: Array) -> Array:
     rows = _channels_last(g).reshape(*g.shape[:-4], prod(g.shape[-4:]) // g.shape[-3], g.shape[-3])
-    with threads.single_blas():  # a product with ones, which BLAS is better at than NumPy at sums of short rows
-        return np.ones(rows.shape[-2], g.dtype) @ rows
+    # A product with ones, which BLAS is better at than NumPy at sums of short rows.
+    return threads.on_one_blas_thread(lambda: np.ones(rows.shape[-2], g.dtype) @ rows)
 
 
 def _shifts(width: int, filters: Size, size: Size, between: Size) -> tuple[Array, Array, int]:

@@ -8,13 +8,12 @@ BLAS's own threads do: those wait for more work by spinning, and take turns in s
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import RangeError
 
@@ -38,46 +37,96 @@ def share(kernel: Callable[..., None], rows: int, work: float, *arguments: Any) 
     """Call ``kernel(first, last, *arguments)`` over 0 … rows, in as many parts as there are threads and work for.
 
     work: roughly how many simple operations it is.  A part is worth a thread from about a million.
+    Whatever happens, Ctrl-C at any line included, no part is being worked on once this returns: its arrays are the
+    caller's again.
     """
     parts = max(1, min(count(), rows, int(work / 1_000_000)))
     bounds = [rows * i // parts for i in range(parts + 1)]
-    done: SimpleQueue[BaseException | None] = SimpleQueue()
-    handed_out, failure = 0, None
+    tasks = [_Task(kernel, (bounds[i], bounds[i + 1], *arguments)) for i in range(1, parts)]
     try:
-        for i in range(1, parts):
-            _worker(i).tasks.put((kernel, (bounds[i], bounds[i + 1], *arguments), done))
-            handed_out += 1
-        kernel(0, bounds[1], *arguments)
-    except BaseException as error:  # Ctrl-C among them
-        failure = error
-    while handed_out:  # whatever happens, nobody goes on to write to these arrays once this returns
         try:
-            found = done.get()
-            handed_out -= 1
-            failure = failure or found
+            for number, task in enumerate(tasks, start=1):
+                _worker(number).tasks.put(task)
+            kernel(0, bounds[1], *arguments)
+            for task in tasks:
+                task.run(_CALLER)  # what no worker has begun yet, since all are at work for others
+        finally:
+            _settle(tasks)
+    finally:
+        _settle(tasks)  # once more, for a Ctrl-C that came at its first line
+    for task in tasks:
+        if task.failure is not None:
+            raise task.failure
+
+
+_CALLER, _WORKER = "its caller", "a worker"
+
+
+class _Task:
+    """A part of a range.  It belongs to whoever claims it first, and is done once or, if its caller fails, never."""
+
+    __slots__ = ("arguments", "bell", "claims", "failure", "function", "over")
+
+    def __init__(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self.function, self.arguments = function, arguments
+        self.claims: list[str] = []  # to append is one step, which nothing can come into the midst of
+        self.failure: BaseException | None = None
+        self.over, self.bell = False, threading.Lock()
+        self.bell.acquire()
+
+    def run(self, who: str) -> None:
+        """Do it, unless somebody else has claimed it."""
+        if not self.is_claimed_by(who):
+            return
+        try:
+            self.function(*self.arguments)
+        except BaseException as failure:
+            self.failure = failure
+        finally:
+            self.over = True
+            self.bell.release()
+
+    def is_claimed_by(self, who: str) -> bool:
+        """Whether it is theirs, now that they have claimed it."""
+        self.claims.append(who)
+        return self.claims[0] is who
+
+    def settle(self) -> None:
+        """Wait until no worker is at it, nor will be."""
+        while not self.is_claimed_by(_CALLER) and not self.over:
+            self.bell.acquire()  # which can be interrupted, before or after: `over` tells how it is
+
+
+def _settle(tasks: list[_Task]) -> None:
+    """Wait for all tasks, however often Ctrl-C comes in between; it is raised when they are over."""
+    pressed: list[KeyboardInterrupt] = []
+    settled = False
+    while not settled:
+        try:
+            for task in tasks:
+                task.settle()
+            settled = True
         except KeyboardInterrupt as error:
-            failure = error
-    if failure is not None:
-        raise failure
+            pressed.append(error)
+    if pressed:
+        raise pressed[0]
 
 
 class _Worker(threading.Thread):
-    """A thread that does one task after the other, and tells each caller when his is done."""
+    """A thread that does one task after the other."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, libraries: list[Any]) -> None:
         super().__init__(name=f"minidl {number}", daemon=True)
-        self.tasks: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...], SimpleQueue[Any]]] = SimpleQueue()
+        self.tasks: SimpleQueue[_Task] = SimpleQueue()
+        self.libraries = libraries  # that are to be told in this thread that its products are made on one
         self.start()
 
     def run(self) -> None:
+        _limit(self.libraries, 1)
         while True:
-            function, arguments, done = self.tasks.get()
-            try:
-                function(*arguments)
-                done.put(None)
-            except BaseException as failure:
-                done.put(failure)
-            del function, arguments, done  # while it waits, it keeps nobody's arrays alive
+            task = self.tasks.get()
+            task.run(_WORKER)
+            del task  # while it waits, it keeps nobody's arrays alive
 
 
 _workers: dict[int, _Worker] = {}
@@ -87,28 +136,59 @@ _lock = threading.Lock()
 def _worker(number: int) -> _Worker:
     with _lock:
         if number not in _workers:
-            _workers[number] = _Worker(number)
+            _workers[number] = _Worker(number, _of_each_thread())
         return _workers[number]
 
 
 # --- BLAS ------------------------------------------------------------------------------------------------
 
+T = TypeVar("T")
 
-@contextlib.contextmanager
-def single_blas() -> Iterator[None]:
-    """NumPy's matrix products on one thread each, for those who share them out by `share`; then as before.
 
-    OpenBLAS takes such orders from the main thread only.  In others products are right, but may be slower.
+def on_one_blas_thread(products: Callable[[], T]) -> T:
+    """What a function gives, each of whose matrix products is made on one thread of BLAS, wherever it is called.
+
+    Of several threads within, the first sets the number of BLAS's threads, and the last sets it back, also after
+    Ctrl-C, at whichever line.  It does not nest.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = [library.get_num_threads() for library in _blas()]
     try:
-        _limit([1] * len(before))
-        yield
+        try:
+            _hold()
+            return products()
+        finally:
+            _release()
     finally:
-        _limit(before)
+        _release()  # once more, for a Ctrl-C that came at its first line
+
+
+_holders: set[int] = set()  # the threads that are within
+_before: list[int] = []  # how many threads each library had when the first came
+_blas_lock = threading.Lock()
+_own = threading.local()  # the same, of libraries that keep a number for each thread
+
+
+def _hold() -> None:
+    with _blas_lock:
+        if not _holders:
+            _before[:] = [library.get_num_threads() for library in _of_the_process()]
+        if _of_each_thread() and threading.get_ident() not in _holders:
+            _own.before = [library.get_num_threads() for library in _of_each_thread()]
+        _holders.add(threading.get_ident())
+        _limit(_of_the_process(), 1)
+    _limit(_of_each_thread(), 1)
+
+
+def _release() -> None:
+    """Set back the number of threads if nobody else is within.  To be called twice is as good as once."""
+    me = threading.get_ident()
+    if me not in _holders:
+        return
+    if _of_each_thread():
+        _limit(_of_each_thread(), *_own.before)
+    with _blas_lock:
+        if _holders == {me}:
+            _limit(_of_the_process(), *_before)
+        _holders.discard(me)  # last: who is interrupted before is still within, and can come again
 
 
 @cache
@@ -119,16 +199,36 @@ def _blas() -> list[Any]:
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-def _limit(numbers: list[int]) -> None:
-    for library, number in zip(_blas(), numbers):
+@cache
+def _of_each_thread() -> list[Any]:
+    """Libraries with a number of threads for each thread that calls them: OpenBLAS on OpenMP, as conda builds it."""
+    return [library for library in _blas() if getattr(library, "threading_layer", "") == "openmp"]
+
+
+@cache
+def _of_the_process() -> list[Any]:
+    """Libraries with one number of threads for the whole process: OpenBLAS as NumPy's wheels bring it."""
+    return [library for library in _blas() if getattr(library, "threading_layer", "") != "openmp"]
+
+
+def _limit(libraries: list[Any], *numbers: int) -> None:
+    """Give each of the libraries a number of threads; one for all if there is one alone."""
+    for library, number in zip(libraries, numbers if len(numbers) > 1 else numbers * len(libraries)):
+        # threadpoolctl obeys one thread, the first that has ever asked, until that one gives way to others.
+        give_way = getattr(library, "clear_controlling_thread", lambda force=False: None)
+        give_way(force=True)
         library.set_num_threads(number)
+        give_way()
 
 
 def _forget() -> None:
     """A forked child has none of its parent's threads."""
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _blas_lock
+    _lock, _blas_lock = threading.Lock(), threading.Lock()
     _workers.clear()
+    if _holders:
+        _holders.clear()
+        _limit(_of_the_process(), *_before)
 
 
 if hasattr(os, "register_at_fork"):

@@ -19,6 +19,7 @@ from tests.laws import (
     mutants_of_evolution_kernels,
     mutants_of_few_pixel,
     mutants_of_measures,
+    mutants_of_threads,
     mutants_of_training,
     mutants_of_units,
 )
@@ -37,6 +38,7 @@ MUTANTS = [
     *mutants_of_evolution_kernels.MUTANTS,
     *mutants_of_few_pixel.MUTANTS,
     *mutants_of_measures.MUTANTS,
+    *mutants_of_threads.MUTANTS,
     *mutants_of_training.MUTANTS,
     *mutants_of_units.MUTANTS,
 ]

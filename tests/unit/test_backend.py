@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextvars
 import threading
 from pathlib import Path
 
@@ -220,14 +221,60 @@ def test_use_as_call_and_as_context(monkeypatch) -> None:
         assert isinstance(backend.asarray([1.0]), strict.ndarray)
         assert isinstance(backend.to_numpy(backend.asarray([1.0])), np.ndarray)
     assert backend.current().name == "numba"
-    before = backend.use("strict")
-    assert backend.current().name == "strict"
-    before.__exit__()
+
+
+def in_another_thread() -> str:
     seen = []
-    with backend.use("strict"):
-        thread = threading.Thread(target=lambda: seen.append(backend.current().name))
-        thread.start(), thread.join()
-    assert seen == ["numba"]  # another thread makes its own choice
+    thread = threading.Thread(target=lambda: seen.append(backend.current().name))
+    thread.start(), thread.join()
+    return seen[0]
+
+
+@pytest.fixture
+def calls(monkeypatch) -> list[backend.use]:
+    """No call has been made, and after the test none was."""
+    monkeypatch.setattr(backend, "_calls", [])
+    return backend._calls
+
+
+def test_a_call_is_the_choice_of_the_process(calls) -> None:
+    """Also of the next cell of a notebook, which ipykernel runs in a context of its own, and of every thread."""
+    contextvars.copy_context().run(backend.use, "numpy")
+    assert backend.current().name == "numpy"
+    assert contextvars.Context().run(backend.current).name == "numpy"
+    assert in_another_thread() == "numpy"
+    backend.use("numba")
+    assert in_another_thread() == backend.current().name == "numba"
+
+
+def test_a_block_is_the_choice_of_its_own_thread(calls) -> None:
+    backend.use("numpy")
+    with backend.use("numba"):
+        assert in_another_thread() == "numpy"
+        backend.use("numpy")
+        assert backend.current().name == "numba"  # the block goes before the process
+    assert backend.current().name == "numpy"
+    with pytest.raises(ZeroDivisionError), backend.use("numba"):
+        raise ZeroDivisionError
+    assert backend.current().name == "numpy"
+
+
+def test_a_call_may_become_a_block(calls) -> None:
+    """As in ``chosen = use("numpy")`` and, later, ``with chosen:``, again and again."""
+    chosen = backend.use("numpy")
+    assert backend.current().name == "numpy"
+    for _ in range(2):
+        with chosen as inside, chosen:
+            assert inside.name == backend.current().name == "numpy"
+            assert in_another_thread() == "numba"
+        assert backend.current().name == "numba"
+
+
+def test_calls_are_not_hoarded(calls) -> None:
+    for _ in range(3000):
+        backend.use("numpy")
+    assert len(calls) <= 1000
+    assert backend.current().name == "numpy"
 
 
 def test_cupy_without_a_gpu_says_what_to_install() -> None:

@@ -112,34 +112,15 @@ def test_filters_for_other_channels_are_refused_by_name() -> None:
 def test_nobody_writes_after_an_interruption(monkeypatch) -> None:
     """Ctrl-C in the caller's own part: the others' parts are waited for before it is passed on."""
     monkeypatch.setenv("MINIDL_THREADS", "3")
-    finished, go_on = [], threading.Event()
+    finished, at_work = [], threading.Barrier(3)
 
     def kernel(first: int, last: int) -> None:
+        at_work.wait(5)
         if first == 0:
-            go_on.set()
             raise KeyboardInterrupt
-        go_on.wait(5)
         threading.Event().wait(0.2)
         finished.append(first)
 
     with pytest.raises(KeyboardInterrupt):
         threads.share(kernel, 30, 1e9)
     assert sorted(finished) == [10, 20]
-
-
-def test_other_threads_leave_blas_alone() -> None:
-    before = [library.get_num_threads() for library in threads._blas()]
-    inside, leave = threading.Event(), threading.Event()
-
-    def linger() -> None:
-        with threads.single_blas():
-            inside.set()
-            leave.wait(5)
-
-    with threads.single_blas():
-        other = threading.Thread(target=linger)
-        other.start()
-        inside.wait(5)
-    leave.set()
-    other.join()
-    assert [library.get_num_threads() for library in threads._blas()] == before
