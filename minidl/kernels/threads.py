@@ -33,14 +33,17 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+WORTH_A_THREAD = 1_000_000  # simple operations: to wake one takes as long as some tens of thousands
+
+
 def share(kernel: Callable[..., None], rows: int, work: float, *arguments: Any) -> None:
     """Call ``kernel(first, last, *arguments)`` over 0 … rows, in as many parts as there are threads and work for.
 
-    work: roughly how many simple operations it is.  A part is worth a thread from about a million.
+    work: roughly how many simple operations it is, of which `WORTH_A_THREAD` are worth one.
     Whatever happens, Ctrl-C at any line included, no part is being worked on once this returns: its arrays are the
     caller's again.
     """
-    parts = max(1, min(count(), rows, int(work / 1_000_000)))
+    parts = max(1, min(count(), rows, int(work / WORTH_A_THREAD)))
     bounds = [rows * i // parts for i in range(parts + 1)]
     tasks = [_Task(kernel, (bounds[i], bounds[i + 1], *arguments)) for i in range(1, parts)]
     try:

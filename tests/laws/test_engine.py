@@ -10,7 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minidl
-from minidl import Box, batch_jacobian, grad, hvp, jacobian, linearize, losses, models, ops, testing, value_and_grad
+from minidl import (
+    Box,
+    Primitive,
+    batch_jacobian,
+    core,
+    derivatives,
+    grad,
+    hvp,
+    jacobian,
+    linearize,
+    losses,
+    models,
+    ops,
+    testing,
+    value_and_grad,
+)
 from minidl.layers import Glorot
 from tests.strategies import arrays, shapes
 
@@ -324,6 +339,56 @@ def test_walks_compute_in_the_dtype_of_the_point() -> None:
     lin = linearize(ops.tanh, x)
     np.testing.assert_array_equal(lin.vjp(np.ones(5, np.float32)), lin.vjp(np.ones(5)))
     np.testing.assert_array_equal(lin.jvp(np.ones(5, np.int64)), lin.jvp(np.ones(5)))
+
+
+def test_walks_are_in_single_precision_where_the_point_is() -> None:
+    """Whatever comes in: double precision on the way would be slower, and other bits."""
+    seen, x = [], np.linspace(0, 1, 5, dtype=np.float32)
+    spied = Primitive(
+        "spied", lambda x: x * 2,
+        push=[lambda t, y, x: seen.append(t.dtype) or t * 2], pull=[lambda g, y, x: seen.append(g.dtype) or g * 2],
+    )  # fmt: skip
+    lin = linearize(lambda x: spied(ops.exp(x)), x)
+    for kind in (np.float64, np.float32, np.float16, np.int64):
+        assert lin.jvp(np.ones(5, kind)).dtype == lin.vjp(np.ones(5, kind)).dtype == np.float32
+    assert set(seen) == {np.dtype(np.float32)}
+
+
+def test_stacks_at_a_constant() -> None:
+    """Of an array, of a dict, of a dict of nothing; the zeros are in the dtype of what they belong to."""
+    constant = linearize(lambda p: np.ones(2, np.float32), {"a": np.ones(3), "b": np.ones((2, 2), np.float32)})
+    pushed = constant.jvp({"a": np.ones((4, 5, 3)), "b": np.ones((4, 5, 2, 2))})
+    assert (pushed.shape, pushed.dtype, pushed.any()) == ((4, 5, 2), np.float32, False)
+    pulled = constant.vjp(np.ones((6, 2)))
+    assert {name: (g.shape, str(g.dtype), g.any()) for name, g in pulled.items()} == {
+        "a": ((6, 3), "float64", False), "b": ((6, 2, 2), "float32", False)}  # fmt: skip
+    assert linearize(lambda p: np.ones(2), {}).jvp({}).shape == (2,)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("derivative", [jacobian, batch_jacobian])
+def test_chunks_bound_how_many_directions_are_walked_at_once(derivative, mode, monkeypatch) -> None:
+    walked = []
+    for name in ("jvp", "vjp"):
+        theirs = getattr(core.Linearization, name)
+        spied = lambda lin, direction, theirs=theirs: walked.append(len(direction)) or theirs(lin, direction)
+        monkeypatch.setattr(core.Linearization, name, spied)
+    x = np.random.default_rng(0).normal(size=(3, 5))
+    size = 5 if derivative is batch_jacobian else 15
+    f = lambda x: ops.tanh(x)
+    for chunk in (1, 2, size, size + 1):
+        walked.clear()
+        derivative(f, x, mode, chunk=chunk)
+        whole, rest = divmod(size, chunk)
+        assert walked == [chunk] * whole + [rest] * (rest > 0)
+    monkeypatch.setattr(derivatives, "COMFORTABLE", x.nbytes * 2)  # of the largest array, for two directions
+    walked.clear()
+    derivative(f, x, mode)
+    assert max(walked) == 2
+    monkeypatch.setattr(derivatives, "COMFORTABLE", 1)
+    walked.clear()
+    derivative(f, x, mode)
+    assert set(walked) == {1}
 
 
 def test_empty_stacks_and_batches_of_images() -> None:

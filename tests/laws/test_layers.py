@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,6 +24,26 @@ def test_initialisers_have_the_stated_spread(initialiser, deviation) -> None:
     assert w.std() == pytest.approx(deviation, rel=0.02)
     if isinstance(initialiser, Glorot):
         assert abs(w).max() <= np.sqrt(6 / 700)
+
+
+def test_initialisers_are_told_the_connections_of_a_unit() -> None:
+    """Fan-in and fan-out: of a dense unit its inputs and outputs; of a filter's, those times the pixels of its window."""
+    asked = []
+
+    @dataclass(frozen=True)
+    class Recording(layers.Initialiser):
+        def __call__(self, shape, fan_in, fan_out, rng):
+            asked.append((shape, fan_in, fan_out))
+            return rng.normal(size=shape)
+
+    rng = np.random.default_rng(0)
+    dense = Dense(7, init_weights=Recording()).init((5,), rng)
+    conv = layers.Conv2d(6, (2, 3), init_weights=Recording()).init((4, 8, 9), rng)
+    assert asked == [((5, 7), 5, 7), ((6, 4, 2, 3), 4 * 6, 6 * 6)]
+    for params, units in ((dense, 7), (conv, 6)):
+        np.testing.assert_array_equal(params["b"], np.zeros(units))
+    assert "b" not in Dense(7, bias=False).init((5,), rng)
+    assert "b" not in layers.Conv2d(6, 2, bias=False).init((4, 8, 9), rng)
 
 
 def test_lacoks_network_by_default() -> None:

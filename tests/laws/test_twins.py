@@ -33,6 +33,18 @@ def test_kernels_are_the_references(law, data) -> None:
     LAWS[law](Side(cpu), data)
 
 
+@pytest.mark.parametrize("law", LAWS)
+@settings(max_examples=40)
+@given(data=st.data(), parts=st.integers(2, 5))
+def test_kernels_in_parts_are_the_references(law, data, parts) -> None:
+    """However small the work is, several threads share it: what one of them gets wrong shows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIDL_THREADS", str(parts))
+        patch.setattr(threads, "WORTH_A_THREAD", 1e-9)
+        patch.setattr(cpu, "WORTH_SHARING", 1)
+        LAWS[law](Side(cpu), data)
+
+
 def penalty(side, data) -> None:
     w, factors = np.array([[3.0, -2.0], [0.0, 1.0]]), data.draw(st.sampled_from([(0.0, 0.0), (0.5, 0.0), (0.1, 0.2)]))
     for dtype in (np.float32, np.float64):

@@ -360,6 +360,98 @@ def test_progress_goes_to_the_terminal_only(capsys) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+# --- what is reported ------------------------------------------------------------------------------------
+
+
+def standing_still(net: models.Sequential, data: Dataset, **options):
+    """A history of training by steps too small to be seen: each epoch is then as the network was."""
+    before = {name: w.copy() for name, w in net.params.items()}
+    history = fit(net, data, optimizer=SGD(1e-30), progress=False, **options)
+    for name, w in before.items():
+        np.testing.assert_allclose(net.params[name], w, rtol=0, atol=1e-25)
+    return history
+
+
+@pytest.mark.parametrize("batch_size", [16, 49, 50, 1000])
+def test_loss_and_accuracy_are_means_over_the_examples(batch_size) -> None:
+    """Whatever the size of the last batch, of 50 examples with losses far apart."""
+    net = models.mlp(4, 3, (16,), bias=True, dropout=(0.0, 0.0), init_weights=Glorot(), dtype="float64")
+    for w in net.params.values():
+        w *= 3
+    data, penalty = small(50), losses.Penalty(1e-3, 1e-2)
+    each = losses.cross_entropy(net(data.x), data.y, "none")
+    assert each.std() > 1
+    for options in ({}, {"penalty": penalty}, {"penalty": lambda params: penalty(params)}):
+        history = standing_still(net, data, epochs=2, batch_size=batch_size, **options)
+        expected = each.mean() + (float(penalty(net.params)) if options else 0)
+        np.testing.assert_allclose(history.loss, [expected] * 2, rtol=1e-6)
+        np.testing.assert_allclose(history.accuracy, [(net(data.x).argmax(axis=1) == data.y).mean()] * 2)
+    history = standing_still(net, data, epochs=1, batch_size=16, drop_last=True, shuffle=False)
+    np.testing.assert_allclose(history.loss, [each[:48].mean()], rtol=1e-6)
+
+
+def test_every_batch_of_every_epoch_has_dropout_masks_of_its_own() -> None:
+    """They are those of its `Moment`; the same seed gives the same again, and another seed others."""
+    net, data = network(), small(8)
+    history = standing_still(net, data, epochs=3, batch_size=4, shuffle=False, seed=5)
+    for epoch, loss in enumerate(history.loss):
+        parts = []
+        for step, part in enumerate((slice(0, 4), slice(4, 8))):
+            rng = np.random.default_rng((5, epoch, step))
+            parts.append(float(train.gradient(net, data.x[part], data.y[part], rng)[0]))
+        assert loss == pytest.approx(np.mean(parts), rel=1e-5)
+    assert len(set(history.loss)) == 3
+    one_batch = standing_still(net, data.take([0, 1, 2, 3, 0, 1, 2, 3]), epochs=1, batch_size=4, shuffle=False, seed=5)
+    assert one_batch.loss != history.loss[:1]
+    assert standing_still(net, data, epochs=3, batch_size=4, shuffle=False, seed=6).loss != history.loss
+
+
+def test_seconds_are_seconds_of_the_clock(monkeypatch) -> None:
+    """Of each epoch, evaluation included."""
+    ticks = iter([100.0, 107.0, 200.0, 203.5])
+    monkeypatch.setattr(train.time, "perf_counter", lambda: next(ticks))
+    assert fit(network(), small(), epochs=2, validation=small(5)).seconds == [7.0, 3.5]
+
+
+def test_the_bar_counts_batches_and_says_how_it_stands(monkeypatch) -> None:
+    made, told = [], []
+
+    class Bar(list):
+        def set_postfix(self, **numbers):
+            told.append((len(made), numbers))
+
+    def bar(items, description, show, **options):
+        made.append((len(items), description, show, options))
+        return Bar(items)
+
+    monkeypatch.setattr(train, "bar", bar)
+    net = models.softmax_regression(4, 3, dtype="float64")
+    data = small(505)
+    expected = float(losses.cross_entropy(net(data.x[:500]), data.y[:500]))
+    fit(net, data, epochs=2, batch_size=10, optimizer=SGD(1e-30), shuffle=False, progress=False)
+    assert made == [(51, "epoch 1/2", False, {"unit": "batch"}), (51, "epoch 2/2", False, {"unit": "batch"})]
+    right = (net(data.x[:500]).argmax(axis=1) == data.y[:500]).mean()
+    assert told == [(n, {"loss": f"{expected:.4f}", "accuracy": f"{right:.4f}"}) for n in (1, 2)]  # at the 50th batch
+    fit(net, data, epochs=1, batch_size=10, drop_last=True)
+    assert made[-1] == (50, "epoch 1/1", True, {"unit": "batch"})
+
+
+def test_validation_is_of_the_network_after_the_epoch() -> None:
+    net, data = network(), small(40)
+    history = fit(net, data, epochs=1, optimizer=SGD(0.5), validation=small(60, 1))
+    assert history.validation_error == [train.evaluate(net, small(60, 1)).error]
+    assert fit(network(), data, epochs=1).validation_error == []
+
+
+def test_a_history_prints_every_epoch() -> None:
+    history = train.History([0.5, 0.25], [0.75, 1.0], [0.125, 0.0625], [1.0, 2.5])
+    lines = str(history).splitlines()
+    assert lines[0].split() == ["epoch", "loss", "accuracy", "validation", "error", "seconds"]
+    assert lines[1].split() == ["1", "0.5000", "0.7500", "0.1250", "1.0"]
+    assert lines[2].split() == ["2", "0.2500", "1.0000", "0.0625", "2.5"]
+    assert str(train.History([0.5], [1.0], [], [1.0])).splitlines()[1].split()[3] == "-"
+
+
 def test_the_digits_are_learnt() -> None:
     """Real digits, a minute's worth of learning in two seconds: well below the 90 % error of guessing."""
     data, test = minidl.data.load_digits()
