@@ -1,0 +1,107 @@
+"""What is printed and what is said: tables, summaries, and every refusal, held to approved texts.  See `tests.approval`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from attacks import Targeted, Victim, apgd, deepfool, few_pixel, fgsm, fool_gradient, jsma, lbfgs, pgd, square
+from attacks.by_class import Vulnerability
+from attacks.evaluate import AttackTable, RobustnessCurve, evaluate_attack
+from attacks.four_outcomes import Outcomes
+from attacks.tables import table
+from minidl import models
+from minidl.errors import MinidlError
+from minidl.train import History
+from tests.approval import approve
+from tests.laws import (
+    test_auto_pgd,
+    test_deepfool,
+    test_few_pixel,
+    test_gradient_ascent,
+    test_jsma,
+    test_measures,
+    test_projected_gradient,
+    test_quasi_newton,
+    test_random_search,
+    test_transforms,
+)
+from tests.laws.test_attacks import images, network
+from tests.unit import test_bad_inputs
+from tests.unit.test_figures import CURVE, fooled
+
+
+def without_times(text: str) -> str:
+    """Seconds are other ones each time."""
+    return re.sub(r"\d+\.\d+ s\b", "… s", text)
+
+
+def attacked() -> str:
+    x, y = images(0)
+    net = network(dtype="float64")
+    results = {"fast": fgsm(net, x.astype(float), y, epsilon=0.1), "salient": jsma(net, x.astype(float), y)}
+    table = evaluate_attack(results, net)
+    return re.sub(r"\d+\.\d\d\n", "…\n", "\n".join([str(table), *(r.summary() for r in results.values())]) + "\n")
+
+
+PRINTED: dict[str, Callable[[], str]] = {
+    "a table": lambda: table("Title", ["name", "n", "share"], [["a", 3, 0.25], ["longer", 12345, float("nan")], ["c", -1, "-"]]),
+    "an empty table": lambda: table("Title", ["name", "n"], []),
+    "attacks": attacked,
+    "no attacks": lambda: str(AttackTable(())),
+    "a curve": lambda: str(CURVE),
+    "an interrupted curve": lambda: str(RobustnessCurve("pgd", np.zeros(0), (1,), np.zeros((1, 0)), True)),
+    "outcomes": lambda: str(Outcomes(np.array([0] * 12 + [1, 2, 3, 4, 4]))),
+    "no outcomes": lambda: str(Outcomes(np.zeros(0, int))),
+    "vulnerability": lambda: str(
+        Vulnerability("l2", np.array([4, 2, 0]), np.array([0.5, 1.0, np.nan]), np.array([1.25, 2.0, np.nan]), np.array([1, 2, -1]))),
+    "fooling images": lambda: without_times(fooled().summary()),
+    "a history": lambda: str(History([0.5, 0.25], [0.75, 1.0], [0.125, 0.0625], [1.0, 12.25])),
+    "a history without validation": lambda: str(History([0.5], [0.75], [], [123.456])),
+    "summaries of networks": lambda: "\n\n".join(net.summary() for net in (models.mlp(), models.lenet(), models.carlini())),
+    "plans of networks": lambda: "\n\n".join(str(net.plan()) for net in (models.mlp(), models.lenet(), models.carlini(), models.madry())),
+    "networks": lambda: "\n".join(repr(net) for net in (models.mlp(), models.lenet((1, 16, 16), 3), models.softmax_regression(4, 2))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_what_is_printed_is_as_it_was_approved(name) -> None:
+    approve(f"printed/{name}", PRINTED[name]())
+
+
+def refusals() -> Iterator[tuple[str, Callable[[], object]]]:
+    """Everything that some test has refused, by its name there."""
+    (x, y), net = images(0), network()
+    t = Targeted((net(x).argmax(axis=1) + 1) % 5)
+    for name, (call, *_) in test_bad_inputs.ATTACKS.items():
+        yield f"attack: {name}", lambda call=call: call(fgsm)
+    for name, (call, *_) in test_bad_inputs.OTHERS.items():
+        yield name, call
+    for name, (call, *_) in test_measures.REFUSALS.items():
+        yield f"measure: {name}", lambda call=call: call(Victim(net))
+    for name, (call, *_) in test_transforms.REFUSALS.items():
+        yield f"transform: {name}", call
+    for attack, refused, goal in (
+        (apgd, test_auto_pgd.REFUSED, y), (deepfool, test_deepfool.REFUSED, y), (few_pixel, test_few_pixel.REFUSED, y),
+        (jsma, test_jsma.REFUSALS, t), (lbfgs, test_quasi_newton.REFUSED, y), (square, test_random_search.REFUSED, y),
+    ):  # fmt: skip
+        for name, (options, *_) in refused.items():
+            yield f"{attack.__name__}: {name}", lambda a=attack, g=goal, o=options: a(net, x, g, **o)
+    for name, (options, *_) in test_gradient_ascent.REFUSED.items():
+        yield f"fool_gradient: {name}", lambda o=options: fool_gradient(net, **o)
+    for name, options in test_projected_gradient.BAD.items():
+        yield f"pgd: {name}", lambda o=options: pgd(net, x, y, **o)
+
+
+def test_refusals_are_said_as_they_were_approved() -> None:
+    """The operation, what it expected, what it got, and the fix: whole, where other tests look for a few words."""
+    said = []
+    for name, call in refusals():
+        with pytest.raises(MinidlError) as caught:
+            call()
+        message = re.sub(r" at 0x[0-9a-f]+", " at 0x…", str(caught.value))
+        said.append(f"{name}\n    {type(caught.value).__name__}: {message}")
+    approve("refusals", "\n".join(said))
