@@ -1,9 +1,9 @@
-"""Texts that somebody has approved: what is printed, said and drawn, held to a file beside which a change shows.
+"""Texts that somebody has approved: what is printed, said, drawn and computed, held to a file beside which a change shows.
 
 `approve(name, text)` compares a text with ``tests/approved/<name>.txt``.  After a change that is meant, write the files
 anew and read their difference before it is committed:
 
-    MINIDL_APPROVE=1 pytest tests/unit/test_figures.py tests/unit/test_texts.py && git diff tests/approved
+    MINIDL_APPROVE=1 pytest tests/unit -k approved && git diff tests/approved
 """
 
 from __future__ import annotations

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
+import attacks
+import minidl
 from attacks import Targeted, Victim, apgd, deepfool, few_pixel, fgsm, fool_gradient, jsma, lbfgs, pgd, square
 from attacks.by_class import Vulnerability
 from attacks.evaluate import AttackTable, RobustnessCurve, evaluate_attack
@@ -105,3 +110,35 @@ def test_refusals_are_said_as_they_were_approved() -> None:
         message = re.sub(r" at 0x[0-9a-f]+", " at 0x…", str(caught.value))
         said.append(f"{name}\n    {type(caught.value).__name__}: {message}")
     approve("refusals", "\n".join(said))
+
+
+def signatures() -> Iterator[str]:
+    """What can be called without an underscore: parameters, their kinds, and defaults; of dataclasses, what they promise."""
+    for package in (minidl, attacks):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if found.name.rpartition(".")[2] in ("cuda", "__main__"):
+                continue
+            module = importlib.import_module(found.name)
+            own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", "") == found.name and n[0] != "_"}
+            for name, thing in own.items():
+                if isinstance(thing, type):
+                    promised = getattr(thing, "__dataclass_params__", None)
+                    flags = f" frozen={promised.frozen} eq={promised.eq} order={promised.order}" if promised else ""
+                    yield f"{found.name}.{name}: class{flags}"
+                    methods = {n: v for n, v in vars(thing).items() if n == "__init__" or n[0] != "_"}
+                    yield from (f"    {n}{called(v)}" for n, v in methods.items() if inspect.isfunction(v))
+                elif inspect.isfunction(thing):
+                    yield f"{found.name}.{name}{called(thing)}"
+
+
+def called(function: Callable[..., object]) -> str:
+    """How a function is called, without annotations, which Pythons write differently."""
+    signature = inspect.signature(function)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    written = str(signature.replace(parameters=bare, return_annotation=signature.empty))
+    return re.sub(r"<(function|class|built-in function) ([\w.<>']+)[^>]*>+", r"<\2>", written)
+
+
+def test_functions_are_called_as_was_approved() -> None:
+    """A parameter that can no longer be named, a changed default, a dataclass that can suddenly be written to."""
+    approve("signatures", "\n".join(signatures()))
