@@ -21,7 +21,8 @@ def save(net: Sequential, path: str | Path) -> None:
 
     Every parameter is an array of the .npz archive under its own name, so that other tools can read them.
     Whatever is saved, `load` gives back.  So `DTypeError` or `ShapeError` are raised, and nothing is written, where
-    ``net.params`` are not what the layers ask for, or where a layer is not told by its fields.
+    ``net.params`` are not what the layers ask for, or where a layer is not told by its fields; `DataError` where no
+    file can be written.
     """
     if not isinstance(net, Sequential):
         raise DTypeError("save", "a network", type(net).__name__, "minidl.save(net, path)")

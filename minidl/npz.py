@@ -22,7 +22,7 @@ import numpy as np
 
 from .backend import to_numpy
 from .errors import DataError, DTypeError
-from .files import atomically, regular_file
+from .files import atomically, check_writable, regular_file
 
 HEADER = "minidl"  # the archive's entry that holds the JSON header
 DIGEST = "sha256"  # the header's entry that holds the digest of everything else
@@ -36,8 +36,10 @@ ShapesAndDtypes = dict[str, tuple[tuple[int, ...], str]]
 def write_archive(path: str | Path, kind: str, header: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Arrays and a JSON-able header to an .npz file of the given kind, atomically.
 
-    Raises `DTypeError` for arrays of Python objects, `DataError` for a header of anything but plain data.
+    Raises `DTypeError` for arrays of Python objects, `DataError` for a header of anything but plain data, and for a
+    path where no file can be written.
     """
+    check_writable("save", path)
     plain = {name: to_numpy(value) for name, value in arrays.items()}
     for name, array in plain.items():
         if array.dtype.kind not in "fiub":

@@ -1,4 +1,4 @@
-"""What is printed and what is said: tables, summaries, and every refusal, held to approved texts.  See `tests.approval`."""
+"""What is printed, and how functions are called: tables, summaries and signatures, held to approved texts.  See `tests.approval`."""
 
 from __future__ import annotations
 
@@ -13,29 +13,18 @@ import pytest
 
 import attacks
 import minidl
-from attacks import Targeted, Victim, apgd, deepfool, few_pixel, fgsm, fool_gradient, jsma, lbfgs, pgd, square
+from attacks import (
+    fgsm,
+    jsma,
+)
 from attacks.by_class import Vulnerability
 from attacks.evaluate import AttackTable, RobustnessCurve, evaluate_attack
 from attacks.four_outcomes import Outcomes
 from attacks.tables import table
 from minidl import models
-from minidl.errors import MinidlError
 from minidl.train import History
 from tests.approval import approve
-from tests.laws import (
-    test_auto_pgd,
-    test_deepfool,
-    test_few_pixel,
-    test_gradient_ascent,
-    test_jsma,
-    test_measures,
-    test_projected_gradient,
-    test_quasi_newton,
-    test_random_search,
-    test_transforms,
-)
 from tests.laws.test_attacks import images, network
-from tests.unit import test_bad_inputs
 from tests.unit.test_figures import CURVE, fooled
 
 
@@ -75,41 +64,6 @@ PRINTED: dict[str, Callable[[], str]] = {
 @pytest.mark.parametrize("name", PRINTED)
 def test_what_is_printed_is_as_it_was_approved(name) -> None:
     approve(f"printed/{name}", PRINTED[name]())
-
-
-def refusals() -> Iterator[tuple[str, Callable[[], object]]]:
-    """Everything that some test has refused, by its name there."""
-    (x, y), net = images(0), network()
-    t = Targeted((net(x).argmax(axis=1) + 1) % 5)
-    for name, (call, *_) in test_bad_inputs.ATTACKS.items():
-        yield f"attack: {name}", lambda call=call: call(fgsm)
-    for name, (call, *_) in test_bad_inputs.OTHERS.items():
-        yield name, call
-    for name, (call, *_) in test_measures.REFUSALS.items():
-        yield f"measure: {name}", lambda call=call: call(Victim(net))
-    for name, (call, *_) in test_transforms.REFUSALS.items():
-        yield f"transform: {name}", call
-    for attack, refused, goal in (
-        (apgd, test_auto_pgd.REFUSED, y), (deepfool, test_deepfool.REFUSED, y), (few_pixel, test_few_pixel.REFUSED, y),
-        (jsma, test_jsma.REFUSALS, t), (lbfgs, test_quasi_newton.REFUSED, y), (square, test_random_search.REFUSED, y),
-    ):  # fmt: skip
-        for name, (options, *_) in refused.items():
-            yield f"{attack.__name__}: {name}", lambda a=attack, g=goal, o=options: a(net, x, g, **o)
-    for name, (options, *_) in test_gradient_ascent.REFUSED.items():
-        yield f"fool_gradient: {name}", lambda o=options: fool_gradient(net, **o)
-    for name, options in test_projected_gradient.BAD.items():
-        yield f"pgd: {name}", lambda o=options: pgd(net, x, y, **o)
-
-
-def test_refusals_are_said_as_they_were_approved() -> None:
-    """The operation, what it expected, what it got, and the fix: whole, where other tests look for a few words."""
-    said = []
-    for name, call in refusals():
-        with pytest.raises(MinidlError) as caught:
-            call()
-        message = re.sub(r" at 0x[0-9a-f]+", " at 0x…", str(caught.value))
-        said.append(f"{name}\n    {type(caught.value).__name__}: {message}")
-    approve("refusals", "\n".join(said))
 
 
 def signatures() -> Iterator[str]:
