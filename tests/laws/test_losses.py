@@ -78,3 +78,18 @@ def test_penalty_spares_biases_and_may_be_nothing() -> None:
     np.testing.assert_array_equal(grad(losses.Penalty(), params)["dense1.W"], [[0, 0]])
     only_biases = {"dense1.b": np.array([5.0])}
     assert grad(losses.Penalty(1, 1), only_biases)["dense1.b"] == 0
+
+
+@pytest.mark.parametrize(("dtype", "off"), [("float16", 0.05), ("float32", 1e-4), ("float64", 1e-4)])
+def test_probabilities_are_told_from_logits(dtype, off) -> None:
+    """In their own precision: in half precision, rows of 100 classes sum to 1 but for several thousandths."""
+    rng = np.random.default_rng(0)
+    for classes in (2, 10, 100):
+        p = losses.softmax(rng.normal(size=(50, classes))).astype(dtype)
+        assert losses.are_probabilities(p)
+        last, negative = p.copy(), p.copy()
+        last[-1] *= np.asarray(1 + off, dtype)
+        negative[0, :2] += np.array([-2, 2], dtype)
+        assert not losses.are_probabilities(last)
+        assert not losses.are_probabilities(negative)
+    assert not losses.are_probabilities(p[:0])

@@ -215,7 +215,7 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
         )
     for name, changes in {
         "fewer images": {"images": fool.images[:2]}, "other history": {"history": fool.history[:, :2]}, "flat history": {"history": fool.history[0]},
-        "images of whole numbers": {"images": y}, "doubts": {"confidence": fool.confidence * 3}, "no archive": {"archive": "List"},
+        "images of whole numbers": {"images": y}, "doubts": {"confidence": fool.confidence * 1.5}, "no archive": {"archive": "List"},
         "a negative count": {"backwards": -1}, "parameters": {"params": None}, "seconds": {"seconds": None},
     }.items():  # fmt: skip
         yield (

@@ -52,6 +52,7 @@ from tests.approval import FOLDER, approve
 from tests.laws.every_attack import ADVERSARIES, ATTACKS, FOOLING, MOMENT
 from tests.laws.test_attacks import images, network, other_targets
 from tests.unit.test_figures import FIGURES
+from tests.unit.test_paths import STEPS
 from tests.unit.test_texts import PRINTED
 
 NET, (X, _) = network(dtype="float64"), images(2, dtype=np.float64)
@@ -287,5 +288,6 @@ def test_no_approved_text_is_left_over() -> None:
     """Of a case that is gone, or has another name by now."""
     asked = {"refusals", "signatures", *(f"figures/{name}" for name in FIGURES), *(f"printed/{name}" for name in PRINTED),
              *(f"runs/{name}" for name in [*ATTACKS, *MORE, *FOOLING, *MORE_FOOLING, "draws", "measures"]),
-             *(f"runs/training {name}" for name in TRAINING)}  # fmt: skip
+             *(f"runs/training {name}" for name in TRAINING),
+             *(f"paths/{name}" for name in [*STEPS, "evolution", "compiled"])}  # fmt: skip
     assert {path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.txt")} == asked
