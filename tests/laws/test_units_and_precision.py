@@ -13,6 +13,7 @@ import attacks
 from attacks import AttackResult, Targeted, Victim, apgd, fgsm, robustness_curve, transforms
 from attacks.carlini_wagner import _fewest
 from attacks.descent import Descent
+from attacks.norms import NORMS
 from attacks.precision import given_back
 from attacks.result import begin
 from attacks.units import Units
@@ -142,7 +143,20 @@ def test_the_ball_without_bounds_in_bytes(norm) -> None:
     assert length.max() > 0.4 * epsilon
 
 
-@pytest.mark.parametrize("bounds", [(0, np.inf), (-np.inf, np.inf), (-np.inf, 0), (0, np.nan), (-1e308, 1e308)])
+@pytest.mark.parametrize("bounds", [None, (0, 255)])
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_many_pixels_round_and_none_leaves_the_ball(norm, bounds) -> None:
+    """A step along no slope: what is moved is brought back to the ball, 256 pixels of up to 255 in single precision."""
+    rng, epsilon = np.random.default_rng(0), 0.5
+    origin = (rng.random((100, 1, 16, 16)) * 255).astype(np.float32)
+    x = np.clip(origin + rng.normal(size=origin.shape) * 0.01, 0, 255).astype(np.float32)
+    moved = NORMS[norm].move(x, np.zeros_like(x), 0.1, bounds, origin, epsilon)
+    assert (NORMS[norm].length(moved.astype(np.float64) - origin) <= epsilon).all()
+
+
+@pytest.mark.parametrize(
+    "bounds", [(0, 1, 2), (0,), (0, np.inf), (-np.inf, np.inf), (-np.inf, 0), (0, np.nan), (-1e308, 1e308)]
+)
 def test_bounds_without_end_are_refused_at_the_door(bounds) -> None:
     with pytest.raises(RangeError, match="two finite numbers with low < high"):
         Victim(NET, bounds=bounds)

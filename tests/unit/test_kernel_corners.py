@@ -11,7 +11,7 @@ from minidl import backend, conv, linearize, losses, models, optim
 from minidl.data import Dataset
 from minidl.derivatives import batch_jacobian, jacobian
 from minidl.errors import ShapeError
-from minidl.kernels import cpu, reference, threads
+from minidl.kernels import cpu, cpu_conv, reference, reference_descent, threads
 from minidl.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 from minidl.train import fit, gradient
 
@@ -124,3 +124,25 @@ def test_nobody_writes_after_an_interruption(monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         threads.share(kernel, 30, 1e9)
     assert sorted(finished) == [10, 20]
+
+
+@pytest.mark.parametrize("step", [1, 2, 50, 700, 5000])
+def test_what_makes_up_for_adams_averages(step) -> None:
+    """Of as many steps as there may be: β₂ᵗ is ½ after 693 of them."""
+    for dtype in ("float32", "float64"):
+        rate, correction = reference_descent.adam_rates(np.array([[step]]), 0.01, dtype)
+        assert rate.dtype == correction.dtype == dtype
+        np.testing.assert_allclose(rate, 0.01 / (1 - 0.9**step), rtol=1e-6)
+        np.testing.assert_allclose(correction, 1 - 0.999**step, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "image_bytes", "work"), [(1, 10, 1), (7, 10, 1e9), (100, 3000, 1e9), (100, 2**20, 1), (5, 2**26, 1)]
+)
+def test_blocks_hold_every_image_once_and_no_more_memory_than_they_may(images, image_bytes, work) -> None:
+    seen: list[tuple[int, int]] = []
+    cpu_conv._in_blocks(lambda first, last: seen.append((first, last)), images, image_bytes, work)
+    seen.sort()
+    assert [image for first, last in seen for image in range(first, last)] == list(range(images))
+    assert max(last - first for first, last in seen) <= max(1, cpu_conv.BLOCK // image_bytes)
+    assert len(seen) >= min(cpu_conv.PARTS, images, int(work / 2_000_000))

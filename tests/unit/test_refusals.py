@@ -155,6 +155,10 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
         "too many images": {"render": lambda genomes: np.full((len(genomes) + 1, 1, 4, 4), 0.5, np.float32)},
         "too few genomes": {"start": lambda count, draws: CPPN((1, 4, 4)).start(count - 1, draws)},
         "too many genomes": {"start": lambda count, draws: CPPN((1, 4, 4)).start(count + 1, draws)},
+        "more genomes than images": {
+            "start": lambda count, draws: CPPN((1, 4, 4)).start(count + 1, draws),
+            "render": lambda genomes: np.full((len(genomes) - 1, 1, 4, 4), 0.5, np.float32),
+        },
         "no genome": {"start": lambda count, draws: np.zeros((count, 3))},
     }.items():
         encoding = CPPN((1, 4, 4))
