@@ -93,6 +93,7 @@ def line(owner: Any, name: str, old: str, new: str) -> Callable[[Any], None]:
     def plant(patch: Any) -> None:
         found = inspect.getattr_static(owner, name)
         function = getattr(found, "func", None) or getattr(found, "fget", None) or found  # of properties too
+        function = inspect.unwrap(function)  # of class methods, and of what is decorated
         text = textwrap.dedent(inspect.getsource(function))
         assert old in text, f"{old!r} is no longer in {name}"
         text, scope = text[text.index("def ") :].replace(old, new), {}
@@ -229,8 +230,8 @@ MUTANTS = [
     Mutant("FGSM: always clipped", line(attacks.gradient_sign, "_climb", "run.victim.bounds if clip else None", "run.victim.bounds"), test_attacks.test_the_step_is_the_papers),
     Mutant("result: success judged before the attack", line(attacks.result.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_attacks.test_bounds_budget_and_honesty),
     Mutant("victim: pull-backs not counted", line(attacks.victim.Victim, "pull_back", "self.backwards += prod(g.shape[:-1])", ""), test_attacks.test_a_ladder_reuses_one_gradient),
-    Mutant("noise: the seed forgotten", line(attacks.gradient_sign, "sign_noise", "random_signs(seed, x)", "random_signs(0, x)"), test_attacks.test_same_seed_same_bits),
-    Mutant("L2: squares vanish", line(attacks.norms, "l2_length", "scale = xp.where(largest > 0, largest, 1)", "scale = xp.ones_like(largest)"), test_attacks.test_tiny_and_zero_gradients),
+    Mutant("noise: the seed forgotten", line(attacks.gradient_sign, "sign_noise", "random_signs(seed, run.x)", "random_signs(0, run.x)"), test_attacks.test_same_seed_same_bits),
+    Mutant("L2: squares vanish", line(ops, "norm", "scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)", "scale = xp.ones_like(largest)"), test_attacks.test_tiny_and_zero_gradients),
     Mutant("L1 projection: grows what is inside", line(attacks.norms, "l1_project", "return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)", "return (xp.sign(rows) * xp.maximum(abs(rows) - theta, 0)).reshape(d.shape)"), lambda: test_attacks.test_projection("l1")),
     # --- projected gradient, objectives, norms
     Mutant("BIM: never projected", line(attacks.norms, "linf_move", "origin, epsilon)", "None, epsilon)"), test_projected_gradient.test_bounds_budget_and_honesty),

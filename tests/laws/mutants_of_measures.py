@@ -49,7 +49,7 @@ MUTANTS = [
     Mutant("homography: rows and columns mixed up", line(attacks.transforms, "_homography", "corners[:, k, axis, None]", "corners[:, k, 1 - axis, None]"), test_transforms.test_a_homography_takes_the_corners_where_they_are_wanted),
     Mutant("interpolation: the nearest pixel", line(attacks.transforms, "_between", "(1 - v) * above + v * under", "above"), test_transforms.test_reading_between_pixels_by_hand),
     Mutant("interpolation: rows and columns mixed up", line(attacks.transforms, "_between", "row * width + column", "row * height + column"), test_transforms.test_reading_between_pixels_by_hand),
-    Mutant("noise: uniform", line(attacks.transforms, "noise", "xp.cos(2 * math.pi * uniform(second, x))", "2**0.5"), test_transforms.test_noise_is_normal),
+    Mutant("noise: uniform", line(attacks.norms, "box_muller", "xp.cos(2 * math.pi * v)", "2**0.5"), test_transforms.test_noise_is_normal),
     Mutant("noise: one stream twice", line(attacks.transforms, "noise", "uniform(second, x)", "uniform(first, x)"), test_transforms.test_noise_is_normal),
     Mutant("transformations: the seed forgotten", line(attacks.transforms, "_keys", "int(seed)", "0"), lambda: test_transforms.test_examples_and_seeds_are_drawn_apart("noise")),
     Mutant("JPEG: rounded down", line(attacks.transforms, "jpeg", "np.rint(", "np.floor("), lambda: test_transforms.test_jpeg_is_pillows(1)),

@@ -37,7 +37,7 @@ MUTANTS = [
     Mutant("moment: one key for all seeds", line(train.Moment, "key", "self.seed, ", ""), laws.test_they_start_anew_at_every_moment_and_again_at_the_same),
     Mutant("moment: whole epochs only", line(train.Moment, "epochs", " + self.step / self.steps", ""), laws.test_epsilon_warms_up_evenly_and_stays),
     Mutant("checkpoint: α not in the adversary's name", line(train, "fit", 'float(getattr(adversary, "alpha", 1))', "1.0"), laws.test_checkpoints_know_the_adversary),
-    Mutant("checkpoint: lambdas have a name", line(identity, "_name", '"<lambda>", "<locals>", ', ""), laws.test_checkpoints_know_the_adversary),
+    Mutant("checkpoint: lambdas have a name", line(identity, "_name", '("<lambda>", "<locals>", " at 0x")', '(" at 0x",)'), laws.test_checkpoints_know_the_adversary),
     Mutant("adversary: downhill", line(FGSMAdversary, "images", "victim.gradient(x, goal)", "-victim.gradient(x, goal)"), laws.test_they_are_those_of_the_attacks),
     Mutant("adversary: seen with dropout", line(BoundedAdversary, "__call__", "Victim(net,", "Victim(lambda x: net.apply(net.params, x, moment.rng),"), laws.test_they_are_made_without_dropout),
     Mutant("adversary: never clips", line(BoundedAdversary, "__call__", "self.bounds if self.clip else None", "None"), bounded()),

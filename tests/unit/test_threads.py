@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,16 @@ def blas_threads() -> list[int]:
     return [library.get_num_threads() for library in threads._blas()]
 
 
-def as_it_was() -> list[int]:
-    """The numbers of threads when nobody is within, whatever an earlier test has left."""
+@contextmanager
+def two_blas_threads() -> Iterator[None]:
+    """Two of each library's threads, whatever OPENBLAS_NUM_THREADS says and an earlier test has left."""
     threads.on_one_blas_thread(lambda: None)
-    return blas_threads()
+    before = blas_threads()
+    threads._limit(threads._blas(), 2)
+    try:
+        yield
+    finally:
+        threads._limit(threads._blas(), *before)
 
 
 def pressing(functions: Iterable[Callable], lines: Iterable[int], call: Callable[[], Any]) -> tuple[Any, bool]:
@@ -117,8 +124,9 @@ def test_ctrl_c_twice(monkeypatch) -> None:
             np.testing.assert_array_equal(rows.done, 1)
 
 
+@two_blas_threads()
 def test_ctrl_c_at_any_line_leaves_blas_as_it_was() -> None:
-    before, number, there = as_it_was(), 0, True
+    before, number, there = blas_threads(), 0, True
     while there:
         number += 1
         found, there = pressing(LIMITING, [number], lambda: threads.on_one_blas_thread(lambda: blas_threads()))
@@ -129,27 +137,30 @@ def test_ctrl_c_at_any_line_leaves_blas_as_it_was() -> None:
     assert number > 20
 
 
+@two_blas_threads()
 def test_ctrl_c_twice_is_made_good_by_the_next_product() -> None:
-    before = as_it_was()
+    before = blas_threads()
     for first in range(1, 40):
         pressing(LIMITING, [first, first + 3], lambda: threads.on_one_blas_thread(lambda: None))
         threads.on_one_blas_thread(lambda: None)
         assert blas_threads() == before, first
 
 
+@two_blas_threads()
 def test_errors_leave_blas_as_it_was() -> None:
     def failing() -> None:
         raise RuntimeError("inside")
 
-    before = as_it_was()
+    before = blas_threads()
     with pytest.raises(RuntimeError, match="inside"):
         threads.on_one_blas_thread(failing)
     convolved(60)
     assert blas_threads() == before
 
 
+@two_blas_threads()
 def test_blas_is_set_back_by_the_last_of_several_threads() -> None:
-    before, seen = as_it_was(), []
+    before, seen = blas_threads(), []
     inside, leave = threading.Event(), threading.Event()
 
     def linger() -> None:
@@ -200,9 +211,10 @@ def test_libraries_with_a_number_for_each_thread(monkeypatch) -> None:
     assert library.get_num_threads() == 4
 
 
+@two_blas_threads()
 def test_threadpoolctl_obeys_every_thread() -> None:
     """It obeys the first thread that asks, until that one gives way; somebody else's may have been the first."""
-    before = as_it_was()
+    before = blas_threads()
     with ThreadPoolExecutor(1) as pool:
         for library, number in zip(threads._blas(), before):
             library.set_num_threads(number)
