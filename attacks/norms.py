@@ -76,8 +76,9 @@ def l0_length(d: Array) -> Array:
 
 
 def linf_length(d: Array) -> Array:
-    """max |d_i|."""
-    return abs(_rows(d)).max(axis=-1, initial=0)
+    """max |d_i|; 0 for images without pixels."""
+    rows = abs(_rows(d))
+    return rows.max(axis=-1) if rows.size else namespace(d).zeros(len(d), dtype=d.dtype)
 
 
 def linf_steepest(g: Array) -> Array:

@@ -165,8 +165,10 @@ def norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     derivative that is a constant: c·‖x/c‖ does not depend on c.
     """
     over, xp, plain = _from_the_end("norm", x, axis), namespace(unbox(x)), unbox(x)
-    largest = xp.abs(plain).max(axis=over, keepdims=True, initial=0)
-    scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)
+    scale: Array = 1
+    if plain.size:  # of nothing there is no largest, and CuPy's max has no `initial`
+        largest = xp.abs(plain).max(axis=over, keepdims=True)
+        scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)
     ratio = x / scale
     square = sum(ratio * ratio, over, keepdims=True)
     nonzero = square != 0  # NaN is among them

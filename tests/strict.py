@@ -42,10 +42,10 @@ class ndarray:
         return self._held.copy()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name not in _ATTRIBUTES | _METHODS:
+        if name.startswith("__") or name not in _ATTRIBUTES | set(_METHODS):
             raise AttributeError(f"the strict stand-in has no {name!r}")
         found = getattr(self._held, name)
-        return _wrapped(found) if name in _ATTRIBUTES else lambda *a, **k: _wrapped(found(*map(_inner, a), **k))
+        return _wrapped(found) if name in _ATTRIBUTES else _method(name, found)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._held[_inner(key)] = _inner(value)
@@ -65,8 +65,22 @@ class ndarray:
 
 
 _ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T", "base", "flags"}
-_METHODS = {"reshape", "transpose", "sum", "max", "min", "mean", "all", "any", "argmax", "argmin", "argsort", "astype",
-            "copy", "cumsum"}  # fmt: skip
+#: With the options that CuPy's have; NumPy's have more, such as `initial` and `where`.
+_METHODS = {
+    "reshape": {"order"}, "transpose": set(), "astype": {"dtype", "order", "copy"}, "copy": {"order"},
+    "sum": {"axis", "dtype", "keepdims"}, "mean": {"axis", "dtype", "keepdims"}, "cumsum": {"axis", "dtype"},
+    "max": {"axis", "keepdims"}, "min": {"axis", "keepdims"}, "all": {"axis", "keepdims"}, "any": {"axis", "keepdims"},
+    "argmax": {"axis", "keepdims"}, "argmin": {"axis", "keepdims"}, "argsort": {"axis", "kind"},
+}  # fmt: skip
+
+
+def _method(name: str, found: Any) -> Any:
+    def call(*arguments: Any, **options: Any) -> Any:
+        if unknown := set(options) - _METHODS[name]:
+            raise TypeError(f"{name}() got an unexpected keyword argument {unknown}")
+        return _wrapped(found(*map(_inner, arguments), **options))
+
+    return call
 
 
 def _synchronise() -> None:
