@@ -65,10 +65,10 @@ def described(figure: Any) -> str:
 
 
 def _axes(axes: Any) -> list[str]:
-    three = hasattr(axes, "get_zlim")
+    three, place = hasattr(axes, "get_zlim"), _place(axes)
     if not axes.axison and not three:
-        return ["axes off", *_artists(axes, three)]
-    lines = [f"axes{' 3d' if three else ''}{'' if three or axes.get_frame_on() else ', no frame'}"]
+        return [f"axes off{place}", *_artists(axes, three)]
+    lines = [f"axes{' 3d' if three else ''}{'' if three or axes.get_frame_on() else ', no frame'}{place}"]
     for letter in "xyz"[: 3 if three else 2]:
         axis = getattr(axes, f"{letter}axis")
         limits, scale = getattr(axes, f"get_{letter}lim")(), axis.get_scale()
@@ -88,6 +88,16 @@ def _axes(axes: Any) -> list[str]:
         spine = axes.spines["left"]
         lines.append(f"  frame {_colour(spine.get_edgecolor())} {number(spine.get_linewidth())}")
     return lines + _artists(axes, three)
+
+
+def _place(axes: Any) -> str:
+    """Where in the grid of the figure it stands."""
+    spec = axes.get_subplotspec()
+    if spec is None:
+        return ""
+    rows, columns = spec.rowspan, spec.colspan
+    grid = f"{spec.get_gridspec().nrows} x {spec.get_gridspec().ncols}"
+    return f", rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop} of {grid}"
 
 
 def _artists(axes: Any, three: bool) -> list[str]:

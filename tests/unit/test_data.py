@@ -75,6 +75,15 @@ def test_round_trip(tmp_path) -> None:
             np.testing.assert_array_equal(read_idx(tmp_path / name, 3), values)
 
 
+def test_a_packed_file_may_be_longer_than_what_is_in_it(tmp_path) -> None:
+    """gzip keeps the name of the file, and packs nothing that looks like noise."""
+    noise = np.random.default_rng(0).integers(0, 256, (9, 28, 28)).astype(np.uint8)
+    with (tmp_path / "noise.gz").open("wb") as packed, gzip.GzipFile("n" * 200, "wb", fileobj=packed) as file:
+        file.write(idx_bytes(noise))
+    assert (tmp_path / "noise.gz").stat().st_size > len(idx_bytes(noise)) + 200
+    np.testing.assert_array_equal(read_idx(tmp_path / "noise.gz", 3, noise.size), noise)
+
+
 def broken(tmp_path, content: bytes, message: str, rank: int = 3) -> None:
     for name, written in (("plain", content), ("zipped", gzip.compress(content))):
         (tmp_path / name).write_bytes(written)
