@@ -148,7 +148,7 @@ def _attempts(run: Run, name: str, targets: int) -> list[tuple[Goal, Objective]]
         return []
     xp, y = namespace(run.x), run.goal.labels
     others = xp.where(xp.arange(run.classes) == y[:, None], -xp.inf, run.clean_logits)
-    likeliest = others.argsort(axis=-1)[:, ::-1][:, : run.classes - 1]
+    likeliest = others.argsort(axis=-1)[:, ::-1]
     return [(Toward(y, likeliest[:, i]), targeted_dlr) for i in range(min(targets, run.classes - 1))]
 
 

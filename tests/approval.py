@@ -67,7 +67,7 @@ def described(figure: Any) -> str:
 def _axes(axes: Any) -> list[str]:
     three, place = hasattr(axes, "get_zlim"), _place(axes)
     if not axes.axison and not three:
-        return [f"axes off{place}", *_artists(axes, three)]
+        return [f"axes off{place}", *_title(axes), *_artists(axes, three)]
     lines = [f"axes{' 3d' if three else ''}{'' if three or axes.get_frame_on() else ', no frame'}{place}"]
     for letter in "xyz"[: 3 if three else 2]:
         axis = getattr(axes, f"{letter}axis")
@@ -80,14 +80,17 @@ def _axes(axes: Any) -> list[str]:
         grid = [line for line in axis.get_gridlines() if line.get_visible()]
         if grid:
             lines.append(f"    grid, alpha {grid[0].get_alpha()}")
-    if axes.get_title():
-        lines.append(f"  title {axes.get_title()!r} {_style(axes.title)}")
+    lines += _title(axes)
     if three:
         lines.append(f"  seen from {number(axes.elev)}, {number(axes.azim)}")
     if not three and axes.get_frame_on() and axes.images:
         spine = axes.spines["left"]
         lines.append(f"  frame {_colour(spine.get_edgecolor())} {number(spine.get_linewidth())}")
     return lines + _artists(axes, three)
+
+
+def _title(axes: Any) -> list[str]:
+    return [f"  title {axes.get_title()!r} {_style(axes.title)}"] if axes.get_title() else []
 
 
 def _place(axes: Any) -> str:

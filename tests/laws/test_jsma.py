@@ -114,6 +114,7 @@ def test_a_smaller_budget_is_the_beginning_of_a_larger_one(seed) -> None:
         costs.append(by_class.distortion_matrix(alone, 5, successful=False))
     hardness = sum((rates[k + 1] - rates[k]) * (costs[k + 1] + costs[k]) / 2 for k in range(len(ladder)))
     np.testing.assert_allclose(by_class.hardness_matrix(whole, ladder, 5), hardness, atol=1e-12)
+    np.testing.assert_allclose(by_class.hardness_matrix(whole, [0, *ladder], 5), hardness, atol=1e-12)
 
 
 @given(seed=seeds)
@@ -232,7 +233,7 @@ def test_refusals_of_the_measures() -> None:
     with pytest.raises(DTypeError, match="targeted"):
         by_class.success_matrix(untargeted, 5)
     targeted = jsma(net, x, np.zeros(4, int), all_targets=True, max_distortion=0.25)
-    for ladder in ([0.2, 0.1], [0.1, 0.5], []):
+    for ladder in ([0.2, 0.1], [0.1, 0.5], [-0.1, 0.1], []):
         with pytest.raises(RangeError, match="growing"):
             by_class.hardness_matrix(targeted, ladder, 5)
     t = (net(x).argmax(axis=1) + 1) % 5
