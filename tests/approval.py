@@ -137,7 +137,17 @@ def _artists(axes: Any, three: bool) -> list[str]:
 
 def _legend(legend: Any) -> str:
     words = [text.get_text() for text in legend.get_texts()]
-    return f"legend {words} size {number(legend.get_texts()[0].get_fontsize()) if words else '-'}, {legend._ncols} columns, at {legend._loc_real}"
+    keys = [_key(handle) for handle in legend.legend_handles]
+    return f"legend {words} size {number(legend.get_texts()[0].get_fontsize()) if words else '-'}, {legend._ncols} columns, at {legend._loc_real}, {keys}"
+
+
+def _key(handle: Any) -> str:
+    """What stands beside a word of a legend."""
+    if hasattr(handle, "get_linestyle") and hasattr(handle, "get_marker"):
+        look = f"{handle.get_linestyle()} {number(handle.get_linewidth())} {handle.get_marker()}"
+        return f"{_colour(handle.get_color())} {look} {number(handle.get_markersize())}"
+    colours = handle.get_facecolor()
+    return _colour(colours[0] if np.ndim(colours) > 1 else colours)
 
 
 def _style(text: Any) -> str:

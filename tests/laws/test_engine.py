@@ -158,6 +158,39 @@ def test_jacobians_of_the_mlp_agree_in_both_modes() -> None:
     testing.check_rows(net, x[:2])
 
 
+def in_place(t, *_):
+    t *= 3
+    return t
+
+
+def changing_x(x):
+    if isinstance(x, np.ndarray):
+        np.maximum(x, 0, out=x)
+    return ops.relu(x)
+
+
+TRIPLED = {"push": [lambda t, *_: t * 3], "pull": [lambda g, *_: g * 3]}
+
+
+@pytest.mark.parametrize("wrong", [
+    changing_x,
+    Primitive("tripled", lambda x: x * 3, **TRIPLED | {"push": [in_place]}),
+    Primitive("tripled", lambda x: x * 3, **TRIPLED | {"pull": [in_place]}),
+], ids=["x", "the tangent", "the cotangent"])  # fmt: skip
+def test_functions_that_change_what_they_are_given_are_told(wrong) -> None:
+    with pytest.raises(AssertionError, match="changed"):
+        testing.check_plain(wrong, np.array([[-1.0, 2.0]]))
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda x: x - ops.mean(x, axis=0), lambda x: x * np.arange(1.0, 1 + len(x))[:, None]]
+)
+def test_functions_that_mix_the_rows_of_a_batch_are_told(wrong) -> None:
+    with pytest.raises(AssertionError, match="rows"):
+        testing.check_rows(wrong, np.array([[-1.0, 2.0], [3.0, 5.0]]))
+    testing.check_rows(wrong, np.zeros((0, 2)))  # nothing is mixed there
+
+
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
 def test_nothing_in_nothing_out(shape) -> None:
     x = np.zeros(shape)

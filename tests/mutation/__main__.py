@@ -121,7 +121,11 @@ class Harness:
         return trees.fingerprint(self.trees[0].root, "minidl/**/*.py", "minidl/kernels/*.cu", "attacks/**/*.py")
 
     def this_run(self) -> dict[str, str]:
-        command = " ".join(["python -m tests.mutation", *sys.argv[1:]])
+        words = list(sys.argv[1:])
+        if "--work" in words:  # where it was done is nobody's business
+            place = words.index("--work")
+            del words[place : place + 2]
+        command = " ".join(["python -m tests.mutation", *words])
         return {"date": datetime.now().isoformat(" ", "minutes"), "commit": reporting.commit(), "command": command}
 
     # --- what can be asked for -----------------------------------------------------------------------------

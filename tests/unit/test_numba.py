@@ -84,6 +84,20 @@ def assert_same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -
         np.testing.assert_array_equal(found, other[name], err_msg=name)
 
 
+def test_usual_arrays_are_served_by_compiled_loops(monkeypatch) -> None:
+    """Not by the readable twin, which would give the same, slowly."""
+    given = {name: value.dtype for name, value in kernels_at_work(2).items()}
+
+    def refused(*arguments, **options):
+        raise AssertionError("the readable twin was called")
+
+    for name, kernel in vars(cpu).items():
+        if hasattr(kernel, "__wrapped__") and hasattr(reference, name):
+            monkeypatch.setattr(getattr(reference, name), "__code__", refused.__code__)
+    for name, value in (kernels_at_work(2) | over_the_batch() | convolved(2)).items():
+        assert value.dtype == given.get(name, np.float32), name
+
+
 def test_kernels_do_not_depend_on_the_number_of_threads(monkeypatch) -> None:
     results = []
     for n in (1, 2, 3, 7):
