@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -148,6 +150,13 @@ def test_medians_of_runs_are_thin_and_their_median_is_thick() -> None:
     np.testing.assert_allclose(axes.lines[3].get_ydata(), np.median([run.median[:4] for run in runs], axis=0))
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["many", "one", *PAPER]
+
+
+def test_certainty_has_a_place_on_the_axis() -> None:
+    """Where a logit would be infinite."""
+    certain = replace(result(3), history=np.ones((4, 3)))
+    drawn = median_confidence({"certain": [certain]}).axes[0].lines[0].get_ydata()
+    assert (drawn == np.nextafter(1, 0)).all()
 
 
 def test_judges_have_a_row_of_numbers_each() -> None:

@@ -79,7 +79,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "success by linf": lambda: evaluation_plots.success_by_distance({"a": ATTACKED}, "linf"),
     "no success": lambda: evaluation_plots.success_by_distance({"none": NOTHING}),
     "outcomes": lambda: evaluation_plots.outcome_bars({"fast": Outcomes(np.array([0] * 12 + [1, 2, 3, 4, 4])), "one": Outcomes(np.zeros(1, int)),
-                                                              "no images": Outcomes(np.zeros(0, int))}),
+                                                              "no images": Outcomes(np.zeros(0, int)), "just wide enough": Outcomes(np.repeat([0, 1, 2], [89, 6, 5]))}),
     "no outcomes": lambda: evaluation_plots.outcome_bars({}, title="None"),
     "vulnerability": lambda: evaluation_plots.vulnerability_bars(
         Vulnerability("l2", np.array([4, 2, 0]), np.array([0.5, 1.0, np.nan]), np.array([1.0, 2.0, np.nan]), np.array([1, 2, -1])), title="Classes"),
