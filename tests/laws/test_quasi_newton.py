@@ -178,6 +178,16 @@ def test_a_failure_is_the_closest_attempt() -> None:
     np.testing.assert_allclose(result.x_adv, 0, atol=1e-2)
 
 
+def test_of_all_failures_the_closest_is_kept(monkeypatch) -> None:
+    """Though as a rule it is the last: here each attempt ends farther from the target than the one before."""
+    away = lambda units, active, aim, c, steps: units.start[active] - 0.3 * c[:, None]
+    monkeypatch.setattr(quasi_newton, "_minimiser", away)
+    net = lambda x: x @ np.array([[1.0, 0.5], [1.0, 0.9]]) + np.array([3.0, 0.0])
+    result = lbfgs(net, np.full((1, 2), 0.5), Targeted(np.ones(1, int)), search_steps=3)
+    assert not result.success.any()
+    np.testing.assert_allclose(result.x_adv, 0.2)
+
+
 @given(seed=seeds, spread=st.sampled_from([1.0, 1000.0]))
 def test_likelihoods_are_those_of_softmax(seed, spread) -> None:
     rng = np.random.default_rng(seed)

@@ -84,6 +84,7 @@ ATTACKS = {
         "before the softmax",
     ),
     "victim gives one number each": (lambda a: a(lambda x: NET(x)[:, 0], X, Y), ShapeError, r"logits \(3, classes\)"),
+    "victim gives too many": (lambda a: a(lambda x: np.repeat(NET(x), 2, axis=0), X, Y), ShapeError, r"got \(6, 5\)"),
     "victim gives one class": (lambda a: a(lambda x: NET(x)[:, :1], X, Y * 0), ShapeError, "at least 2 classes"),
     "victim has diverged": (
         lambda a: a(lambda x: NET(x) * np.float32(np.nan), X, Y),
@@ -107,7 +108,7 @@ def test_attacks_refuse(name, attack) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(ATTACKS) - {
     "label too large for a function", "target already given", "victim gives probabilities", "victim has diverged",
-    "victim gives one number each", "victim gives one class", "victim no function", "victim ends with softmax",
+    "victim gives one number each", "victim gives too many", "victim gives one class", "victim no function", "victim ends with softmax",
     "bounds upside down", "bounds too narrow", "no batch", "x of rank 1"}))  # fmt: skip
 def test_before_any_work(name) -> None:
     """What can be known without running the network is refused without running it."""

@@ -39,6 +39,15 @@ ONE = FILES[cifar.TRAIN[0]]  # two images
 # --- the layout ------------------------------------------------------------------------------------------
 
 
+def test_a_batch_may_be_full(tmp_path) -> None:
+    """10,000 images; with one more it is none."""
+    (tmp_path / "full.bin").write_bytes(bytes(cifar.RECORD * 10_000))
+    assert len(read_batch(tmp_path / "full.bin")[0]) == 10_000
+    (tmp_path / "full.bin").write_bytes(bytes(cifar.RECORD * 10_001))
+    with pytest.raises(DataError, match="1 to 10000 images"):
+        read_batch(tmp_path / "full.bin")
+
+
 def test_round_trip(tmp_path) -> None:
     for name, content in FILES.items():
         for path, written in ((tmp_path / "plain", content), (tmp_path / "zipped", gzip.compress(content))):

@@ -353,6 +353,14 @@ class Shift(layers.Layer):
         return x + params["b"]
 
 
+@dataclass(frozen=True)
+class Blurred(Shift):
+    """With parameters that are drawn in a way of their own."""
+
+    def init(self, shape, rng):
+        return {"b": self.by * rng.standard_normal(shape) + rng.integers(3, size=shape)}
+
+
 class Bare(layers.Layer):
     """No dataclass."""
 
@@ -417,7 +425,7 @@ def test_save_wants_a_network(tmp_path) -> None:
 
 KINDS = [
     layers.Dense(3), layers.Dense(2, bias=False, init_weights=layers.Glorot()), layers.ReLU(), layers.Tanh(),
-    layers.Dropout(0.5), Shift(), Shift(by=-0.25), layers.Sigmoid(), layers.Softmax(),
+    layers.Dropout(0.5), Shift(), Shift(by=-0.25), Blurred(), layers.Sigmoid(), layers.Softmax(),
 ]  # fmt: skip
 
 
