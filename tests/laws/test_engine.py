@@ -158,6 +158,14 @@ def test_jacobians_of_the_mlp_agree_in_both_modes() -> None:
     testing.check_rows(net, x[:2])
 
 
+def test_a_stack_of_one() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    for axis in (0, 1, 2, -1):
+        np.testing.assert_array_equal(ops.stack([x], axis), np.stack([x], axis))
+    with pytest.raises(minidl.ShapeError, match="one or more"):
+        ops.stack([])
+
+
 def in_place(t, *_):
     t *= 3
     return t

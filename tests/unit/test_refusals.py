@@ -174,6 +174,7 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "a genome of two lengths", lambda: Genome({"a": np.zeros(2), "b": np.zeros(3)})
     yield "graphs of no CPPNs", lambda: pictures.cppn_graph(Genome({"pixels": x}), ["a"], x[:1])
     yield "graphs without names", lambda: pictures.cppn_graph(genomes, ["a"], x[:2])
+    yield "graphs of others", lambda: pictures.cppn_graph(genomes, ["a", "b", "c"], x[:3])
     yield "graphs without images", lambda: pictures.cppn_graph(genomes, ["a", "b"], x[:1])
     yield "a gallery of nothing", lambda: pictures.gallery({})
     yield "a picture of two colours", lambda: plots.as_picture(np.zeros((2, 4, 4)))
