@@ -23,6 +23,8 @@ from tests.laws import (
 )
 from tests.laws.mutants import Mutant
 
+pytestmark = pytest.mark.slow
+
 MUTANTS = [
     *mutants.MUTANTS,
     *mutants_of_attacks.MUTANTS,
