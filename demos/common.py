@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import platform
 import shlex
 import sys
@@ -26,6 +27,9 @@ HERE = Path(__file__).resolve().parent
 
 def command_line(description: str, full: str = "") -> argparse.ArgumentParser:
     """A parser with the options of every demo: --seed, --backend, --out and, where there is a full-size run, --full."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # on Windows a file or a pipe may have no ε: then it says ?
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument("--backend", type=in_use, metavar="NAME", help="numpy, numba or cupy (default: numba)")

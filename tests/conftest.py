@@ -1,8 +1,24 @@
-"""Two ways to run the laws: a fixed profile (the default), and ``--hypothesis-profile fresh`` for new examples."""
+"""How the tests run: a process for each core, in each one thread of BLAS, and laws over a fixed set of examples.
+
+``--hypothesis-profile fresh`` draws new examples, and ``-m slow`` runs what takes long.  One file or one test alone runs
+in this process, so that it can print, and be looked into with ``--pdb``.
+"""
+
+import os
+from typing import Any
 
 from hypothesis import HealthCheck, settings
+
+# Before NumPy is imported: processes that share the cores already gain nothing from threads, and wait for each other.
+for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("fixed", derandomize=True, max_examples=25, database=None, **COMMON)
 settings.register_profile("fresh", max_examples=300, print_blob=True, **COMMON)
 settings.load_profile("fixed")
+
+
+def pytest_xdist_auto_num_workers(config: Any) -> int | None:
+    """None, which leaves it to xdist, for folders; no process more for files and single tests."""
+    return 0 if any(".py" in argument for argument in config.args) else None

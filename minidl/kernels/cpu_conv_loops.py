@@ -108,17 +108,17 @@ def pull_input(first, last, g, places, filters, channels, height, stride, size, 
                     k = np.uint64(count[q])
                     which[q, k], factors[q, k] = o, value[o]
                     count[q] += value[o] != 0
-                for q in range(pixels):
-                    if count[q] == 0:
+                for pixel in range(pixels):
+                    if count[pixel] == 0:
                         continue
                     window[:] = 0
-                    add_rows(window, filters, which[q], factors[q], count[q])
-                    start = (j * step + q % size[1]) * stride * channels
+                    add_rows(window, filters, which[pixel], factors[pixel], count[pixel])
+                    start = (j * step + pixel % size[1]) * stride * channels
                     for u in range(height):
-                        part = x[m, (i * step + q // size[1]) * stride + u, start : start + length]
+                        part = x[m, (i * step + pixel // size[1]) * stride + u, start : start + length]
                         row = window[u * length : (u + 1) * length]
-                        for k in range(length):
-                            part[k] += row[k]
+                        for entry in range(length):
+                            part[entry] += row[entry]
 
 
 @compiled()

@@ -63,6 +63,7 @@ def drawn_network(seed: int):
 # --- where it ends ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, kappa=st.sampled_from([0.0, 0.3]))
 def test_l2_finds_the_nearest_point_of_a_linear_networks_other_side(seed, kappa) -> None:
@@ -142,6 +143,7 @@ def test_successes_have_the_margin_asked_for(attack, seed, kappa) -> None:
         assert margin(Untargeted(y[i : i + 1]), net(result.x_adv[i : i + 1]))[0] >= kappa
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds)
 def test_more_searches_never_end_farther_away(seed) -> None:
@@ -154,6 +156,7 @@ def test_more_searches_never_end_farther_away(seed) -> None:
     assert np.isfinite(lengths[-1]).any()
 
 
+@pytest.mark.slow
 def test_giving_up_early_costs_next_to_nothing() -> None:
     net, x, t = drawn_network(0)
     early, late = (cw_l2(net, x, Targeted(t), abort_early=a) for a in (True, False))
@@ -166,6 +169,7 @@ def test_giving_up_early_costs_next_to_nothing() -> None:
 # --- each example on its own -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 @few
 @given(seed=seeds)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import inspect
-import sys
 from typing import Any
 
 import pytest
@@ -25,10 +23,7 @@ from tests.laws import (
 )
 from tests.laws.mutants import Mutant
 
-if sys.version_info >= (3, 11):
-    Several = builtins.ExceptionGroup
-else:
-    from exceptiongroup import ExceptionGroup as Several
+pytestmark = pytest.mark.slow
 
 MUTANTS = [
     *mutants.MUTANTS,
@@ -44,7 +39,7 @@ MUTANTS = [
 ]
 
 #: How a wrong rule shows: as a broken law, as shapes, values or files that no longer fit, or as several of these.
-SIGNS = (AssertionError, ValueError, RuntimeWarning, Several, pytest.fail.Exception)
+SIGNS = (AssertionError, ValueError, RuntimeWarning, ExceptionGroup, pytest.fail.Exception)
 
 
 def obey(mutant: Mutant, tmp_path) -> None:

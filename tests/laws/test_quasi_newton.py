@@ -133,6 +133,7 @@ def test_bounds_and_honesty(seed, targeted) -> None:
     np.testing.assert_array_equal(x, before)
 
 
+@pytest.mark.slow
 @given(seed=seeds)
 def test_more_searches_never_end_farther_away(seed) -> None:
     net, (x, _) = network(seed % 50, "float64"), images(seed, dtype=np.float64)

@@ -167,12 +167,14 @@ def check(module: Any, law: str, old: str, new: str) -> None:
             obey()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_kernels_are_caught(name) -> None:
     with pytest.raises((AssertionError, IndexError, OverflowError, ValueError, RuntimeWarning)):
         check(*WRONG[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [cpu, cpu_conv, cpu_conv_loops, cpu_descent, cpu_draws, cpu_evolution, cpu_pairs])
 def test_right_ones_are_not(module) -> None:
     """The test above can fail."""
@@ -188,6 +190,7 @@ def test_right_ones_are_not(module) -> None:
     check(module, laws[module], "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new"), [
     ("range(1, parts)", "range(2, parts)"),  # a part lost
     ("bounds[i], bounds[i + 1], *arguments)", "0, rows, *arguments)"),  # a race: two threads add to the same rows

@@ -75,7 +75,7 @@ def main(chosen: str) -> int:
     if not limits:
         return 0
     files = list(dict.fromkeys(name.partition("::")[0] for name in limits))
-    options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", f"--basetemp={told['temporary']}"]
+    options = ["-m", "", "-x", "-q", "--tb=short", "-p", "no:cacheprovider", f"--basetemp={told['temporary']}"]
     code = pytest.main([*options, *files], plugins=[Watch(limits, out)])
     return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else int(code)
 

@@ -48,7 +48,7 @@ def main(file: str, record: str) -> int:
     recorder = Recorder(measured)
     measured.start()
     measured.switch_context(IMPORTED)
-    code = pytest.main(["-q", "-p", "no:cacheprovider", file], plugins=[recorder])
+    code = pytest.main(["-m", "", "-q", "-p", "no:cacheprovider", file], plugins=[recorder])
     measured.stop()
 
     passed = sorted(name for name, found in recorder.outcomes.items() if found == {"passed"})

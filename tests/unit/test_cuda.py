@@ -136,6 +136,7 @@ WRONG = {
 
 
 @needs_compiler
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_kernels_are_caught(name, monkeypatch) -> None:
     law, old, new = WRONG[name]

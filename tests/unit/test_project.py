@@ -120,6 +120,7 @@ PAPERNOT = ["07_saliency", "09_from_nothing", "10_increasing", "10_decreasing", 
 MADRY = ["digits", "figure1", "surfaces", "epsilon"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "written"),
     [
@@ -197,6 +198,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [
     ["demos/quickstart.py", "--epochs", "1", "--generations", "1"],
     ["demos/lacok.py", "--epochs", "1"],

@@ -19,6 +19,7 @@ def test_damaged_and_hostile_files() -> None:
     assert all(tally.outcomes["refused"] for tally in tallies.values())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no process can send itself SIGINT there")
 @pytest.mark.parametrize("loop", ["training with a checkpoint", "deepfool"])
 def test_ctrl_c_at_random(loop) -> None:
@@ -27,5 +28,6 @@ def test_ctrl_c_at_random(loop) -> None:
     assert int(raised) + int(returned) == 30
 
 
+@pytest.mark.slow
 def test_processes_that_are_killed_go_on() -> None:
     assert kill("training", 3, seed=0)[0] >= 1
