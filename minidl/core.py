@@ -44,11 +44,11 @@ class Box:
 
     Boxes take part in arithmetic, indexing and comparisons as arrays do (`ops` gives them their operators).
     Comparisons return plain boolean arrays: nothing differentiates through them.
-    Once its record is closed a box counts as its value, for NumPy's functions too.
+    Once its record is closed a box counts as its value, for NumPy's functions too; until then those are refused
+    (`numpy_calls`), because they would lose the derivative.
     """
 
     __slots__ = ("value", "record", "index")
-    __array_ufunc__ = None  # so that `array * box` asks the box, instead of making an array of boxes
 
     def __init__(self, value: Array, record: Record, index: int) -> None:
         self.value, self.record, self.index = value, record, index
@@ -67,13 +67,6 @@ class Box:
     def __repr__(self) -> str:
         return f"Box({self.value!r})"
 
-    def __array_function__(self, function: Any, _: Any, arguments: Any, options: Any) -> Any:
-        plain = [_plain(f"numpy.{function.__name__}", given) for given in arguments]
-        return function(*plain, **{key: _plain(f"numpy.{function.__name__}", given) for key, given in options.items()})
-
-    def __array__(self, *arguments: Any, **options: Any) -> Any:
-        return _plain("numpy.asarray", self).__array__(*arguments, **options)
-
 
 def unbox(x: Array) -> Array:
     """The plain array inside any number of boxes; other values as they are."""
@@ -87,17 +80,6 @@ def settle(x: Array) -> Array:
     while isinstance(x, Box) and not x.record.open:
         x = x.value
     return x
-
-
-def _plain(operation: str, given: Any) -> Any:
-    """What NumPy may see of an argument: boxes of closed records as their values.  Raises `DTypeError` for others."""
-    if isinstance(given, list | tuple):
-        return type(given)([_plain(operation, each) for each in given])
-    given = settle(given)
-    if isinstance(given, Box):
-        fix = "use minidl.ops inside functions to be differentiated, NumPy outside"
-        raise DTypeError(operation, "arrays", "a Box, an array inside a recorded function", fix)
-    return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +203,10 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
     boxes = {name: record.box(value) for name, value in x.items()} if isinstance(x, dict) else record.box(x)
     try:
         output = settle(f(boxes))
+    except ValueError as error:  # of `array[i] = box`, where NumPy puts words of its own before ours
+        if type(error) is ValueError and isinstance(error.__cause__, DTypeError):
+            raise error.__cause__.with_traceback(error.__traceback__) from None
+        raise
     finally:
         record.open = False
     plain = unbox(output)
