@@ -198,7 +198,7 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
     x = {name: settle(piece) for name, piece in x.items()} if isinstance(x, dict) else settle(x)
     for piece in x.values() if isinstance(x, dict) else [x]:
         if _kind(piece) != "f":
-            raise DTypeError("linearize", "floating-point arrays", _described(piece), "x = np.asarray(x, np.float64)")
+            raise DTypeError("linearize", "floating-point arrays", _described(piece), "np.asarray(x, np.float64)")
     record = Record()
     boxes = {name: record.box(value) for name, value in x.items()} if isinstance(x, dict) else record.box(x)
     try:
@@ -211,16 +211,19 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
         record.open = False
     plain = unbox(output)
     if _kind(plain) != "f":
-        fix = _OTHER_OUTPUTS.get(_kind(plain), "")
+        fix = _OTHER_OUTPUTS.get(_kind(plain) or type(plain).__name__, "")
         raise DTypeError("linearize", "a function that returns one floating-point array", _described(plain), fix)
     return Linearization(x, record, output)
 
 
-#: What to write instead of an output of another kind: an object array, a comparison, whole numbers.
+#: What to write instead of an output of another kind: an object array, a comparison, whole numbers, no array.
 _OTHER_OUTPUTS = {
     "O": "join boxes by ops.stack(parts)",
-    "b": "ops.where(condition, 1.0, 0.0), whose derivative is 0",
-    "i": "y.astype(np.float64), whose derivative is 0",
+    "b": "write ops.where(condition, 1.0, 0.0), whose derivative is 0",
+    "i": "write y.astype(np.float64), whose derivative is 0",
+    "tuple": "join them by ops.stack(parts) or ops.concatenate(parts)",
+    "list": "join them by ops.stack(parts) or ops.concatenate(parts)",
+    "NoneType": "end the function with return",
 }
 
 
@@ -339,13 +342,27 @@ def _own(found: Array, dtype: Any, given: list[Array]) -> Array:
 def _stacked(walk: str, direction: Array, base: Array) -> tuple[int, ...]:
     """The extra leading axes of a tangent or cotangent at `base`."""
     if not hasattr(direction, "dtype"):
-        got, fix = type(direction).__name__, "np.ones_like(lin.value), for the sum of all outputs"
+        got, fix = type(direction).__name__, f"np.asarray({DIRECTIONS[walk]})"
         raise DTypeError(walk, f"an array whose last axes are {base.shape}", got, fix)
     shape, count = direction.shape, direction.ndim - base.ndim
     if count < 0 or shape[count:] != base.shape:
         last = ", ".join(["..."] + [str(n) for n in base.shape])
-        raise ShapeError(walk, f"shape ({last})", f"{shape}", "extra axes go in front")
+        raise ShapeError(walk, f"shape ({last})", f"{shape}", _reshaped(DIRECTIONS[walk], shape, base.shape))
     return shape[:count]
+
+
+#: What the tangent of one walk and the cotangent of the other are called.
+DIRECTIONS = {"jvp": "t", "vjp": "g"}
+
+
+def _reshaped(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """How to make a direction of that shape one of (..., *wanted), where one can be meant."""
+    batch = next((i for i, n in enumerate(wanted) if n != 1), len(wanted))  # axes of length 1 that were left out
+    stacked = len(shape) - len(wanted[batch:])
+    if stacked >= 0 and shape[stacked:] == wanted[batch:]:
+        return f"{name}.reshape({(*shape[:stacked], *wanted)})"
+    fits = len(shape) <= len(wanted) and all(n in (1, m) for n, m in zip(shape[::-1], wanted[::-1]))
+    return f"np.broadcast_to({name}, {wanted})" if fits else "put extra axes in front" if stacked > 0 else ""
 
 
 def _zeros(shape: tuple[int, ...], like: Array) -> Array:

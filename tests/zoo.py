@@ -201,7 +201,7 @@ def concatenate(draw) -> Case:
 def stack(draw) -> Case:
     shape = draw(shapes(0, 3))
     axis = draw(st.integers(-len(shape) - 1, len(shape)))
-    other = draw(arrays(shape))
+    other = draw(arrays(shape)) if shape else 0.5  # numbers among arrays of shape ()
     return Case(lambda x: ops.stack([x, other, x * x], axis), draw(arrays(shape)),
                 lambda x: np.stack([x, other, x * x], axis), f"axis {axis}")  # fmt: skip
 
