@@ -245,7 +245,8 @@ def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
     if len(parts) == 0 or len({getattr(part, "ndim", 0) for part in parts}) > 1 or getattr(parts[0], "ndim", 0) == 0:
         got = f"{[getattr(part, 'shape', part) for part in parts]}"
         flat = all(getattr(part, "ndim", 0) == 0 for part in parts)
-        fix = "" if not len(parts) else "use ops.stack" if flat else "give all of them the same axes, by x[None] or np.asarray(x)"
+        fix = "use ops.stack" if flat else "give all of them the same axes, by x[None] or np.asarray(x)"
+        fix = fix if len(parts) else ""
         raise ShapeError("concatenate", "one or more arrays of the same rank, at least 1", got, fix)
     (axis,) = _from_the_end("concatenate", parts[0], axis)
     others = [p.shape[:axis] + p.shape[p.ndim + axis + 1 :] for p in parts]
