@@ -7,6 +7,7 @@ import pytest
 
 from minidl import core, testing
 from minidl.errors import DTypeError
+from tests.zoo import Case
 
 X = np.array([[0.5, -1.25, 2.0], [1.0, 0.25, -0.75]])
 
@@ -54,3 +55,10 @@ def test_single_precision_is_refused_with_the_way_on() -> None:
 
 def test_every_law_has_its_causes() -> None:
     assert testing.CAUSES.keys() == testing.LAWS.keys()
+
+
+def test_a_drawn_case_is_printed_with_its_constants() -> None:
+    b, power = np.array([0.5, 2.0]), 3
+    case = Case(lambda x: (x + b) ** power, np.array([1.0, -1.0]), np.exp, "a power of a sum")
+    assert repr(case) == "Case(a power of a sum at x = array([ 1., -1.]), b = array([0.5, 2. ]), power = 3)"
+    assert repr(Case(core.Primitive("p", np.exp, [], []), np.zeros(1), np.exp, "p")) == "Case(p at x = array([0.]))"
