@@ -134,7 +134,7 @@ def _at_each(lengths: list[float], attack: Callable[..., Any], *arguments: Any) 
     if "epsilon" not in told and not any(p.kind is p.VAR_KEYWORD for p in told.values()):
         name = getattr(attack, "__name__", "it")
         raise RangeError("robustness_curve", "an attack that takes epsilon", f"{name}, which does not",
-                         "evaluation_plots.success_by_distance")  # fmt: skip
+                         "draw evaluation_plots.success_by_distance")  # fmt: skip
     said = told.get("epsilon")
     if said is not None and "Sequence" in str(said.annotation):
         return attack(*given, epsilon=lengths, **parameters)

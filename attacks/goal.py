@@ -10,22 +10,26 @@ from typing import Any, ClassVar
 
 from minidl.core import Array
 from minidl.errors import DTypeError
+from minidl.losses import as_labels
 
 
 @dataclass(frozen=True, eq=False)
 class Goal:
     """One label per example, (N,) integer, and what they mean to the attack.
 
-    direction: +1 to get away from the labels, -1 to get to them.
+    direction: +1 to get away from the labels, -1 to get to them.  letter: what the labels are called, y or t.
     """
 
     labels: Array
     direction: ClassVar[int]
+    letter: ClassVar[str]
 
     def __post_init__(self) -> None:
         if getattr(getattr(self.labels, "dtype", None), "kind", "?") not in "iu":
             got = str(getattr(self.labels, "dtype", type(self.labels).__name__))
-            raise DTypeError(type(self).__name__, "labels of an integer dtype", got, "y.astype(np.int64)")
+            raise DTypeError(
+                type(self).__name__, "labels of an integer dtype", got, as_labels(self.labels, self.letter)
+            )
 
     def achieved(self, predictions: Array) -> Array:
         """Success, example by example: (N,) bool.  The only definition of it."""
@@ -40,6 +44,7 @@ class Untargeted(Goal):
     """Any class but y."""
 
     direction = 1
+    letter = "y"
 
     def achieved(self, predictions: Array) -> Array:
         return predictions != self.labels
@@ -49,6 +54,7 @@ class Targeted(Goal):
     """The class t, which must not be the one the network gives already."""
 
     direction = -1
+    letter = "t"
 
     def achieved(self, predictions: Array) -> Array:
         return predictions == self.labels

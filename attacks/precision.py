@@ -14,13 +14,19 @@ from minidl.backend import namespace, to_numpy
 from minidl.core import Array
 from minidl.errors import DTypeError
 
+#: What to write for images of another kind, by the kind of their dtype.
+_FIXES = {"u": "x.astype(np.float32) / 255 for bytes", "i": "x.astype(np.float32) / 255 for bytes",
+          "b": "x.astype(np.float32)", "list": "np.asarray(x, np.float32)"}  # fmt: skip
+
 
 def check_dtype(operation: str, x: Any) -> None:
     """Refuse whatever is no array of floating-point numbers of 16, 32 or 64 bits, with `DTypeError`."""
     dtype = getattr(x, "dtype", None)
     if getattr(dtype, "kind", "?") != "f":
         got = str(getattr(x, "dtype", type(x).__name__))
-        raise DTypeError(operation, "floating-point images", got, "x.astype(np.float32) / 255 for bytes")
+        raise DTypeError(
+            operation, "floating-point images", got, _FIXES.get("list" if dtype is None else dtype.kind, "")
+        )
     if x.dtype.itemsize > 8:
         raise DTypeError(operation, "images of at most 64 bits a number", str(x.dtype), "x.astype(np.float64)")
 

@@ -17,7 +17,7 @@ import numpy as np
 from minidl.backend import asarray, namespace
 from minidl.core import Array
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
-from minidl.losses import check_labels
+from minidl.losses import as_labels, check_labels
 from minidl.npz import read_archive, write_archive
 
 from . import norms
@@ -269,7 +269,8 @@ def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
     victim, goal = as_victim(victim), as_goal(goal)
     victim.check_images(attack, x)
     if goal.labels.shape != (len(x),):
-        raise ShapeError(attack, f"one label per image ({len(x)},)", f"{goal.labels.shape}")
+        fix = as_labels(goal.labels, goal.letter) if goal.labels.ndim == 2 else ""
+        raise ShapeError(attack, f"one label per image ({len(x)},)", f"{goal.labels.shape}", fix)
     check_seed(attack, seed)
     classes = getattr(victim.net, "output_shape", (2**63,))[-1]
     if len(x) and not 0 <= goal.labels.min() <= goal.labels.max() < classes:  # known before the network is run

@@ -233,7 +233,9 @@ def _checked(
 ) -> tuple[float, float]:
     """The bounds, if everything is as the head of this file says."""
     if x.ndim != 4:
-        raise ShapeError(name, "images (N, C, H, W)", f"{x.shape}", "one image alone is x[None]")
+        raise ShapeError(
+            name, "images (N, C, H, W)", f"{x.shape}", "x[None] for one image alone" if x.ndim == 3 else ""
+        )
     if not are_bounds(bounds):
         raise RangeError(name, "bounds (low, high), two finite numbers with low < high", f"{bounds}")
     if x.size and not (x.min() >= bounds[0] and x.max() <= bounds[1]):  # also false for NaN

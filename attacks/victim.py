@@ -115,7 +115,7 @@ class Victim:
         flat = len(shape) != 1 and x.ndim == 2  # flat rows, which networks that flatten for themselves accept
         if x.ndim < 2 or (x.shape[1:] != tuple(shape) and not flat):
             expected = f"a batch (N, {', '.join(map(str, shape)) or '...'})"
-            fix = "one example alone is x[None]" if x.shape == tuple(shape) else ""
+            fix = "x[None] for one example alone" if x.shape == tuple(shape) else ""
             raise ShapeError(attack, expected, f"{x.shape}", fix)
         low, high = self.bounds
         if x.size and not (x.min() >= low and x.max() <= high):  # also false for NaN

@@ -4,7 +4,7 @@ Reading order: core, ops, losses, derivatives (the engine); conv, layers, models
 evaluation, backend, kernels/reference, io, data (everything around them); testing (the laws).
 """
 
-from . import backend, data, layers, losses, models, ops, optim, testing, train
+from . import backend, data, layers, losses, models, numpy_calls, ops, optim, testing, train  # noqa: F401
 from .core import Box, Node, Primitive, linearize
 from .derivatives import batch_jacobian, grad, hvp, jacobian, value_and_grad
 from .errors import BackendError, DataError, DTypeError, MinidlError, RangeError, ShapeError

@@ -62,7 +62,7 @@ def _numba_note() -> str:
 
 
 def _cupy() -> Backend:
-    fix = 'pip install "minidl[cuda12]" (or cuda13, as your driver says) on a machine with an NVIDIA GPU'
+    fix = 'run pip install "minidl[cuda12]" (or cuda13, as your driver says) on a machine with an NVIDIA GPU'
     try:
         cupy = importlib.import_module("cupy")
         devices = cupy.cuda.runtime.getDeviceCount()

@@ -44,11 +44,11 @@ class Box:
 
     Boxes take part in arithmetic, indexing and comparisons as arrays do (`ops` gives them their operators).
     Comparisons return plain boolean arrays: nothing differentiates through them.
-    Once its record is closed a box counts as its value, for NumPy's functions too.
+    Once its record is closed a box counts as its value, for NumPy's functions too; until then those are refused
+    (`numpy_calls`), because they would lose the derivative.
     """
 
     __slots__ = ("value", "record", "index")
-    __array_ufunc__ = None  # so that `array * box` asks the box, instead of making an array of boxes
 
     def __init__(self, value: Array, record: Record, index: int) -> None:
         self.value, self.record, self.index = value, record, index
@@ -67,13 +67,6 @@ class Box:
     def __repr__(self) -> str:
         return f"Box({self.value!r})"
 
-    def __array_function__(self, function: Any, _: Any, arguments: Any, options: Any) -> Any:
-        plain = [_plain(f"numpy.{function.__name__}", given) for given in arguments]
-        return function(*plain, **{key: _plain(f"numpy.{function.__name__}", given) for key, given in options.items()})
-
-    def __array__(self, *arguments: Any, **options: Any) -> Any:
-        return _plain("numpy.asarray", self).__array__(*arguments, **options)
-
 
 def unbox(x: Array) -> Array:
     """The plain array inside any number of boxes; other values as they are."""
@@ -87,17 +80,6 @@ def settle(x: Array) -> Array:
     while isinstance(x, Box) and not x.record.open:
         x = x.value
     return x
-
-
-def _plain(operation: str, given: Any) -> Any:
-    """What NumPy may see of an argument: boxes of closed records as their values.  Raises `DTypeError` for others."""
-    if isinstance(given, list | tuple):
-        return type(given)([_plain(operation, each) for each in given])
-    given = settle(given)
-    if isinstance(given, Box):
-        fix = "use minidl.ops inside functions to be differentiated, NumPy outside"
-        raise DTypeError(operation, "arrays", "a Box, an array inside a recorded function", fix)
-    return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,25 +198,32 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
     x = {name: settle(piece) for name, piece in x.items()} if isinstance(x, dict) else settle(x)
     for piece in x.values() if isinstance(x, dict) else [x]:
         if _kind(piece) != "f":
-            raise DTypeError("linearize", "floating-point arrays", _described(piece), "x = np.asarray(x, np.float64)")
+            raise DTypeError("linearize", "floating-point arrays", _described(piece), "np.asarray(x, np.float64)")
     record = Record()
     boxes = {name: record.box(value) for name, value in x.items()} if isinstance(x, dict) else record.box(x)
     try:
         output = settle(f(boxes))
+    except ValueError as error:  # of `array[i] = box`, where NumPy puts words of its own before ours
+        if type(error) is ValueError and isinstance(error.__cause__, DTypeError):
+            raise error.__cause__.with_traceback(error.__traceback__) from None
+        raise
     finally:
         record.open = False
     plain = unbox(output)
     if _kind(plain) != "f":
-        fix = _OTHER_OUTPUTS.get(_kind(plain), "")
+        fix = _OTHER_OUTPUTS.get(_kind(plain) or type(plain).__name__, "")
         raise DTypeError("linearize", "a function that returns one floating-point array", _described(plain), fix)
     return Linearization(x, record, output)
 
 
-#: What to write instead of an output of another kind: an object array, a comparison, whole numbers.
+#: What to write instead of an output of another kind: an object array, a comparison, whole numbers, no array.
 _OTHER_OUTPUTS = {
     "O": "join boxes by ops.stack(parts)",
-    "b": "ops.where(condition, 1.0, 0.0), whose derivative is 0",
-    "i": "y.astype(np.float64), whose derivative is 0",
+    "b": "write ops.where(condition, 1.0, 0.0), whose derivative is 0",
+    "i": "write y.astype(np.float64), whose derivative is 0",
+    "tuple": "join them by ops.stack(parts) or ops.concatenate(parts)",
+    "list": "join them by ops.stack(parts) or ops.concatenate(parts)",
+    "NoneType": "end the function with return",
 }
 
 
@@ -353,13 +342,27 @@ def _own(found: Array, dtype: Any, given: list[Array]) -> Array:
 def _stacked(walk: str, direction: Array, base: Array) -> tuple[int, ...]:
     """The extra leading axes of a tangent or cotangent at `base`."""
     if not hasattr(direction, "dtype"):
-        got, fix = type(direction).__name__, "np.ones_like(lin.value), for the sum of all outputs"
+        got, fix = type(direction).__name__, f"np.asarray({DIRECTIONS[walk]})"
         raise DTypeError(walk, f"an array whose last axes are {base.shape}", got, fix)
     shape, count = direction.shape, direction.ndim - base.ndim
     if count < 0 or shape[count:] != base.shape:
         last = ", ".join(["..."] + [str(n) for n in base.shape])
-        raise ShapeError(walk, f"shape ({last})", f"{shape}", "extra axes go in front")
+        raise ShapeError(walk, f"shape ({last})", f"{shape}", _reshaped(DIRECTIONS[walk], shape, base.shape))
     return shape[:count]
+
+
+#: What the tangent of one walk and the cotangent of the other are called.
+DIRECTIONS = {"jvp": "t", "vjp": "g"}
+
+
+def _reshaped(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """How to make a direction of that shape one of (..., *wanted), where one can be meant."""
+    batch = next((i for i, n in enumerate(wanted) if n != 1), len(wanted))  # axes of length 1 that were left out
+    stacked = len(shape) - len(wanted[batch:])
+    if stacked >= 0 and shape[stacked:] == wanted[batch:]:
+        return f"{name}.reshape({(*shape[:stacked], *wanted)})"
+    fits = len(shape) <= len(wanted) and all(n in (1, m) for n, m in zip(shape[::-1], wanted[::-1]))
+    return f"np.broadcast_to({name}, {wanted})" if fits else "put extra axes in front" if stacked > 0 else ""
 
 
 def _zeros(shape: tuple[int, ...], like: Array) -> Array:

@@ -65,7 +65,7 @@ def batch_jacobian(f: Callable[..., Array], x: Array, mode: str = "auto", chunk:
     Raises `ShapeError` unless f(x) has a row for each row of x; `RangeError` as `jacobian` does.
     """
     if isinstance(x, dict):
-        raise DTypeError("batch_jacobian", "an array of rows", "a dict", "jacobian takes dicts")
+        raise DTypeError("batch_jacobian", "an array of rows", "a dict", "use jacobian, which takes dicts")
     lin = linearize(f, x)
     if lin.value.ndim == 0 or x.ndim == 0 or lin.value.shape[0] != x.shape[0]:
         got = f"x {x.shape} -> y {lin.value.shape}"

@@ -25,6 +25,10 @@ class DTypeError(MinidlError, TypeError):
     """An argument has the wrong type, or an array the wrong dtype."""
 
 
+class MissingAttributeError(DTypeError, AttributeError):
+    """An attribute that arrays have was asked of something that is none, such as a `Box`."""
+
+
 class RangeError(MinidlError, ValueError):
     """A number, label or pixel is outside its range, or not a number at all."""
 

@@ -25,7 +25,8 @@ def save(net: Sequential, path: str | Path) -> None:
     file can be written.
     """
     if not isinstance(net, Sequential):
-        raise DTypeError("save", "a network", type(net).__name__, "minidl.save(net, path)")
+        fix = "exchange them: minidl.save(net, path)" if isinstance(path, Sequential) else "minidl.save(net, path)"
+        raise DTypeError("save", "a network first", type(net).__name__, fix)
     net.check_params("save")
     layers = [_description(layer) for layer in net.layers.values()]
     header = {"layers": layers, "input_shape": net.input_shape, "dtype": net.dtype}
@@ -38,7 +39,7 @@ def _description(layer: Layer) -> dict[str, Any]:
     try:
         again = Described.rebuild(json.loads(json.dumps(description)))
     except (TypeError, ValueError) as error:
-        fix = "give it fields of numbers, strings and initialisers alone"
+        fix = "give it fields of numbers, strings, initialisers, layers and tuples of layers alone"
         raise DTypeError("save", "layers that can be made again from their fields", f"{layer}: {error}", fix) from error
     if repr(again) != repr(layer):
         fix = "keep what it computes with in its fields"

@@ -3,8 +3,8 @@
 A layer is a frozen description and holds no arrays.  `init` makes its parameters, `apply` computes with
 whatever parameters it is given; that is why the same network can be differentiated in its input, in its
 parameters, or in both.  Shapes are of one example, without the batch axis.  New layers are subclasses of
-`Layer`, as frozen dataclasses of numbers, strings and initialisers: they then print, save and load by
-themselves.
+`Layer`, as frozen dataclasses of numbers, strings, initialisers, layers and tuples of layers: they then print, save
+and load by themselves.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ class Described:
             fix = f"decorate class {type(self).__name__} with @dataclass(frozen=True)"
             raise DTypeError("save", "layers that are frozen dataclasses", type(self).__name__, fix)
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {"kind": kind_of(type(self))} | {
-            name: value.describe() if isinstance(value, Described) else value for name, value in values.items()
-        }
+        return {"kind": kind_of(type(self))} | {name: _described(value) for name, value in values.items()}
 
     @staticmethod
     def rebuild(description: dict[str, Any], older: bool = False) -> Any:
@@ -52,11 +50,7 @@ class Described:
         Raises `DataError` for a kind that this process lacks, or that an older file leaves open; `KeyError`,
         `TypeError` or a `MinidlError` for data that describe nothing.
         """
-        arguments = {
-            name: Described.rebuild(value, older) if isinstance(value, dict) else value
-            for name, value in description.items()
-            if name != "kind"
-        }
+        arguments = {name: _rebuilt(value, older) for name, value in description.items() if name != "kind"}
         return Described._named(description["kind"], older)(**arguments)
 
     @staticmethod
@@ -71,6 +65,19 @@ class Described:
             fix = "import the module that defines it"
             raise DataError("load", f"layers that are defined here, {kind!r} among them", "no such class", fix)
         return Described.known[kind]
+
+
+def _described(value: Any) -> Any:
+    """A field as plain data: what can be described, or a tuple of such, as that; others as they are."""
+    if isinstance(value, tuple) and any(isinstance(each, Described) for each in value):
+        return [_described(each) for each in value]
+    return value.describe() if isinstance(value, Described) else value
+
+
+def _rebuilt(value: Any, older: bool) -> Any:
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return tuple(_rebuilt(each, older) for each in value)
+    return Described.rebuild(value, older) if isinstance(value, dict) else value
 
 
 def kind_of(cls: type) -> str:
@@ -246,7 +253,7 @@ def _zeros(weights: Array, count: int) -> Array:
 
 def _needs_image(layer: str, shape: Shape) -> None:
     if len(shape) != 3:
-        raise ShapeError(layer, "images (channels, height, width)", f"{shape}", "before Flatten(), not after")
+        raise ShapeError(layer, "images (channels, height, width)", f"{shape}", "put it before Flatten(), not after")
 
 
 @dataclass(frozen=True)

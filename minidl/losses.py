@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from . import ops
 from .backend import kernels, namespace
@@ -82,14 +83,25 @@ def check_labels(operation: str, labels: Array, logits: Array) -> Array:
     """The labels, if there is an integer in 0 … K-1 for each row of logits (..., K); an error otherwise."""
     if getattr(getattr(labels, "dtype", None), "kind", "") not in ("i", "u"):
         got = str(getattr(labels, "dtype", type(labels).__name__))
-        raise DTypeError(operation, "labels of an integer dtype", got, "labels.astype(np.int64)")
+        raise DTypeError(operation, "labels of an integer dtype", got, as_labels(labels))
     if logits.ndim == 0 or labels.shape != logits.shape[:-1]:
         got = f"labels {labels.shape} for logits {logits.shape}"
-        raise ShapeError(operation, "one label per row of logits", got)
+        raise ShapeError(operation, "one label per row of logits", got, as_labels(labels, rank=logits.ndim - 1))
     if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[-1]:
         got = f"labels from {labels.min()} to {labels.max()}"
         raise RangeError(operation, f"labels in 0 ... {logits.shape[-1] - 1}", got)
     return labels
+
+
+def as_labels(labels: Any, name: str = "labels", rank: int = 1) -> str:
+    """What to write to make labels of them, one whole number each: of lists, of one-hot rows, of columns, of floats."""
+    if isinstance(labels, (list, tuple)):
+        return f"np.asarray({name})"
+    kind: str = getattr(getattr(labels, "dtype", None), "kind", "")
+    shape: tuple[int, ...] = getattr(labels, "shape", ())
+    if kind in ("f", "i", "u", "b") and len(shape) == rank + 1:
+        return f"{name}.argmax(axis=-1)" if shape[-1] > 1 else f"{name}[..., 0]"
+    return f"{name}.astype(np.int64)" if kind == "f" else ""
 
 
 def check_logits(operation: str, logits: Array, examples: int, classes: int = 1) -> Array:
@@ -101,7 +113,7 @@ def check_logits(operation: str, logits: Array, examples: int, classes: int = 1)
     if logits.dtype.kind != "f":
         raise DTypeError(operation, "floating-point logits", str(logits.dtype), "logits.astype(np.float32)")
     if not namespace(logits).isfinite(logits).all():
-        raise RangeError(operation, "finite logits", "infinite or NaN ones", "has the training diverged?")
+        raise RangeError(operation, "finite logits", "infinite or NaN ones", "check whether the training has diverged")
     return logits
 
 

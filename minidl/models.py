@@ -61,11 +61,11 @@ def mlp(
     layer, `Normal(0.01)` if None.  Networks deeper than Lacok's want `He()` (ReLU) or `Glorot()` (tanh).
     """
     act, weights = _activation("models.mlp", activation), init_weights or Normal(0.01)
-    if not isinstance(hidden, Sequence) or not isinstance(dropout, Sequence):
-        got = f"hidden={hidden!r}, dropout={dropout!r}"
-        raise DTypeError(
-            "models.mlp", "hidden=(units, …) and dropout=(on the input, on hidden layers)", got, "hidden=(100,)"
-        )
+    if not isinstance(hidden, Sequence):
+        raise DTypeError("models.mlp", "hidden=(units, …)", f"hidden={hidden!r}", f"hidden=({hidden!r},)")
+    if not isinstance(dropout, Sequence) or len(dropout) != 2:
+        expected = "dropout=(on the input, on hidden layers)"
+        raise DTypeError("models.mlp", expected, f"dropout={dropout!r}", "dropout=(0.2, 0.5)")
     layers: list[Layer] = [Flatten(), Dropout(dropout[0])]
     for units in hidden:
         layers += [Dense(units, bias, weights), act(), Dropout(dropout[1])]
@@ -175,9 +175,11 @@ def vgg(
     if depth not in list(VGG):
         raise RangeError("models.vgg", f"a depth of {sorted(VGG)}", repr(depth))
     if not isinstance(width, Integral) or width < 1:
-        raise RangeError("models.vgg", "a whole width, at least 1", repr(width), "width=64 is the paper's")
+        raise RangeError("models.vgg", "a whole width, at least 1", repr(width), "width=64 for the paper's")
     if not isinstance(input_shape, Sequence) or len(input_shape) != 3:
-        raise ShapeError("models.vgg", "an input_shape (channels, height, width)", repr(input_shape), "(3, 32, 32)")
+        raise ShapeError(
+            "models.vgg", "an input_shape (channels, height, width)", repr(input_shape), "input_shape=(3, 32, 32)"
+        )
     layers: list[Layer] = []
     shorter_side = min(input_shape[1:])
     for stage, convolutions in enumerate(VGG[depth]):

@@ -244,7 +244,10 @@ def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
     """The arrays joined along an axis they have; they agree in all other lengths."""
     if len(parts) == 0 or len({getattr(part, "ndim", 0) for part in parts}) > 1 or getattr(parts[0], "ndim", 0) == 0:
         got = f"{[getattr(part, 'shape', part) for part in parts]}"
-        raise ShapeError("concatenate", "one or more arrays of the same rank, at least 1", got, "see stack")
+        flat = all(getattr(part, "ndim", 0) == 0 for part in parts)
+        fix = "use ops.stack" if flat else "give all of them the same axes, by x[None] or np.asarray(x)"
+        fix = fix if len(parts) else ""
+        raise ShapeError("concatenate", "one or more arrays of the same rank, at least 1", got, fix)
     (axis,) = _from_the_end("concatenate", parts[0], axis)
     others = [p.shape[:axis] + p.shape[p.ndim + axis + 1 :] for p in parts]
     if len(set(others)) > 1:
@@ -253,12 +256,23 @@ def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
 
 
 def stack(parts: Sequence[Array], axis: int = 0) -> Array:
-    """Arrays of one shape, joined along a new axis."""
-    if len(parts) == 0 or len({part.shape for part in parts}) > 1:
-        raise ShapeError("stack", "one or more arrays of one shape", f"{[part.shape for part in parts]}")
+    """Arrays of one shape, joined along a new axis; numbers among them are arrays of shape ()."""
+    like = next((part for part in parts if hasattr(part, "dtype")), None)
+    parts = [_like(part, like) for part in parts]
+    if like is None or len({getattr(part, "shape", None) for part in parts}) > 1:
+        got = f"{[getattr(part, 'shape', part) for part in parts]}"
+        raise ShapeError(
+            "stack", "one or more arrays of one shape", got, "np.array(parts)" if parts and like is None else ""
+        )
     (place,) = (a + parts[0].ndim + 1 for a in _from_the_end("stack", reshape(parts[0], (1, *parts[0].shape)), axis))
     shape = (*parts[0].shape[:place], 1, *parts[0].shape[place:])
     return concatenate([reshape(part, shape) for part in parts], axis=place)
+
+
+def _like(part: Any, like: Array) -> Any:
+    """A number as an array of shape (), of the library and dtype of another; everything else as it is."""
+    number = like is not None and isinstance(part, (int, float))
+    return namespace(unbox(like)).asarray(part, dtype=like.dtype) if number else part
 
 
 # --- elementwise: the function, then ∂y/∂x for each argument ---------------------------------------------
@@ -348,11 +362,22 @@ _matmul = Primitive(
 _matmul_of_stacks = broadcasting(_matmul, axes=2)
 
 
+def _fitting(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    """The product that may be meant where a @ b does not fit."""
+    if () in (a, b):
+        return "a * b"
+    if len(a) == len(b) == 2 and a[1] == b[1]:
+        return "a @ b.T"
+    if len(a) == len(b) == 2 and a[0] == b[0]:
+        return "a.T @ b"
+    return "make the last axis of the first as long as the last but one of the second"
+
+
 def matmul(a: Array, b: Array) -> Array:
     """The matrix product a @ b over the last two axes, vectors allowed, stacks broadcast: as NumPy's."""
     shapes: list[tuple[int, ...]] = [getattr(x, "shape", ()) for x in (a, b)]
     if () in shapes or shapes[0][-1] != shapes[1][-2:][0]:
-        fix = "the last axis of the first must be as long as the last but one of the second"
+        fix = _fitting(*shapes)
         raise ShapeError("matmul", "matrices that fit", f"{shapes[0]} @ {shapes[1]}", fix)
     if not isinstance(a, Box) and not isinstance(b, Box):
         return _matmul(a, b)

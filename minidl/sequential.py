@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import prod
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ class Sequential:
     well.  seed: of the initial parameters.  dtype: "float32" for work, "float64" for checking derivatives.
     fused: whether neighbouring layers are computed as one where `plan` joins them; the outputs are the same but
     for rounding.  An attribute that can be set at any time.
-    Raises `ShapeError` as soon as two layers do not fit.
+    Raises `ShapeError` for lengths below 1, and as soon as two layers do not fit.
     """
 
     fused = True  # for networks pickled before there was a choice
@@ -52,10 +53,10 @@ class Sequential:
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             got = f"{[type(layer).__name__ for layer in layers]}"
             raise DTypeError("Sequential", "one or more layers", got, "pass them one by one: Sequential(a, b, ...)")
-        self.input_shape: Shape = tuple(map(int, input_shape if isinstance(input_shape, Sequence) else (input_shape,)))
+        self.input_shape = _whole(input_shape)
         self.dtype = str(np.dtype(dtype))
         if np.dtype(dtype).kind != "f":
-            raise DTypeError("Sequential", "a floating-point dtype", self.dtype, "float32 or float64")
+            raise DTypeError("Sequential", "a floating-point dtype", self.dtype, 'dtype="float32"')
         self.layers: dict[str, Layer] = _named(layers)
         self.shapes: dict[str, Shape] = {}  # what comes out of each layer
 
@@ -90,7 +91,7 @@ class Sequential:
             if w.shape != wanted[name]:
                 raise ShapeError(operation, f"{name} of shape {wanted[name]}", f"{w.shape}", fix)
             if writable and not getattr(getattr(w, "flags", None), "writeable", True):
-                copied = f"net.params[{name!r}] = net.params[{name!r}].copy()"
+                copied = f"write net.params[{name!r}] = net.params[{name!r}].copy()"
                 raise DTypeError(operation, "parameters that can be changed in place", f"{name}, read-only", copied)
 
     def __call__(self, x: Array) -> Array:
@@ -123,7 +124,7 @@ class Sequential:
         if x.ndim < 1 or (x.shape[1:] != self.input_shape and not flat):
             expected = f"a batch (N, {', '.join(map(str, self.input_shape))})"
             raise ShapeError("network", expected, f"{x.shape}",
-                             "one example alone is x[None]" if x.shape == self.input_shape else "")  # fmt: skip
+                             "x[None] for one example alone" if x.shape == self.input_shape else "")  # fmt: skip
 
     def params_of(self, name: str, params: dict[str, Array] | None = None) -> dict[str, Array]:
         """The parameters of one layer under its own names for them ("W", "b"): of ``net.params`` if None are given."""
@@ -155,6 +156,15 @@ class Sequential:
         widths = [max(map(len, column)) for column in zip(*rows)]
         return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
                          for a, b, c, d in rows)  # fmt: skip
+
+
+def _whole(given: Any) -> Shape:
+    """The shape of one input: whole numbers, at least 1 each; `ShapeError` for others."""
+    lengths = tuple(given) if isinstance(given, Sequence) else (given,)
+    if not all(isinstance(n, Integral) and int(n) >= 1 for n in lengths):
+        expected = "an input_shape of whole numbers, at least 1 each"
+        raise ShapeError("Sequential", expected, repr(given), "input_shape=(1, 28, 28) for digits")
+    return tuple(map(int, lengths))
 
 
 def _to_write_to(w: Array) -> Array:

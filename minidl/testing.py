@@ -16,6 +16,7 @@ import numpy as np
 
 from .core import linearize
 from .derivatives import batch_jacobian, jacobian
+from .errors import DTypeError
 
 Function = Callable[[Any], Any]
 
@@ -27,7 +28,9 @@ def _close(law: str, found: Any, expected: Any, tolerance: float) -> None:
     scale = 1 + (np.abs(expected).max() if expected.size else 0.0)
     worst = np.abs(found - expected).max() / scale if expected.size else 0.0
     if not worst <= tolerance:
-        raise AssertionError(f"{law}: off by {worst:.3g} relative to {scale:.3g}; allowed {tolerance:g}")
+        at = np.unravel_index(np.abs(found - expected).argmax(), found.shape)
+        entry = f"worst at {list(map(int, at))} of shape {found.shape}: {found[at]:.10g}, expected {expected[at]:.10g}"
+        raise AssertionError(f"{law}: off by {worst:.3g} relative to {scale:.3g}; allowed {tolerance:g}; {entry}")
 
 
 def check_adjoint(f: Function, x: np.ndarray, seed: int = 0, stacked: tuple[int, ...] = ()) -> None:
@@ -141,7 +144,37 @@ LAWS: dict[str, Callable[..., None]] = {
 }
 
 
+#: What a broken law most likely comes from, the likeliest first.
+CAUSES = {
+    "adjoint": "one of the two rules is not the other's transpose (a missing .T, a sum left out, axes counted from the "
+    "front where extra ones may stand); one rule is missing, or gives a constant",
+    "differences": "the rule has a wrong sign or factor; x lies within 1e-6 of a kink; a part of f is computed outside "
+    "minidl.ops, and has no derivative",
+    "linear": "a rule depends on its tangent or cotangent otherwise than linearly; a rule changes what it was given",
+    "modes": "one of the two rules counts axes from the front, where the basis is stacked; one rule is wrong",
+    "nested": "a rule is computed outside minidl.ops, so that it has no derivative itself; x lies near a kink of f'",
+    "nested stacks": "a rule counts axes from the front, where extra ones may stand; a rule is computed outside "
+    "minidl.ops",
+    "plain": "f depends on more than x, such as random numbers; f or a rule writes to an array it was given; a rule "
+    "leaves the dtype",
+}
+
+
 def check_all(f: Function, x: np.ndarray) -> None:
-    """Every law that holds of any function; `check_rows` is for batches, `check_float32` for f without constants."""
-    for law in LAWS.values():
-        law(f, x)
+    """Every law that holds of any function; `check_rows` is for batches, `check_float32` for f without constants.
+
+    What the first broken law raises carries a note: which law, of which function and point, and the likely causes.
+    Raises `DTypeError` unless x is an array of dtype float64: in float32 rounding hides what the laws look for.
+    """
+    if getattr(x, "dtype", None) != np.float64:
+        got, fix = str(getattr(x, "dtype", type(x).__name__)), "x.astype(np.float64)"
+        raise DTypeError("check_all", "x of dtype float64", got, fix if hasattr(x, "dtype") else "np.asarray(x, float)")
+    for name, law in LAWS.items():
+        try:
+            law(f, x)
+        except Exception as error:
+            called = getattr(f, "__name__", None) or repr(f)
+            said = (law.__doc__ or "").partition("\n")[0]
+            note = f"Law {name!r} of {called}, at x {x.shape} {x.dtype}: {said}\nLikely causes, in order: "
+            getattr(error, "add_note", print)(f"{note}{CAUSES[name]}.")  # Python 3.10 has no notes
+            raise

@@ -135,7 +135,7 @@ def fit(
             start = Moment(int(seed), epoch, 0, len(batches))
             loss, accuracy = _epoch(net, optimizer, state, penalty, adversary, start, shown)
             if not math.isfinite(loss):
-                fix = "a smaller learning rate, or look for NaN in the images"
+                fix = "take a smaller learning rate, or look for NaN in the images"
                 raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
             error = [evaluate(net, validation).error] if validation is not None else []
             longer = history.and_then(loss, accuracy, error, time.perf_counter() - clock)
@@ -266,7 +266,7 @@ def _check_connected(net: Sequential, x: Array) -> None:
     cut_off = [name for name in net.params if name not in reached]
     if not reached:
         got = f"outputs cut off from {', '.join(cut_off)}" if cut_off else "a network without parameters"
-        fix = "in layers, use x instead of x.value, and minidl.ops instead of NumPy"
+        fix = "use x instead of x.value in layers, and minidl.ops instead of NumPy"
         raise DTypeError("fit", "a network whose outputs depend on its parameters", got, fix)
     if cut_off:
         message = f"fit: the outputs do not depend on {', '.join(cut_off)}: nothing is learnt there"

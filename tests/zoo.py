@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ class Case:
     text: str = ""
 
     def __repr__(self) -> str:
-        return f"Case({self.text} at {self.x!r})"
+        held = inspect.getclosurevars(self.f).nonlocals if inspect.isfunction(self.f) else {}
+        constants = [f"{name} = {value!r}" for name, value in held.items() if not callable(value)]
+        return f"Case({self.text} at x = {', '.join([repr(self.x), *constants])})"
 
 
 CASES: dict[str, st.SearchStrategy[Case]] = {}
@@ -201,7 +204,7 @@ def concatenate(draw) -> Case:
 def stack(draw) -> Case:
     shape = draw(shapes(0, 3))
     axis = draw(st.integers(-len(shape) - 1, len(shape)))
-    other = draw(arrays(shape))
+    other = draw(arrays(shape)) if shape else 0.5  # numbers among arrays of shape ()
     return Case(lambda x: ops.stack([x, other, x * x], axis), draw(arrays(shape)),
                 lambda x: np.stack([x, other, x * x], axis), f"axis {axis}")  # fmt: skip
 

@@ -109,7 +109,7 @@ def check_canvas(encoding: str, shape: Any, bounds: Any, dtype: Any) -> None:
     if not are_bounds(bounds):
         raise RangeError(encoding, "bounds (low, high), two finite numbers with low < high", f"{bounds}")
     if np.dtype(dtype).kind != "f" or np.dtype(dtype).itemsize > 8:
-        raise DTypeError(encoding, "a floating-point dtype of at most 64 bits", f"{dtype}", "float32 or float64")
+        raise DTypeError(encoding, "a floating-point dtype of at most 64 bits", f"{dtype}", 'dtype="float32"')
 
 
 def check_rates(encoding: str, **rates: Any) -> None:

@@ -391,8 +391,29 @@ class Mean(layers.Layer):
         return x - self.image
 
 
+@dataclass(frozen=True)
+class Residual(layers.Layer):
+    """x + f(x), for the layers of f, which have no parameters."""
+
+    inner: tuple[layers.Layer, ...]
+
+    def apply(self, params, x, rng=None):
+        y = x
+        for layer in self.inner:
+            y = layer.apply({}, y, rng)
+        return x + y
+
+
 def small(*more: layers.Layer) -> models.Sequential:
     return models.Sequential(layers.Dense(3), *more, input_shape=4)
+
+
+def test_a_layer_made_of_layers_comes_back(tmp_path) -> None:
+    net = small(Residual((layers.Tanh(), Residual((layers.Dropout(0.5), layers.ReLU())))))
+    minidl.save(net, tmp_path / "net.npz")
+    again = minidl.load(tmp_path / "net.npz")
+    assert repr(again) == repr(net)
+    assert np.array_equal(again(np.ones((2, 4), np.float32)), net(np.ones((2, 4), np.float32)))
 
 
 UNSAVED = {
@@ -419,7 +440,7 @@ def test_what_load_would_refuse_is_not_saved(tmp_path, name) -> None:
 
 
 def test_save_wants_a_network(tmp_path) -> None:
-    with pytest.raises(DTypeError, match=r"a network, got PosixPath|a network, got WindowsPath"):
+    with pytest.raises(DTypeError, match=r"a network first, got PosixPath|a network first, got WindowsPath"):
         minidl.save(tmp_path / "net", small())
 
 

@@ -38,7 +38,7 @@ from attacks import (
 )
 from attacks.evaluate import evaluate_attack
 from attacks.evolution import CPPN, DirectEncoding, Draws, Genome, evolve, pictures
-from minidl import load, models, ops, save, testing
+from minidl import linearize, load, models, ops, save, testing
 from minidl.data import Dataset
 from minidl.errors import MinidlError
 from minidl.npz import read_archive, write_archive
@@ -57,7 +57,7 @@ from tests.laws import (
     test_transforms,
 )
 from tests.laws.test_attacks import images, network
-from tests.unit import test_bad_inputs
+from tests.unit import test_bad_inputs, test_numpy_calls
 from tests.unit.test_figures import CURVE, fooled
 
 
@@ -69,6 +69,8 @@ def refusals() -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"attack: {name}", lambda call=call: call(fgsm)
     for name, (call, *_) in test_bad_inputs.OTHERS.items():
         yield name, call
+    for name, (call, *_) in test_numpy_calls.REFUSED.items():
+        yield f"a box: {name}", lambda call=call: linearize(call, test_numpy_calls.X)
     for name, (call, *_) in test_measures.REFUSALS.items():
         yield f"measure: {name}", lambda call=call: call(Victim(net))
     for name, (call, *_) in test_transforms.REFUSALS.items():
