@@ -17,6 +17,7 @@ import numpy as np
 from .backend import asarray
 from .core import Array
 from .errors import DTypeError, ShapeError
+from .inputs import reshaped
 from .layers import Flatten, Layer, Shape, Softmax
 from .plan import Plan, plan
 
@@ -122,8 +123,7 @@ class Sequential:
         flat = isinstance(next(iter(self.layers.values())), Flatten) and x.shape[1:] == (prod(self.input_shape),)
         if x.ndim < 1 or (x.shape[1:] != self.input_shape and not flat):
             expected = f"a batch (N, {', '.join(map(str, self.input_shape))})"
-            raise ShapeError("network", expected, f"{x.shape}",
-                             "one example alone is x[None]" if x.shape == self.input_shape else "")  # fmt: skip
+            raise ShapeError("network", expected, f"{x.shape}", reshaped(x.shape, self.input_shape))
 
     def params_of(self, name: str, params: dict[str, Array] | None = None) -> dict[str, Array]:
         """The parameters of one layer under its own names for them ("W", "b"): of ``net.params`` if None are given."""
