@@ -14,7 +14,9 @@ from . import layers
 from .core import Array
 from .errors import DTypeError
 
-USUAL = 10.0  # the greatest root mean square that passes without a word: standardised pixels have 1, those in [0, 1] less
+USUAL = (
+    10.0  # the greatest root mean square that passes without a word: standardised pixels have 1, those in [0, 1] less
+)
 PIECE = 1000  # examples squared at once
 
 
@@ -26,11 +28,11 @@ def reshaped(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
         return ""
     channels, *picture = wanted
     if shape[1:] == (*picture, channels):
-        return "x.transpose(0, 3, 1, 2): channels come before height and width"
+        return "with channels first it is x.transpose(0, 3, 1, 2)"
     if shape == (*picture, channels):
-        return "x.transpose(2, 0, 1)[None]: channels come before height and width, and examples before all"
+        return "one example alone, with channels first, is x.transpose(2, 0, 1)[None]"
     if channels == 1 and shape[1:] == tuple(picture):
-        return "x[:, None]: there is an axis of channels, also for one"
+        return "with an axis for its one channel it is x[:, None]"
     return ""
 
 

@@ -259,7 +259,7 @@ def _check(
     for data in [dataset] if validation is None else [dataset, validation]:
         if not isinstance(data, Dataset):
             raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
-        net(data.x[:0])  # refuses images of another shape
+        net.check_input(data.x)
         check_lesson("fit", data.x, net, stacklevel=3)
     _check_connected(net, dataset.x[:1])
 

@@ -107,7 +107,7 @@ class Dataset:
             return self.take(which)
         if not -len(self) <= which < len(self):
             raise IndexError(f"Dataset: expected a number from {-len(self)} to {len(self) - 1}, got {which}")
-        return self.x[which], int(self.y[which])
+        return self.x[int(which)], int(self.y[int(which)])
 
     def __iter__(self) -> Iterator[tuple[Array, int]]:
         return zip(self.x, to_numpy(self.y).tolist())

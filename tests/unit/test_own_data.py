@@ -63,7 +63,11 @@ def test_idx_of_every_type_and_rank(tmp_path, kind, shape) -> None:
 
 def test_an_idx_file_that_ends_within_a_value(tmp_path) -> None:
     content = idx_of(np.arange(5, dtype="i4"))
-    for cut, message in ((content[:-1], "5 values.*got 4"), (content + b"!", "5 values.*got more"), (content[:6], "1 lengths")):
+    for cut, message in (
+        (content[:-1], "5 values.*got 4"),
+        (content + b"!", "5 values.*got more"),
+        (content[:6], "1 lengths"),
+    ):
         (tmp_path / "a").write_bytes(cut)
         with pytest.raises(DataError, match=message):
             read_idx(tmp_path / "a")
@@ -131,7 +135,9 @@ def test_a_path_goes_before_the_environment_and_never_elsewhere(tmp_path, monkey
     told = r"train-images-idx3-ubyte, .* in \S*bad \(or in \S*mnist, \S*raw\), got no such files, but a, b, .*, h and 2 more. Fix: put"
     with pytest.raises(DataError, match=told):
         load_mnist(tmp_path / "bad")
-    with pytest.raises(DataError, match=r"got no folder \S*absent\. Fix: put the files into \S*absent, gzipped or not$"):
+    with pytest.raises(
+        DataError, match=r"got no folder \S*absent\. Fix: put the files into \S*absent, gzipped or not$"
+    ):
         load_mnist(tmp_path / "absent")
     with pytest.raises(DataError, match="Fix: name a folder"):
         load_mnist(tmp_path / "bad" / "notes.txt")
@@ -141,13 +147,18 @@ def test_a_path_goes_before_the_environment_and_never_elsewhere(tmp_path, monkey
 
 def test_what_is_missing_is_told_of_the_folder_that_has_most(tmp_path) -> None:
     put(tmp_path / "MNIST" / "raw", {name: FILES[name] for name in list(FILES)[:3]})
-    with pytest.raises(DataError, match=r"expected t10k-labels-idx1-ubyte in \S*raw \(or .*Fix: put the files into \S*raw"):
+    with pytest.raises(
+        DataError, match=r"expected t10k-labels-idx1-ubyte in \S*raw \(or .*Fix: put the files into \S*raw"
+    ):
         load_mnist(tmp_path)
 
 
 @pytest.mark.parametrize(("images", "labels"), [("i4", "i4"), ("i2", "i1"), ("u1", "i4")])
 def test_files_of_other_types_hold_the_same(tmp_path, images, labels) -> None:
-    put(tmp_path, {n: idx_of((IMAGES if "images" in n else LABELS).astype(images if "images" in n else labels)) for n in FILES})
+    put(
+        tmp_path,
+        {n: idx_of((IMAGES if "images" in n else LABELS).astype(images if "images" in n else labels)) for n in FILES},
+    )
     train, test = load_mnist(tmp_path)
     np.testing.assert_array_equal(test.x, IMAGES[:, None] / np.float32(255))
     np.testing.assert_array_equal(train.y, LABELS)
@@ -180,7 +191,10 @@ def test_kmnist(tmp_path) -> None:
 
 def test_what_is_never_downloaded_says_where_it_is_to_be_had() -> None:
     for load, home in ((load_kmnist, "codh"), (load_qmnist, "github"), (lambda: load_emnist("digits"), "nist.gov")):
-        with pytest.raises(DataError, match=rf"no mirror. Fix: fetch them from http\S*{home}\S*, and name their folder: load_\w+\(path="):
+        with pytest.raises(
+            DataError,
+            match=rf"no mirror. Fix: fetch them from http\S*{home}\S*, and name their folder: load_\w+\(path=",
+        ):
             load()
 
 
@@ -209,7 +223,10 @@ def test_emnist_is_put_upright_and_letters_count_from_0(tmp_path) -> None:
             load_emnist("letters", tmp_path)
 
 
-@pytest.mark.parametrize(("split", "classes", "last"), [("balanced", 47, "t"), ("bymerge", 47, "t"), ("byclass", 62, "z"), ("digits", 10, "9"), ("mnist", 10, "9")])
+@pytest.mark.parametrize(
+    ("split", "classes", "last"),
+    [("balanced", 47, "t"), ("bymerge", 47, "t"), ("byclass", 62, "z"), ("digits", 10, "9"), ("mnist", 10, "9")],
+)
 def test_the_other_splits_of_emnist(tmp_path, split, classes, last) -> None:
     put(tmp_path / "EMNIST" / "raw", emnist(split, np.array([0, classes - 1, 2, 3, 3], np.uint8)), zipped=False)
     train, _ = load_emnist(split, tmp_path)
@@ -259,7 +276,10 @@ def test_pickled_files_are_refused_and_never_opened(load, folder, file, tmp_path
 def cifar100(folder: Path, fine: list[int]) -> np.ndarray:
     images = np.random.default_rng(0).integers(0, 256, (len(fine), 3072), dtype=np.uint8)
     records = b"".join(bytes([min(k // 5, 19), k]) + image.tobytes() for k, image in zip(fine, images))
-    names = {f"{kind}_label_names.txt": "\n".join(f"{kind}{k}" for k in range(count)).encode() + b"\n" for kind, count in (("fine", 100), ("coarse", 20))}
+    names = {
+        f"{kind}_label_names.txt": "\n".join(f"{kind}{k}" for k in range(count)).encode() + b"\n"
+        for kind, count in (("fine", 100), ("coarse", 20))
+    }
     put(folder, {"train.bin": records, "test.bin": records, **names}, zipped=False)
     return images.reshape(-1, 3, 32, 32)
 
@@ -276,7 +296,9 @@ def test_cifar100_is_refused_where_it_is_damaged_or_nowhere(tmp_path) -> None:
     with pytest.raises(DataError, match="Fix: fetch cifar-100-binary.tar.gz"):
         load_cifar100()
     cifar100(tmp_path, [99, 100])
-    with pytest.raises(DataError, match=r"load_cifar100: expected labels below 100 in \S*train.bin, got 100 for image 1"):
+    with pytest.raises(
+        DataError, match=r"load_cifar100: expected labels below 100 in \S*train.bin, got 100 for image 1"
+    ):
         load_cifar100(tmp_path)
     cifar100(tmp_path, [1])
     (tmp_path / "coarse_label_names.txt").write_bytes(b"a\nb\n")
