@@ -88,9 +88,8 @@ class Dataset:
 
             train, validation = Dataset.from_csv("digit-recognizer/train.csv").split(0.9)
 
-        Raises `DataError`, which names the line, for one with too few or too many columns or with other numbers, and
-        for a table without labels.  `ShapeError` if the pixels make no image of that shape, `RangeError` for labels
-        without a name.
+        Raises `DataError`, which names the line, for one with too few or too many columns or with other numbers; for
+        a table without labels, pixels that make no image of that shape, and labels without a name.
         """
         x, y, names = read_csv(path, shape, class_names, progress)
         return cls(asarray(x), asarray(y), names)

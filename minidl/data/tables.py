@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from ..errors import DataError, RangeError, ShapeError
+from ..errors import DataError
 from ..progress import bar
 from .files import unpacked
 from .idx import LARGEST
@@ -43,7 +43,7 @@ def read_csv(
         raise DataError("from_csv", f"images in {path}", "no line but the header")
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(max(labels) + 1)))
     if max(labels) >= len(names):
-        raise RangeError(
+        raise DataError(
             "from_csv", f"a class name for every label in {path}", f"label {max(labels)} for {len(names)} names"
         )
     x = scaled("from_csv", np.frombuffer(pixels, np.uint8), path)
@@ -84,13 +84,14 @@ def _shape(path: str | Path, pixels: int, shape: Sequence[int] | None) -> tuple[
         side = isqrt(pixels)
         if side**2 != pixels:
             fix = "say shape=(channels, height, width); or is there no column of labels?"
-            raise ShapeError(
+            raise DataError(
                 "from_csv", f"a label and the pixels of a square image in {path}", f"{pixels + 1} columns", fix
             )
         return 1, side, side
-    if not all(isinstance(n, Integral) and n > 0 for n in shape) or prod(shape) != pixels:
-        raise ShapeError("from_csv", f"a shape of {pixels} pixels, as {path} has them", f"{tuple(shape)}")
-    return tuple(map(int, shape))
+    lengths = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    if not all(isinstance(n, Integral) and int(n) > 0 for n in lengths) or prod(lengths) != pixels:
+        raise DataError("from_csv", f"a shape of {pixels} pixels, as {path} has them", f"{lengths}")
+    return tuple(map(int, lengths))
 
 
 def _row(path: str | Path, number: int, line: bytes, columns: int) -> tuple[int, bytes]:

@@ -14,7 +14,7 @@ from PIL import Image
 from minidl import backend
 from minidl.backend import Backend
 from minidl.data import Dataset, pictures, tables
-from minidl.errors import DataError, DTypeError, MinidlError, RangeError, ShapeError
+from minidl.errors import DataError, DTypeError, RangeError
 from minidl.kernels import reference
 from tests import strict
 
@@ -220,36 +220,35 @@ def test_shape_and_names_of_a_table(tmp_path) -> None:
 
 
 REFUSED_TABLES = {
-    "the test file": ([HEADER.removeprefix("label,"), *(row.partition(",")[2] for row in ROWS)], {}, DataError,
-                      r"first column of \S* to be called label, got b'pixel0'. Fix: labels go first; a file without them"),
-    "labels last": (["a,b,label", "1,2,3"], {}, DataError, "called label, got b'a'"),
-    "a short line": ([HEADER, *ROWS[:2], ROWS[2][:-4], ROWS[3]], {}, DataError, r"10 columns in line 4 of \S*a\.csv, got 9"),
-    "a long line": ([HEADER, ROWS[0] + ",3"], {}, DataError, "10 columns in line 2 .*got 11"),
-    "a pixel too light": ([*ROWS[:3], "1,0,0,256,0,0,0,0,0,0"], {}, DataError, "whole numbers, in line 4 .*got b'256' in column 4"),
-    "a pixel too dark": ([HEADER, "1,0,0,-1,0,0,0,0,0,0"], {}, DataError, "line 2 .*got b'-1' in column 4"),
-    "half a pixel": ([HEADER, "1,0,0,0,0,0,0,0,0,0.5"], {}, DataError, r"got b'0\.5' in column 10"),
-    "a pixel like the label": ([HEADER, "300,0,0,0,300,0,0,0,0,0"], {}, DataError, "got b'300' in column 5"),
-    "no pixel": ([HEADER, "1,0,0,,0,0,0,0,0,0"], {}, DataError, "got b'' in column 4"),
-    "a word for a label": ([HEADER, "cat,0,0,0,0,0,0,0,0,0"], {}, DataError, "labels from 0 to 9999.*got b'cat' in line 2"),
-    "a label below 0": ([HEADER, "-1,0,0,0,0,0,0,0,0,0"], {}, DataError, "got b'-1' in line 2"),
-    "an identity number": ([HEADER, "10000,0,0,0,0,0,0,0,0,0"], {}, DataError, "Fix: the label is the first column"),
-    "a header alone": ([HEADER], {}, DataError, "images in .*no line but the header"),
-    "nothing": ([""], {}, DataError, "to begin with a line of columns, got b''"),
-    "semicolons": ([HEADER.replace(",", ";")], {}, DataError, "Fix: save it with commas"),
-    "a zip": (["PK\3\4"], {}, DataError, "Fix: unpack it"),
-    "no square": (["label,a,b", "1,2,3"], {}, ShapeError, "a square image .*got 3 columns. Fix: say shape="),
-    "another shape": ([HEADER, *ROWS], {"shape": (1, 3, 4)}, ShapeError, r"a shape of 9 pixels.*got \(1, 3, 4\)"),
-    "a shape of less than nothing": ([HEADER, *ROWS], {"shape": (-3, -3)}, ShapeError, "a shape of 9 pixels"),
-    "too few names": ([HEADER, *ROWS], {"class_names": ("a", "b")}, RangeError, "label 7 for 2 names"),
+    "the test file": ([HEADER.removeprefix("label,"), *(row.partition(",")[2] for row in ROWS)], {}, r"first column of \S* to be called label, got b'pixel0'. Fix: labels go first; a file without them"),
+    "labels last": (["a,b,label", "1,2,3"], {}, "called label, got b'a'"),
+    "a short line": ([HEADER, *ROWS[:2], ROWS[2][:-4], ROWS[3]], {}, r"10 columns in line 4 of \S*a\.csv, got 9"),
+    "a long line": ([HEADER, ROWS[0] + ",3"], {}, "10 columns in line 2 .*got 11"),
+    "a pixel too light": ([*ROWS[:3], "1,0,0,256,0,0,0,0,0,0"], {}, "whole numbers, in line 4 .*got b'256' in column 4"),
+    "a pixel too dark": ([HEADER, "1,0,0,-1,0,0,0,0,0,0"], {}, "line 2 .*got b'-1' in column 4"),
+    "half a pixel": ([HEADER, "1,0,0,0,0,0,0,0,0,0.5"], {}, r"got b'0\.5' in column 10"),
+    "a pixel like the label": ([HEADER, "300,0,0,0,300,0,0,0,0,0"], {}, "got b'300' in column 5"),
+    "no pixel": ([HEADER, "1,0,0,,0,0,0,0,0,0"], {}, "got b'' in column 4"),
+    "a word for a label": ([HEADER, "cat,0,0,0,0,0,0,0,0,0"], {}, "labels from 0 to 9999.*got b'cat' in line 2"),
+    "a label below 0": ([HEADER, "-1,0,0,0,0,0,0,0,0,0"], {}, "got b'-1' in line 2"),
+    "an identity number": ([HEADER, "10000,0,0,0,0,0,0,0,0,0"], {}, "Fix: the label is the first column"),
+    "a header alone": ([HEADER], {}, "images in .*no line but the header"),
+    "nothing": ([""], {}, "to begin with a line of columns, got b''"),
+    "semicolons": ([HEADER.replace(",", ";")], {}, "Fix: save it with commas"),
+    "a zip": (["PK\3\4"], {}, "Fix: unpack it"),
+    "no square": (["label,a,b", "1,2,3"], {}, "a square image .*got 3 columns. Fix: say shape="),
+    "another shape": ([HEADER, *ROWS], {"shape": (1, 3, 4)}, r"a shape of 9 pixels.*got \(1, 3, 4\)"),
+    "a number for a shape": ([HEADER, *ROWS], {"shape": 8}, r"a shape of 9 pixels.*got \(8,\)"),
+    "a shape of less than nothing": ([HEADER, *ROWS], {"shape": (-3, -3)}, "a shape of 9 pixels"),
+    "too few names": ([HEADER, *ROWS], {"class_names": ("a", "b")}, "label 7 for 2 names"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED_TABLES)
 def test_tables_are_refused(name, tmp_path) -> None:
-    lines, options, error, message = REFUSED_TABLES[name]
-    with pytest.raises(error, match=f"from_csv: expected .*{message}") as caught:
+    lines, options, message = REFUSED_TABLES[name]
+    with pytest.raises(DataError, match=f"from_csv: expected .*{message}"):
         read(table(tmp_path / "a.csv", lines), **options)
-    assert isinstance(caught.value, MinidlError)
 
 
 def test_tables_are_bounded(tmp_path, monkeypatch) -> None:
