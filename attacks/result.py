@@ -17,6 +17,7 @@ import numpy as np
 from minidl.backend import asarray, namespace
 from minidl.core import Array
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
+from minidl.inputs import warn_if_wider
 from minidl.losses import as_labels, check_labels
 from minidl.npz import read_archive, write_archive
 
@@ -264,10 +265,12 @@ def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
 
     Raises `DTypeError`, `ShapeError` or `RangeError`: for images that are not a floating-point batch within
     the victim's bounds, labels that are not one integer class per image, targets that the network answers
-    already, outputs that are not logits, or a seed that is not a whole number of at least 0.
+    already, outputs that are not logits, or a seed that is not a whole number of at least 0.  Warns of images in a
+    wider dtype than the network's.
     """
     victim, goal = as_victim(victim), as_goal(goal)
     victim.check_images(attack, x)
+    warn_if_wider(attack, x, victim.net, stacklevel=3)
     if goal.labels.shape != (len(x),):
         fix = as_labels(goal.labels, goal.letter) if goal.labels.ndim == 2 else ""
         raise ShapeError(attack, f"one label per image ({len(x)},)", f"{goal.labels.shape}", fix)

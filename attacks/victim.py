@@ -12,6 +12,7 @@ from minidl.backend import namespace
 from minidl.core import Array, linearize
 from minidl.derivatives import grad
 from minidl.errors import DTypeError, RangeError, ShapeError
+from minidl.inputs import reshaped
 from minidl.losses import are_probabilities, check_logits
 
 from .goal import Goal
@@ -115,8 +116,7 @@ class Victim:
         flat = len(shape) != 1 and x.ndim == 2  # flat rows, which networks that flatten for themselves accept
         if x.ndim < 2 or (x.shape[1:] != tuple(shape) and not flat):
             expected = f"a batch (N, {', '.join(map(str, shape)) or '...'})"
-            fix = "x[None] for one example alone" if x.shape == tuple(shape) else ""
-            raise ShapeError(attack, expected, f"{x.shape}", fix)
+            raise ShapeError(attack, expected, f"{x.shape}", reshaped(x.shape, tuple(shape)))
         low, high = self.bounds
         if x.size and not (x.min() >= low and x.max() <= high):  # also false for NaN
             got = f"values from {float(x.min())} to {float(x.max())}"

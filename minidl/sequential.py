@@ -18,6 +18,7 @@ import numpy as np
 from .backend import asarray
 from .core import Array
 from .errors import DTypeError, ShapeError
+from .inputs import reshaped
 from .layers import Flatten, Layer, Shape, Softmax
 from .plan import Plan, plan
 
@@ -103,7 +104,7 @@ class Sequential:
 
         Raises `ShapeError` if x is not a batch of inputs.
         """
-        self._check_input(x)
+        self.check_input(x)
         for step in self.plan():
             x = step.apply(lambda name: self.params_of(name, params), x, rng)
         return x
@@ -114,17 +115,17 @@ class Sequential:
 
     def steps(self, params: dict[str, Array], x: Array, rng: Any = None) -> Iterator[tuple[str, Array]]:
         """The name and output of every layer in turn, none of them joined, for those who want to look inside."""
-        self._check_input(x)
+        self.check_input(x)
         for name, layer in self.layers.items():
             x = layer.apply(self.params_of(name, params), x, rng)
             yield name, x
 
-    def _check_input(self, x: Array) -> None:
+    def check_input(self, x: Array) -> None:
+        """Refuse whatever is no batch of inputs, with `ShapeError`; it says what to type where that is plain."""
         flat = isinstance(next(iter(self.layers.values())), Flatten) and x.shape[1:] == (prod(self.input_shape),)
         if x.ndim < 1 or (x.shape[1:] != self.input_shape and not flat):
             expected = f"a batch (N, {', '.join(map(str, self.input_shape))})"
-            raise ShapeError("network", expected, f"{x.shape}",
-                             "x[None] for one example alone" if x.shape == self.input_shape else "")  # fmt: skip
+            raise ShapeError("network", expected, f"{x.shape}", reshaped(x.shape, self.input_shape))
 
     def params_of(self, name: str, params: dict[str, Array] | None = None) -> dict[str, Array]:
         """The parameters of one layer under its own names for them ("W", "b"): of ``net.params`` if None are given."""

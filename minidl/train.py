@@ -29,6 +29,7 @@ from .evaluation import Evaluation, evaluate
 from .files import check_writable
 from .history import History, resume, write_checkpoint
 from .identity import digest, identity
+from .inputs import check_lesson
 from .models import Sequential
 from .optim import SGD, Adam, Optimizer, RMSProp
 from .progress import bar
@@ -110,7 +111,9 @@ def fit(
     ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite; after any error, too, the parameters
     are those of the last completed epoch.  `ShapeError`, `DTypeError`, `RangeError` or `DataError` for arguments
     that do not fit come before any work; so does `DTypeError` for a network whose outputs depend on no parameter.
-    Parameters that the outputs do not depend on are named by a warning.
+    Parameters that the outputs do not depend on are named by a warning.  Images in a wider dtype than the network's,
+    such as float64 for float32, are refused; pixels far from the usual range, such as bytes, are told by a warning,
+    unless a layer of your own comes first, which may scale them.
     """
     optimizer = optimizer if optimizer is not None else RMSProp()
     _check(net, dataset, optimizer, epochs, batch_size, drop_last, penalty, adversary, validation, seed, checkpoint)
@@ -256,7 +259,8 @@ def _check(
     for data in [dataset] if validation is None else [dataset, validation]:
         if not isinstance(data, Dataset):
             raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
-        net(data.x[:0])  # refuses images of another shape
+        net.check_input(data.x)
+        check_lesson("fit", data.x, net, stacklevel=3)
     _check_connected(net, dataset.x[:1])
 
 

@@ -1,10 +1,14 @@
-"""CIFAR-10 in its binary layout: each image is one byte for its label and 3·32·32 for its pixels, red plane first."""
+"""CIFAR-10 in its binary layout: each image is one byte for its label and 3·32·32 for its pixels, red plane first.
+
+Its authors also give it out as pickled Python objects.  Those are refused: to unpickle a file is to run it.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,30 +29,39 @@ from .files import (
     verify,
     written_to,
 )
+from .pixels import scaled
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-FOLDER = "cifar-10-batches-bin"  # as in the archive
+FOLDER, FOLDER_OF_PICKLES = "cifar-10-batches-bin", "cifar-10-batches-py"  # as in the archives
+PICKLES = ("data_batch_1", "test_batch", "batches.meta", "train", "test", "meta")
 TRAIN, TEST = tuple(f"data_batch_{k}.bin" for k in range(1, 6)), "test_batch.bin"
 SHAPE = (3, 32, 32)
-RECORD = 1 + 3 * 32 * 32  # bytes of one image with its label
+PIXELS = 3 * 32 * 32
+RECORD = 1 + PIXELS  # bytes of one image with its label
 MOST = 10_000  # images in a file
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
 #: Of the archive.  Its authors publish the MD5, c32a1d4ab5d03f1284b67883e8d87530.
 SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 
 
-def load_cifar10() -> tuple[Dataset, Dataset]:
+def load_cifar10(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
     """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test photos of ten kinds of things, 3×32×32.
 
-    If MINIDL_DATA is set, taken from the folder ``$MINIDL_DATA/cifar-10-batches-bin/``: data_batch_1.bin to
+    path: a folder that has the binary version, in ``cifar-10-batches-bin/`` or in itself: data_batch_1.bin to
     data_batch_5.bin, or as many of them as there are, and test_batch.bin, each gzipped or not.  ``len(train)`` says
-    how many images that came to.  Else from the user's cache, else downloaded into it and checked by digest.
+    how many images that came to.
+
+        train, test = load_cifar10("downloads")
+
+    Without a path: if MINIDL_DATA is set, taken from the folder ``$MINIDL_DATA/cifar-10-batches-bin/``.
+    Else from the user's cache, else downloaded into it and checked by digest.
     Images keep the order of their files.
-    Raises `DataError` if the files are not there, cannot be downloaded or kept, or are not what they should be;
-    nothing damaged is cached.
+    Raises `DataError` if the files are not there, cannot be downloaded or kept, or are not what they should be, such as
+    the version for Python, which is pickled; nothing damaged is cached.
     """
-    if own := own_folder("load_cifar10", FOLDER, [TRAIN, [TEST]]):
+    if own := own_binary("load_cifar10", FOLDER, FOLDER_OF_PICKLES, [TRAIN, [TEST]], path):
         return _read(own)
     folder = cache_folder() / FOLDER
     if missing(folder, (*TRAIN, TEST)):
@@ -56,24 +69,53 @@ def load_cifar10() -> tuple[Dataset, Dataset]:
     return _read(folder)
 
 
+def own_binary(
+    operation: str, folder: str, pickled: str, needed: Sequence[Sequence[str]], path: str | Path | None
+) -> Path | None:
+    """As `own_folder`.  pickled: what the authors call the folder of the version for Python, which is told by name."""
+    try:
+        return own_folder(operation, (folder,), needed, path)
+    except DataError as error:
+        root = Path(path or os.environ["MINIDL_DATA"])
+        places = [place / name for place in (root, root / pickled, root / folder) for name in PICKLES]
+        if found := next((place for place in places if os.path.isfile(place)), None):
+            raise _pickled(operation, found) from error
+        raise
+
+
+def _pickled(operation: str, path: str | Path) -> DataError:
+    got = f"{path}, pickled for Python: such a file can do anything to whoever opens it, so none is opened here"
+    return DataError(operation, "CIFAR in its binary version", got, f"fetch that from {HOME}; its images are the same")
+
+
 def read_batch(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """The images (N, 3, 32, 32) and labels (N,), both uint8, in one file of the binary layout, gzipped or not.
+    """The images (N, 3, 32, 32) and labels (N,), both uint8, in one file of CIFAR-10's binary layout, gzipped or not.
 
     Raises `DataError` if the file is missing, not a regular file or damaged, has no images or more than 10,000, ends
     within an image, or has a label above 9.
     """
-    with unpacked("read_batch", path, "CIFAR-10", most=MOST * RECORD) as content:
-        values = read_bounded(content, MOST * RECORD)  # one more than there may be, and no more, whatever follows
-    if not values or len(values) > MOST * RECORD or len(values) % RECORD:
-        expected = f"1 to {MOST} images of {RECORD} bytes in {path}"
-        got = f"more than {MOST}" if len(values) > MOST * RECORD else f"{len(values)} bytes"
-        raise DataError("read_batch", expected, got, "fetch it again")
-    records = np.frombuffer(values, np.uint8).reshape(-1, RECORD)
-    images, labels = records[:, 1:].reshape(-1, *SHAPE), records[:, 0]
-    if labels.max() >= len(CLASS_NAMES):
-        got = f"{labels.max()} for image {labels.argmax()}"
-        raise DataError("read_batch", f"labels below {len(CLASS_NAMES)} in {path}", got, "fetch it again")
-    return images, labels
+    images, labels = read_records("read_batch", path, MOST, (len(CLASS_NAMES),))
+    return images, labels[:, 0]
+
+
+def read_records(operation: str, path: str | Path, most: int, classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """As `read_batch`, of at most so many images with a label for each number of classes: labels (N, len(classes))."""
+    size = len(classes) + PIXELS
+    with unpacked(operation, path, "CIFAR", most=most * size) as content:
+        values = read_bounded(content, most * size)  # one more than there may be, and no more, whatever follows
+    if values[:1] == b"\x80" and values[1:2] <= b"\x05":  # a pickle and its version; no label is as large
+        raise _pickled(operation, path)
+    if not values or len(values) > most * size or len(values) % size:
+        expected = f"1 to {most} images of {size} bytes in {path}"
+        got = f"more than {most}" if len(values) > most * size else f"{len(values)} bytes"
+        raise DataError(operation, expected, got, "fetch it again")
+    records = np.frombuffer(values, np.uint8).reshape(-1, size)
+    labels = records[:, : len(classes)]
+    for column, count in zip(labels.T, classes):
+        if column.max() >= count:
+            got = f"{column.max()} for image {column.argmax()}"
+            raise DataError(operation, f"labels below {count} in {path}", got, "fetch it again")
+    return records[:, len(classes) :].reshape(-1, *SHAPE), labels
 
 
 def _read(folder: Path) -> tuple[Dataset, Dataset]:
@@ -83,8 +125,7 @@ def _read(folder: Path) -> tuple[Dataset, Dataset]:
 
 def _joined(paths: list[Path]) -> Dataset:
     batches = [read_batch(path) for path in paths]
-    x = np.concatenate([images for images, _ in batches], dtype=np.float32)
-    x /= np.float32(255)
+    x = scaled("load_cifar10", np.concatenate([images for images, _ in batches]), paths[0])
     y = np.concatenate([labels for _, labels in batches], dtype=np.int64)
     return Dataset(asarray(x), asarray(y), CLASS_NAMES)
 

@@ -1,16 +1,22 @@
-"""`Dataset`: images with their labels, frozen.  Every loader returns two, ``(train, test)``."""
+"""`Dataset`: images with their labels, frozen.  Every loader returns two, ``(train, test)``.
+
+Of your own images: `Dataset.from_folder`, `Dataset.from_csv`, or arrays, ``Dataset(x, y, class_names)``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..backend import asarray, kernels, namespace
+from ..backend import asarray, kernels, namespace, to_numpy
 from ..core import Array
 from ..errors import DTypeError, RangeError, ShapeError
+from .pictures import read_folder
+from .tables import read_csv
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +24,13 @@ class Dataset:
     """Examples x (N, ...) floating-point and their labels y (N,), int64 in 0 … K-1, with the K classes' names.
 
     From the loaders, x is float32 images (N, C, H, W) with pixels in [0, 1].
+
+        x = photos.transpose(0, 3, 1, 2).astype(np.float32) / 255  # of bytes (N, H, W, C)
+        data = Dataset(x, labels, ("cat", "dog"))
+        image, label = data[0]  # (C, H, W) and a number
+        first = data[:100]  # a Dataset
+        for image, label in first: ...
+
     Raises `DTypeError`, `ShapeError` or `RangeError` if x and y are not that.
     """
 
@@ -29,7 +42,9 @@ class Dataset:
         kinds = [getattr(getattr(a, "dtype", None), "kind", "?") for a in (self.x, self.y)]
         if kinds[0] != "f" or kinds[1] not in "iu":
             got = f"{getattr(self.x, 'dtype', type(self.x))} and {getattr(self.y, 'dtype', type(self.y))}"
-            raise DTypeError("Dataset", "floating-point x and integer y", got)
+            fixes = ["x.astype(np.float32) / 255 for bytes"] * (kinds[0] in "iu")
+            fixes += ["y.astype(np.int64)"] * (kinds[1] == "f")
+            raise DTypeError("Dataset", "floating-point x and integer y", got, " and ".join(fixes))
         if self.x.ndim < 2 or self.y.shape != self.x.shape[:1]:
             raise ShapeError("Dataset", "x (N, ...) and y (N,)", f"{self.x.shape} and {self.y.shape}")
         if len(self.y) and not 0 <= self.y.min() <= self.y.max() < len(self.class_names):
@@ -37,8 +52,64 @@ class Dataset:
             raise RangeError("Dataset", "a class name for every label", got)
         object.__setattr__(self, "y", self.y.astype("int64", copy=False))
 
+    @classmethod
+    def from_folder(
+        cls, path: str | Path, *, size: tuple[int, int] | None = None, channels: int | None = None,
+        class_names: Sequence[str] | None = None, progress: bool = True,
+    ) -> Dataset:  # fmt: skip
+        """The PNG and JPEG pictures of a folder that has a sub-folder for each class, pixels in [0, 1], float32.
+
+        Classes are numbered in the sorted order of their folders, whose names are ``class_names``; pictures are in
+        order of class, then of file name, upright as cameras meant them.
+        size: (height, width) to scale all of them to; None: they must be of one size.  channels: 1 for grey, 3 for
+        colours; None: what the first of them has.  class_names: the classes in an order of your own, of which some may
+        have no pictures here.  progress: whether to show a bar.
+
+            train = Dataset.from_folder("pets/train", size=(32, 32))  # pets/train/cat/1.png, pets/train/dog/2.jpg, …
+            test = Dataset.from_folder("pets/test", size=(32, 32), class_names=train.class_names)
+
+        Raises `DataError`, which names the picture, for one that is damaged, of another size, of more than 8 bits,
+        or partly transparent; for other files among them, classes without pictures, and more than 2³⁰ values in all.
+        `RangeError` for another size or number of channels.
+        """
+        x, y, names = read_folder(path, size, channels, class_names, progress)
+        return cls(asarray(x), asarray(y), names)
+
+    @classmethod
+    def from_csv(
+        cls, path: str | Path, *, shape: Sequence[int] | None = None, class_names: Sequence[str] | None = None,
+        progress: bool = True,
+    ) -> Dataset:  # fmt: skip
+        """The images of a table, a line for each: its label, then its pixels from 0 to 255; here in [0, 1], float32.
+
+        That is how Kaggle has MNIST, with a header line that begins with ``label``, or with none; gzipped or not.
+        shape: of one image, such as (3, 32, 32); None: (1, side, side), of as many pixels as there are.
+        class_names: of label 0, 1, …; None: these numbers.  progress: whether to show a bar.
+
+            train, validation = Dataset.from_csv("digit-recognizer/train.csv").split(0.9)
+
+        Raises `DataError`, which names the line, for one with too few or too many columns or with other numbers; for
+        a table without labels, pixels that make no image of that shape, and labels without a name.
+        """
+        x, y, names = read_csv(path, shape, class_names, progress)
+        return cls(asarray(x), asarray(y), names)
+
     def __len__(self) -> int:
         return len(self.y)
+
+    def __getitem__(self, which: Any) -> Any:
+        """One example (image, label) for a number, counted from the end if it is negative; else what `take` gives.
+
+        Raises `IndexError` for a number that is no example's.
+        """
+        if not isinstance(which, int | np.integer) or isinstance(which, bool):
+            return self.take(which)
+        if not -len(self) <= which < len(self):
+            raise IndexError(f"Dataset: expected a number from {-len(self)} to {len(self) - 1}, got {which}")
+        return self.x[int(which)], int(self.y[int(which)])
+
+    def __iter__(self) -> Iterator[tuple[Array, int]]:
+        return zip(self.x, to_numpy(self.y).tolist())
 
     def __repr__(self) -> str:
         return f"Dataset({len(self)} examples of shape {self.x.shape[1:]}, {len(self.class_names)} classes)"

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ..errors import DataError
+from ..errors import DataError, DTypeError
 from ..files import regular_file
 
 SLACK = 2**20  # bytes a packed file may have more than what is in it: gzip's headers, which are far fewer
@@ -80,33 +80,84 @@ def verify(content: bytes | bytearray, sha256: str) -> None:
 
 
 def find(folder: Path, name: str) -> Path:
-    """The file of that name, unpacked if it is there, gzipped otherwise."""
-    return folder / name if os.path.exists(folder / name) else folder / f"{name}.gz"
+    """The file of that name, unpacked if it is there, gzipped otherwise, however it was unpacked.
+
+    ``train-images-idx3-ubyte`` is also found as ``train-images.idx3-ubyte``, and within a folder of its own name.
+    """
+    # os.path.exists is False for a folder that may not be searched, where Path.exists raises up to Python 3.13.
+    there = (place for place in _spellings(folder, name) if os.path.exists(place) and not os.path.isdir(place))
+    return next(there, folder / f"{name}.gz")
+
+
+def _spellings(folder: Path, name: str) -> Iterator[Path]:
+    names = dict.fromkeys((name, name.replace("-idx", ".idx")))
+    for place in (folder, *(folder / within for within in names)):
+        for spelling in names:
+            yield place / spelling
+            yield place / f"{spelling}.gz"
 
 
 def missing(folder: Path, names: Iterable[str]) -> list[str]:
     """Those of the files that are not in the folder, neither unpacked nor gzipped."""
-    # os.path.exists is False for a folder that may not be searched, where Path.exists raises up to Python 3.13.
-    return [name for name in names if not os.path.exists(find(folder, name))]
+    places = {name: find(folder, name) for name in names}
+    return [name for name, place in places.items() if not os.path.exists(place) or os.path.isdir(place)]
 
 
-def own_folder(operation: str, name: str, needed: Sequence[Sequence[str]]) -> Path | None:
-    """The folder ``$MINIDL_DATA/<name>/``, or None if the variable is unset or empty.
+def own_folder(
+    operation: str, names: Sequence[str], needed: Sequence[Sequence[str]], path: str | Path | None = None
+) -> Path | None:
+    """The folder that has the files: one of those names within `path` or ``$MINIDL_DATA``, or `path` itself.
 
+    It is the first that has them all; None without a path, if the variable is unset or empty.
     ``needed``: groups of files, of each of which at least one must be there, gzipped or not.
-    Raises `DataError` if that is not so: who sets the variable wants these files, and no others in their place.
+    Raises `DataError` if there is no such folder: who names one wants these files, and no others in their place.
+    `DTypeError` for a path that is none.
     """
-    own = os.environ.get("MINIDL_DATA")
-    if not own:
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise DTypeError(operation, "the path of a folder", type(path).__name__)
+    root = path if path is not None else os.environ.get("MINIDL_DATA")
+    if not root:
         return None
-    folder = Path(own) / name
-    absent = [" or ".join(group) for group in needed if len(missing(folder, group)) == len(group)]
-    if absent:
-        places = [place for place in (Path(own), folder) if not os.path.isdir(place)]
-        got = f"no folder {places[0]}" if places else "no such files"
-        fix = f"put the files into {folder}, gzipped or not, or unset MINIDL_DATA"
-        raise DataError(operation, f"{', '.join(absent)} in {folder}, as MINIDL_DATA is set", got, fix)
-    return folder
+    places = [Path(root) / name for name in names] + [Path(root)] * (path is not None)
+    found = next((place for place in places if not _absent(place, needed)), None)
+    if found is None:
+        raise _nothing_there(operation, Path(root), places, needed, path is not None)
+    return found
+
+
+def _absent(folder: Path, needed: Sequence[Sequence[str]]) -> list[str]:
+    """The groups of files of which none is in the folder, in words."""
+    return [" or ".join(group) for group in needed if len(missing(folder, group)) == len(group)]
+
+
+def _nothing_there(
+    operation: str, root: Path, places: Sequence[Path], needed: Sequence[Sequence[str]], named: bool
+) -> DataError:
+    """What was looked for, and what is there.  named: whether the caller has named the folder."""
+    likely = places[-1] if named else places[0]  # where to put the files
+    nearest = min([likely, *places], key=lambda place: len(_absent(place, needed)))  # with most of the files
+    others = [str(place) for place in places if place != nearest]
+    expected = f"{', '.join(_absent(nearest, needed))} in {nearest}" + (
+        f" (or in {', '.join(others)})" if others else ""
+    )
+    absent = next((place for place in (root, nearest) if not os.path.isdir(place)), None)
+    got = f"no folder {absent}" if absent else f"no such files, but {listing(nearest)}"
+    if named:
+        of_file = "name a folder: that of the file, or the one that it unpacks to"
+        fix = of_file if os.path.isfile(root) else f"put the files into {nearest}, gzipped or not"
+        return DataError(operation, expected, got, fix)
+    fix = f"put the files into {nearest}, gzipped or not, or unset MINIDL_DATA"
+    return DataError(operation, f"{expected}, as MINIDL_DATA is set", got, fix)
+
+
+def listing(folder: Path, most: int = 8) -> str:
+    """What is in a folder, for an error: the first names in order, folders with a stroke, and how many others."""
+    try:
+        names = sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(folder))
+    except OSError as error:
+        return f"a folder that cannot be looked into ({error.strerror})"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more or "nothing"
 
 
 def cache_folder() -> Path:

@@ -1,9 +1,13 @@
-"""The loaders, and where their files come from: bundled, your own folder, the cache, or a download."""
+"""Sets in the format of MNIST, and where their files come from: bundled, your own folder, the cache, or a download.
+
+What differs from set to set stands in a `Source`.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -11,16 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from ..backend import asarray
-from ..errors import DataError
+from ..errors import DataError, RangeError
 from .dataset import Dataset
 from .download import fetch
 from .files import cache_folder, find, missing, own_folder, unzip, verify, written_to
 from .idx import read_idx
+from .pixels import scaled
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-         "t10k": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}  # fmt: skip
+KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 #: Of each file, the shape of what is in it.  One's own files may have fewer values, but not more.
 SHAPES = {"train-images-idx3-ubyte": (60_000, 28, 28), "train-labels-idx1-ubyte": (60_000,),
           "t10k-images-idx3-ubyte": (10_000, 28, 28), "t10k-labels-idx1-ubyte": (10_000,)}  # fmt: skip
@@ -28,12 +32,23 @@ SHAPES = {"train-images-idx3-ubyte": (60_000, 28, 28), "train-labels-idx1-ubyte"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a set can be downloaded: mirrors of <file>.gz, and the SHA-256 of each file once unpacked."""
+    """A set: its four files, how to read them, and where to find them.
+
+    folders: where they may lie within somebody's folder.  shapes: of each file what it may hold at most; training
+    images, training labels, test images, test labels.  first_label: what the labels count from.  transposed: whether
+    rows and columns are exchanged in the files.  mirrors: addresses of <file>.gz, and sha256 of each file once
+    unpacked; without them, home: the page to fetch them from by hand.
+    """
 
     name: str
     class_names: tuple[str, ...]
-    mirrors: tuple[str, ...]
-    sha256: dict[str, str]
+    folders: tuple[str, ...] = ()
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: SHAPES)
+    first_label: int = 0
+    transposed: bool = False
+    mirrors: tuple[str, ...] = ()
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    home: str = ""
 
     @property
     def operation(self) -> str:
@@ -44,8 +59,9 @@ class Source:
 MNIST = Source(
     "mnist",
     DIGITS,
-    ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
-    {
+    ("mnist", "MNIST/raw"),
+    mirrors=("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+    sha256={
         "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
@@ -55,14 +71,24 @@ MNIST = Source(
 FASHION = Source(
     "fashion-mnist",
     CLOTHES,
-    ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"),
-    {
+    ("fashion-mnist", "FashionMNIST/raw"),
+    mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"),
+    sha256={
         "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
         "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
         "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
+)  # fmt: skip
+KMNIST = Source("kmnist", KUZUSHIJI, ("kmnist", "KMNIST/raw"), home="http://codh.rois.ac.jp/kmnist/")
+QMNIST = Source(
+    "qmnist",
+    DIGITS,
+    ("qmnist", "QMNIST/raw"),
+    {"qmnist-train-images-idx3-ubyte": (60_000, 28, 28), "qmnist-train-labels-idx2-int": (60_000, 8),
+     "qmnist-test-images-idx3-ubyte": (60_000, 28, 28), "qmnist-test-labels-idx2-int": (60_000, 8)},
+    home="https://github.com/facebookresearch/qmnist",
 )  # fmt: skip
 
 
@@ -71,72 +97,139 @@ def load_digits() -> tuple[Dataset, Dataset]:
 
     No network, no files to fetch.  See digits/README.md for their origin and licence.
     """
-    folder = Path(__file__).parent / "digits"
-    return _read("load_digits", folder, DIGITS)
+    return _read(Source("digits", DIGITS), Path(__file__).parent / "digits")
 
 
-def load_mnist() -> tuple[Dataset, Dataset]:
+def load_mnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
     """MNIST whole (LeCun, Cortes and Burges): 60,000 training and 10,000 test digits, 1×28×28.
 
-    If MINIDL_DATA is set, taken from the folder ``$MINIDL_DATA/mnist/``, which must have the four IDX files (gzipped
-    or not).  Else from the user's cache, else downloaded into it and checked by digest.
-    Raises `DataError` if the files are not there, cannot be downloaded or kept, or are not what they should be;
-    nothing damaged is cached.
+    path: a folder that has the four IDX files, as they were fetched or unpacked: gzipped or not, with names of
+    dashes or with a dot (``train-images.idx3-ubyte``), each in a folder of its own name (as Kaggle's archive
+    unpacks), or all of them in ``mnist/`` or torchvision's ``MNIST/raw/`` within it.
+
+        train, test = load_mnist("data")  # a folder where torchvision has kept them
+
+    Without a path: if MINIDL_DATA is set, taken from the folder ``$MINIDL_DATA/mnist/`` or ``$MINIDL_DATA/MNIST/raw/``.
+    Else from the user's cache, else downloaded into it and checked by digest.  Whole numbers from 0 to 255 are divided
+    by 255, of whatever type the file holds.
+    Raises `DataError` if the files are not there, cannot be downloaded or kept, or are not what they should be: it
+    says what was looked for, and what is there.  Nothing damaged is cached.
     """
-    return _load(MNIST)
+    return _load(MNIST, path)
 
 
-def load_fashion_mnist() -> tuple[Dataset, Dataset]:
+def load_fashion_mnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
     """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): ten kinds of clothes in the format of MNIST.
 
-    Found as `load_mnist` finds its files, in ``$MINIDL_DATA/fashion-mnist/``.  Raises `DataError` likewise.
+    Found as `load_mnist` finds its files, in ``fashion-mnist/`` or ``FashionMNIST/raw/`` within the folder, or in the
+    path itself.  Raises `DataError` likewise.
     """
-    return _load(FASHION)
+    return _load(FASHION, path)
 
 
-def _load(source: Source) -> tuple[Dataset, Dataset]:
-    if own := own_folder(source.operation, source.name, [[name] for name in SHAPES]):
-        return _read(source.operation, own, source.class_names)
+def load_kmnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
+    """Kuzushiji-MNIST (Clanuwat et al. 2018): 60,000 and 10,000 letters of cursive Japanese, ten of them, 1×28×28.
+
+    Found as `load_mnist` finds its files, in ``kmnist/`` or ``KMNIST/raw/`` within the folder, or in the path itself,
+    but never downloaded.  Raises `DataError` likewise; it says where the files are to be had.
+    """
+    return _load(KMNIST, path)
+
+
+def load_qmnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
+    """QMNIST (Yadav and Bottou 2019): MNIST made anew, with all of its 60,000 test digits, 1×28×28.
+
+    Of its labels, eight numbers each, the first is taken, which is the class; `read_idx` gives them all.
+    Found as `load_kmnist` finds its files, in ``qmnist/`` or ``QMNIST/raw/``.  Raises `DataError` likewise.
+    """
+    return _load(QMNIST, path)
+
+
+def load_emnist(split: str, path: str | Path | None = None) -> tuple[Dataset, Dataset]:
+    """EMNIST (Cohen et al. 2017): handwritten letters and digits, 1×28×28, upright, labels from 0.
+
+    split: "letters" (26 classes, large and small together), "balanced" or "bymerge" (47), "byclass" (62), "digits" or
+    "mnist" (10).  In the files images lie on their sides, and letters count from 1: both are put right.
+
+        train, test = load_emnist("letters", "downloads/gzip")  # as the authors' archive unpacks
+
+    Found as `load_kmnist` finds its files, in ``emnist/``, ``EMNIST/raw/`` or ``gzip/`` within the folder, or in the
+    path itself.  Raises `RangeError` for an unknown split, and `DataError` likewise.
+    """
+    return _load(emnist(split), path)
+
+
+def emnist(split: str) -> Source:
+    """The source of one of EMNIST's six splits.  Raises `RangeError` for another name."""
+    capitals, small = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
+    merged = tuple("0123456789" + capitals + "abdefghnqrt")  # of small letters those that look unlike their capitals
+    classes = {"letters": tuple(capitals), "balanced": merged, "bymerge": merged,
+               "byclass": tuple("0123456789" + capitals + small), "digits": DIGITS, "mnist": DIGITS}  # fmt: skip
+    if split not in classes:
+        raise RangeError("load_emnist", f"a split, one of {sorted(classes)}", repr(split))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for part, most in (("train", 697_932), ("test", 116_323)):  # of "byclass", the largest
+        shapes[f"emnist-{split}-{part}-images-idx3-ubyte"] = (most, 28, 28)
+        shapes[f"emnist-{split}-{part}-labels-idx1-ubyte"] = (most,)
+    return Source("emnist", classes[split], ("emnist", "EMNIST/raw", "gzip"), shapes, int(split == "letters"), True,
+                  home="https://www.nist.gov/itl/products-and-services/emnist-dataset")  # fmt: skip
+
+
+def _load(source: Source, path: str | Path | None) -> tuple[Dataset, Dataset]:
+    if own := own_folder(source.operation, source.folders, [[name] for name in source.shapes], path):
+        return _read(source, own)
     folder = cache_folder() / source.name
-    if absent := missing(folder, SHAPES):
+    if absent := missing(folder, source.shapes):
         _download(source, absent, folder)
-    return _read(source.operation, folder, source.class_names)
+    return _read(source, folder)
 
 
-def _read(operation: str, folder: Path, class_names: tuple[str, ...]) -> tuple[Dataset, Dataset]:
-    return _part(operation, folder, "train", class_names), _part(operation, folder, "t10k", class_names)
+def _read(source: Source, folder: Path) -> tuple[Dataset, Dataset]:
+    train_images, train_labels, test_images, test_labels = source.shapes
+    return _part(source, folder, train_images, train_labels), _part(source, folder, test_images, test_labels)
 
 
-def _part(operation: str, folder: Path, part: str, class_names: tuple[str, ...]) -> Dataset:
-    images, labels = (read_idx(find(folder, n), len(SHAPES[n]), most=prod(SHAPES[n])) for n in FILES[part])
-    sizes = f"{len(images)} and {len(labels)} ({part})"
+def _part(source: Source, folder: Path, *names: str) -> Dataset:
+    images, labels = (_array(folder, name, source.shapes[name]) for name in names)
+    operation, part, first = source.operation, names[0].split("-images")[0], source.first_label
     if len(images) != len(labels):
-        raise DataError(operation, f"as many labels as images in {folder}", sizes, "fetch both files again")
+        got = f"{len(images)} and {len(labels)} ({part})"
+        raise DataError(operation, f"as many labels as images in {folder}", got, "fetch both files again")
     if not images.size:
         raise DataError(operation, f"images in {folder}", f"none ({part})", "fetch both files again")
-    if labels.max() >= len(class_names):
-        got = f"{labels.max()} ({part})"
-        raise DataError(operation, f"labels below {len(class_names)} in {folder}", got, "fetch the file again")
-    x = images[:, None].astype(np.float32) / np.float32(255)
-    return Dataset(asarray(x), asarray(labels.astype(np.int64)), class_names)
+    labels = labels if labels.ndim == 1 else labels[:, 0]
+    most = first + len(source.class_names)
+    if labels.dtype.kind not in "iu" or not first <= labels.min() <= labels.max() < most:
+        expected = f"labels below {most} in {folder}, whole numbers from {first}"
+        got = f"{labels.dtype} from {labels.min()} to {labels.max()} ({part})"
+        raise DataError(operation, expected, got, "fetch the file again")
+    x = scaled(operation, images.swapaxes(1, 2) if source.transposed else images, find(folder, names[0]))
+    return Dataset(asarray(x[:, None]), asarray(labels.astype(np.int64) - first), source.class_names)
+
+
+def _array(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    return read_idx(find(folder, name), len(shape), most=prod(shape))
 
 
 def _download(source: Source, names: list[str], folder: Path) -> None:
     """Fetch the files into the folder, each from the first mirror that delivers it sound."""
+    if not source.mirrors:
+        fix = f"fetch them from {source.home}, and name their folder: {source.operation}(path=...)"
+        raise DataError(source.operation, f"{', '.join(names)} in {folder}", "no such files, and no mirror", fix)
     fix = (f"put the four .gz files into {folder} (or $MINIDL_DATA/{source.name}/), "
            "or use load_digits(), which needs no network")  # fmt: skip
     with written_to(source.operation, folder) as temporary:
         for name in names:
-            urls = [f"{mirror}{name}.gz" for mirror in source.mirrors]
-            sound = partial(_sound, sha256=source.sha256[name], most=_bytes(name))
-            content = fetch(source.operation, f"{name}.gz", urls, _bytes(name), sound, fix)
+            urls, most = [f"{mirror}{name}.gz" for mirror in source.mirrors], _bytes(source.shapes[name])
+            sound = partial(_sound, sha256=source.sha256[name], most=most)
+            content = fetch(source.operation, f"{name}.gz", urls, most, sound, fix)
             (temporary / name).write_bytes(content)
             os.replace(temporary / name, folder / f"{name}.gz")
 
 
-def _bytes(name: str) -> int:
-    """How long a file is once unpacked: its header, which has a length for each axis, and its values."""
-    return 4 + 4 * len(SHAPES[name]) + prod(SHAPES[name])
+def _bytes(shape: tuple[int, ...]) -> int:
+    """How long a file of bytes is once unpacked: its header, which has a length for each axis, and its values."""
+    return 4 + 4 * len(shape) + prod(shape)
 
 
 def _sound(content: bytes, sha256: str, most: int) -> bytes:

@@ -167,7 +167,7 @@ def test_an_empty_batch_gives_an_empty_result() -> None:
 
 def test_noise_is_plus_or_minus_epsilon_everywhere() -> None:
     x, y = images(0, dtype=np.float64)
-    result = sign_noise(network(), x, y, epsilon=0.25, clip=False)
+    result = sign_noise(network(dtype="float64"), x, y, epsilon=0.25, clip=False)
     np.testing.assert_allclose(abs(result.x_adv - x), 0.25)
     assert result.backwards == 0
 

@@ -97,6 +97,11 @@ def kinds() -> dict[str, Kind]:
         written = {name: file.read_bytes() for name, file in path.items()}
     images = np.arange(5 * 9, dtype=np.uint8).reshape(5, 3, 3)
     idx = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in images.shape) + images.tobytes()
+    doubles = bytes([0, 0, 14, 1, 0, 0, 0, 5]) + np.arange(5, dtype=">f8").tobytes()
+    table = b"label,a,b,c,d\n" + b"".join(
+        b"%d,%d,%d,%d,%d\n" % tuple(row) for row in images[:, 0, :2].repeat(3, 1)[:, :5]
+    )
+    read_table = lambda path: (lambda data: (data.x, data.y))(Dataset.from_csv(path, progress=False))
     batch = bytes([3]) + bytes(range(256)) * 12
     as_array = lambda loaded: [np.asarray(part).tolist() for part in loaded]
     return {
@@ -107,6 +112,8 @@ def kinds() -> dict[str, Kind]:
         "checkpoint of evolve": Kind(written["evolve"], breed),
         "IDX": Kind(idx, lambda path: read_idx(path, 3), as_array, EVERY),
         "IDX, gzipped": Kind(gzip.compress(idx), lambda path: read_idx(path, 3), as_array),
+        "IDX of doubles": Kind(doubles, read_idx, as_array, EVERY),
+        "CSV": Kind(table, read_table, as_array, EVERY),
         "CIFAR-10": Kind(batch, read_batch, as_array, EVERY),
         "CIFAR-10, gzipped": Kind(gzip.compress(batch), read_batch, as_array, ("with_more",)),  # twice is two images
     }  # fmt: skip

@@ -165,12 +165,11 @@ def cache(monkeypatch, tmp_path) -> Iterator[Path]:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     for module in (sets, cifar):
         monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(sets, "SHAPES", SMALL)
     monkeypatch.setattr(cifar, "MOST", 10)
     monkeypatch.setattr(cifar, "SHA256", hashlib.sha256(ARCHIVE).hexdigest())
     with serving({**content, "/cifar": ARCHIVE}) as address:
         mirrors = (f"{address}/a/", f"{address}/b/")
-        monkeypatch.setattr(sets, "MNIST", replace(sets.MNIST, mirrors=mirrors, sha256=digests))
+        monkeypatch.setattr(sets, "MNIST", replace(sets.MNIST, mirrors=mirrors, sha256=digests, shapes=SMALL))
         monkeypatch.setattr(cifar, "URL", f"{address}/cifar")
         yield tmp_path / "cache"
 
