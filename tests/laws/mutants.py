@@ -27,7 +27,22 @@ import attacks.result
 import attacks.saliency
 import attacks.victim
 from attacks import Targeted, Victim
-from minidl import conv, core, derivatives, evaluation, history, io, layers, losses, models, ops, train
+from minidl import (
+    conv,
+    core,
+    derivatives,
+    evaluation,
+    history,
+    io,
+    layers,
+    losses,
+    models,
+    ops,
+    products,
+    reductions,
+    shaping,
+    train,
+)
 from minidl.core import Primitive, elementwise
 from minidl.data import cifar, dataset, idx
 from minidl.kernels import reference, reference_conv, reference_pairs
@@ -35,6 +50,7 @@ from minidl.optim import RMSProp
 from tests.laws import (
     test_attacks,
     test_closed_records,
+    test_compositions,
     test_engine,
     test_jsma,
     test_kernels,
@@ -141,6 +157,42 @@ MUTANTS = [
     Mutant("power: ∞·0 in the exponent's slope", line(ops, "_slope_in_exponent", "where(positive, y, 0)", "y"), test_engine.test_the_exponents_slope_is_0_unless_the_base_is_above_0),
     Mutant("norm: no slope where x is 0", line(ops, "norm", "nonzero = square != 0", "nonzero = square == square"), test_engine.test_kinks_as_documented),
     Mutant("norm: squares of any size", line(ops, "norm", "ratio = x / scale", "scale = 1\n    ratio = x"), lambda: test_engine.test_norms_of_any_size(1e30)),
+    # --- composed operations
+    Mutant("sin: slope of the wrong sign", slope(ops.sin, lambda y, x: -ops.cos(x)), zoo("differences", "sin")),
+    Mutant("cos: slope of the wrong sign", slope(ops.cos, lambda y, x: ops.sin(x)), zoo("differences", "cos")),
+    Mutant("mod: the quotient is not forgotten", slope(ops.mod, 1, lambda y, a, b: -(a / b)), zoo("differences", "mod")),
+    Mutant("mod: the divisor has no slope", slope(ops.mod, 1, 0), zoo("differences", "mod")),
+    Mutant("clip: the upper bound is a lower one", line(ops, "clip", "minimum(x, high)", "maximum(x, high)"), zoo("value", "clip")),
+    Mutant("astype: cotangents stay as they are", rule(ops._astype, "pull", lambda g, y, x, dtype: g), test_compositions.test_tangents_go_through_dtypes),
+    Mutant("stop_gradient: goes on", line(ops, "stop_gradient", "return unbox(x)", "return x"), test_compositions.test_a_stopped_gradient_is_stopped_at_every_level),
+    Mutant("stop_gradient: the innermost only", line(ops, "stop_gradient", "return unbox(x)", "return getattr(x, 'value', x)"), test_compositions.test_a_stopped_gradient_is_stopped_at_every_level),
+    Mutant("min: the greatest", line(reductions, "min", "ops.negative(max(ops.negative(x), axis, keepdims))", "max(x, axis, keepdims)"), zoo("value", "min")),
+    Mutant("prod: the odd one lost", line(reductions, "prod", "ops.concatenate([pairs, rows[..., n - 1 :]], axis=-1) if n % 2 else pairs", "pairs"), zoo("value", "prod")),
+    Mutant("prod: divided by what is left out", rule(ops.multiply, "pull", lambda g, y, a, b: g * y / a, lambda g, y, a, b: g * y / b), test_compositions.test_products_with_zeros_to_the_second_derivative),
+    Mutant("prod: whole numbers overflow", line(reductions, "prod", 'unbox(x).dtype.kind != "f"', "False"), test_compositions.test_products_of_nothing_and_of_whole_numbers),
+    Mutant("var: the mean a constant", line(reductions, "_deviations", "mean(near, axis, keepdims=True)", "unbox(mean(near, axis, keepdims=True))"), zoo("nested", "var")),
+    Mutant("var: ddof forgotten", line(reductions, "_deviations", "count - ddof", "count"), lambda: test_compositions.test_spreads_as_numpy_has_them(1)),
+    Mutant("std: equal entries deviate", line(reductions, "_deviations", "x - unbox(x).max(axis=over, keepdims=True) if x.size else x", "x"), test_compositions.test_equal_entries_have_no_spread_and_no_slope),
+    Mutant("logsumexp: overflows", line(reductions, "logsumexp", "xp.where(xp.isfinite(greatest), greatest, 0)", "0.0"), test_compositions.test_log_sum_exp_of_any_size),
+    Mutant("logsumexp: log 0", line(reductions, "logsumexp", "nothing = total == 0", "nothing = total != total"), test_compositions.test_log_sum_exp_of_impossible_things),
+    Mutant("softmax: always along the last axis", line(reductions, "_along", "if axis == -1 or", "if True or"), zoo("value", "softmax_along")),
+    Mutant("swapaxes: nothing swapped", line(shaping, "swapaxes", "order[a], order[b] = b, a", "pass"), zoo("value", "swapaxes")),
+    Mutant("squeeze: every axis of length 1", line(shaping, "squeeze", "if axis is None else axis", ""), zoo("value", "squeeze")),
+    Mutant("expand_dims: counted without the others", line(shaping, "expand_dims", "rank = x.ndim + len(places)", "rank = x.ndim + 1"), zoo("value", "expand_dims")),
+    Mutant("ravel: by columns", line(shaping, "ravel", "reshape(x,", "reshape(ops.transpose(x),"), zoo("value", "ravel")),
+    Mutant("flip: nothing turned", line(shaping, "flip", "-1 if", "1 if"), zoo("value", "flip")),
+    Mutant("pad: before for after", line(shaping, "pad", "[before, x, after]", "[after, x, before]"), zoo("value", "pad")),
+    Mutant("pad: of zeros only", line(shaping, "pad", "value, dtype", "0, dtype"), zoo("value", "pad")),
+    Mutant("repeat: the row, not its entries", line(shaping, "repeat", "x.ndim + axis + 1), (*before, length, *counts, *after)", "x.ndim + axis), (*before, *counts, length, *after)"), zoo("value", "repeat")),
+    Mutant("repeat: each entry once", line(shaping, "repeat", "for _ in range(n)", "for _ in range(1)"), zoo("value", "repeat")),
+    Mutant("dot: numbers as vectors", line(products, "dot", "if 0 in ranks", "if 1 in ranks"), zoo("value", "dot")),
+    Mutant("einsum: no diagonals", line(products, "_once_each", "len(set(letters)) < len(letters)", "False"), zoo("value", "einsum")),
+    Mutant("einsum: summed too early", line(products, "einsum", "*(letter for _, later in pieces[i:] for letter in later)", ""), zoo("value", "einsum")),
+    Mutant("einsum: in another order", line(products, "_ordered", "ops.transpose(x, order)", "ops.transpose(x, sorted(order))"), zoo("value", "einsum")),
+    Mutant("einsum: implied letters as they come", line(products, "_parsed", "sorted(letter for letter, n in counts.items() if n == 1)", "letter for letter, n in counts.items() if n == 1"), zoo("value", "einsum")),
+    Mutant("pooling: a frame of zeros", line(conv, "max_pool2d", "-namespace(unbox(x)).inf", "0.0"), zoo("value", "max_pool2d")),
+    Mutant("pooling: down for across", line(conv, "_pool", ":: steps[0] // step, :: steps[1] // step", ":: steps[1] // step, :: steps[0] // step"), zoo("value", "avg_pool2d")),
+    Mutant("pooling: padded on one axis", line(conv, "_framed", "(n, n) for n in margins", "(margins[0], margins[0]) for n in margins"), zoo("value", "avg_pool2d")),
     # --- records
     Mutant("a closed record: recorded all the same", line(core.Primitive, "__call__", "if not all(record.open for record in records):", "if False:"), test_closed_records.test_outside_a_kept_box_is_an_array_to_numpy),
     Mutant("a closed record: outer boxes opened too", line(core, "settle", "isinstance(x, Box) and not x.record.open", "isinstance(x, Box)"), test_closed_records.test_a_gradient_penalty_written_naturally),
@@ -177,8 +229,8 @@ MUTANTS = [
     Mutant("avg-pool: only the first pixel", line(reference_conv, "spread", "x[there] += y", "x[there] = y"), zoo("adjoint", "avg_pool2d")),
     # --- losses
     Mutant("softmax: no rescaling", line(reference, "softmax", "z - z.max(axis=-1, keepdims=True)", "z"), test_losses.test_finite_at_enormous_logits),
-    Mutant("softmax: sum forgotten", rule(losses.softmax, "pull", lambda g, p, z: p * g), zoo("adjoint", "softmax")),
-    Mutant("log_softmax: sum forgotten", rule(losses.log_softmax, "push", lambda t, y, z: t), zoo("differences", "log_softmax")),
+    Mutant("softmax: sum forgotten", rule(reductions._softmax, "pull", lambda g, p, z: p * g), zoo("adjoint", "softmax")),
+    Mutant("log_softmax: sum forgotten", rule(reductions._log_softmax, "push", lambda t, y, z: t), zoo("differences", "log_softmax")),
     Mutant("cross-entropy: cotangent of ones", rule(losses._cross_entropy, "pull", lambda g, y, z, labels: losses._slope(z, labels) * ops.reshape(g * 0 + 1, (*g.shape, 1))), zoo("adjoint", "cross_entropy")),
     Mutant("cross-entropy: p_label - 1 by subtraction", line(reference, "cross_entropy_slope", "-others.sum(axis=-1, keepdims=True)", "softmax(z) - 1"), test_losses.test_slope_is_exact_where_the_network_is_certain),
     Mutant("cross-entropy: not nestable", rule(losses._slope, "push", lambda t, y, z, labels: t * 0), zoo("nested", "cross_entropy")),
