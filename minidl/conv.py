@@ -184,7 +184,7 @@ def max_pool2d(x: Array, size: Size = 2, stride: Size | None = None, padding: Si
     size, stride, padding = _checked("max_pool2d", x, size, stride, padding)
     if padding and unbox(x).dtype.kind != "f":
         got, fix = str(unbox(x).dtype), "x.astype(np.float32)"
-        raise DTypeError("max_pool2d", "floating-point images, which can be padded by -∞", got, fix)
+        raise DTypeError("max_pool2d", "floating-point images, which can be padded by minus infinity", got, fix)
     return _pool(_max_pool2d, _framed(x, padding, -namespace(unbox(x)).inf), size, stride)
 
 

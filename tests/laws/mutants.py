@@ -210,7 +210,7 @@ MUTANTS = [
     Mutant("index: repeated reads overwrite", line(ops, "_place", "xp.add.at(out, (slice(None), flat.reshape(-1)),", "out.__setitem__((slice(None), flat.reshape(-1)),"), zoo("adjoint", "repeated_index")),
     Mutant("concatenate: off by one", line(ops, "_concatenate_pull", "for part in parts[:i]", "for part in parts[: i - 1]"), zoo("adjoint", "concatenate")),
     Mutant("concatenate: pushed into the wrong place", line(ops, "_concatenate_push", "*rest[:i], t, *rest[i + 1 :]", "t, *rest[1:]"), zoo("differences", "concatenate")),
-    Mutant("max: pulls from the last of equals", line(ops, "max", "unbox(flat).argmax(axis=-1)", "flat.shape[-1] - 1 - unbox(flat)[..., ::-1].argmax(axis=-1)"), test_engine.test_ties_go_to_the_first),
+    Mutant("max: pulls from the last of equals", line(reductions, "max", "unbox(rows).argmax(axis=-1)", "rows.shape[-1] - 1 - unbox(rows)[..., ::-1].argmax(axis=-1)"), test_engine.test_ties_go_to_the_first),
     Mutant("matmul: missing transpose", rule(ops._matmul, "pull", lambda g, y, a, b: g @ ops._swap_last(b), lambda g, y, a, b: a @ g), zoo("adjoint", "matmul")),
     Mutant("matmul: product in the wrong order", rule(ops._matmul, "push", lambda t, y, a, b: b @ t, lambda t, y, a, b: a @ t), zoo("differences", "matmul")),
     Mutant("reshape: a stack counted twice", line(ops, "_last", "x.shape[x.ndim - ndim :]", "x.shape"), zoo("nested stacks", "reshape")),
