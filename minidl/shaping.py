@@ -73,7 +73,7 @@ def repeat(x: Array, repeats: int | Sequence[int], axis: int | None = None) -> A
     x, axis = (ravel(x), -1) if axis is None else (x, one_axis("repeat", x, axis))
     counts = tuple(repeats) if hasattr(repeats, "__iter__") else (repeats,)
     length, before, after = x.shape[axis], x.shape[:axis], x.shape[x.ndim + axis + 1 :]
-    if not all(isinstance(n, Integral) and n >= 0 for n in counts):
+    if not all(isinstance(n, Integral) and int(n) >= 0 for n in counts):
         raise RangeError("repeat", "whole numbers of times, at least 0", f"repeats={repeats}")
     if isinstance(repeats, Integral):  # rows of equal entries, and no list of places to read from
         rows = ops.broadcast_to(expand_dims(x, x.ndim + axis + 1), (*before, length, *counts, *after))
