@@ -16,14 +16,14 @@ Average pooling is linear; max-pooling is, too, once it is known which pixel win
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
+from math import gcd, prod
 from numbers import Integral
 from typing import Any
 
 from . import ops
-from .backend import kernels
+from .backend import kernels, namespace
 from .core import Array, Primitive, linear, unbox
-from .errors import RangeError, ShapeError
+from .errors import DTypeError, RangeError, ShapeError
 
 Size = Any  # one length, or (height, width)
 
@@ -105,7 +105,8 @@ def conv2d(x: Array, w: Array, stride: int = 1, padding: int = 0) -> Array:
 
         y[n, o, i, j] = Σ_{c, u, v} x[n, c, i·stride + u - padding, j·stride + v - padding] · w[o, c, u, v]
 
-    x counts as 0 outside of the image, and H' = ⌊(H + 2·padding - h)/stride⌋ + 1.
+    x counts as 0 outside of the image, and H' = ⌊(H + 2·padding - h)/stride⌋ + 1.  For dilation and groups see
+    `layers.Conv2d`.
     Raises `ShapeError` if ranks or channels differ or a filter is larger than the padded image, `RangeError`
     for a stride below 1 or a negative padding.
     """
@@ -129,15 +130,12 @@ def windows(
         raise RangeError(operation, "a whole stride of at least 1", repr(stride))
     if not isinstance(padding, Integral) or padding < 0:
         raise RangeError(operation, "a whole padding of at least 0", repr(padding))
-    counts = [(n + 2 * padding - k) // stride + 1 for n, k in zip(image, size)]
-    if min(counts) < 1 or min(size) < 1:
-        got = f"{tuple(size)} on {tuple(image)}, padding {padding}"
-        raise ShapeError(operation, "windows that fit into the image", got)
-    return counts[0], counts[1]
+    return pooled(operation, image, size, stride, padding)
 
 
 # --- pooling ---------------------------------------------------------------------------------------------
 # Both work on the last two axes and leave the others alone.  A window that would reach over the edge is left out.
+# The kernels know one stride and no padding; the rest is composed: a frame around x, and some windows left out.
 
 _max_pool2d = Primitive(
     "max_pool2d",
@@ -174,21 +172,59 @@ _spread: Primitive = linear(
 )
 
 
-def max_pool2d(x: Array, size: Size = 2, stride: int | None = None) -> Array:
-    """The greatest pixel of each window: (..., H, W) -> (..., H', W'), H' = ⌊(H - size)/stride⌋ + 1.
+def max_pool2d(x: Array, size: Size = 2, stride: Size | None = None, padding: Size = 0) -> Array:
+    """The greatest pixel of each window: (..., H, W) -> (..., H', W'), H' = ⌊(H + 2·padding - size)/stride⌋ + 1.
 
-    size: of a window, one length or (height, width); stride: `size` if None.  Of equal pixels the first in
-    row-major order wins, and it alone has a slope.  Raises `ShapeError` if no window fits, `RangeError` for a
-    stride below 1.
+    size: of a window, one length or (height, width).  stride: from one window to the next, one length or
+    (down, across); `size` if None.  padding: how far windows reach over the edges, likewise, at most half the size;
+    what lies there is never the greatest.  Of equal pixels the first in row-major order wins, and it alone has a slope.
+    Raises `ShapeError` if no window fits, `RangeError` for a stride below 1 or another padding, `DTypeError` for
+    padded images of whole numbers.
     """
-    size, step = _checked("max_pool2d", x, size, stride)
-    return _max_pool2d(x, size=size, stride=step)
+    size, stride, padding = _checked("max_pool2d", x, size, stride, padding)
+    if padding and unbox(x).dtype.kind != "f":
+        got, fix = str(unbox(x).dtype), "x.astype(np.float32)"
+        raise DTypeError("max_pool2d", "floating-point images, which can be padded by minus infinity", got, fix)
+    return _pool(_max_pool2d, _framed(x, padding, -namespace(unbox(x)).inf), size, stride)
 
 
-def avg_pool2d(x: Array, size: Size = 2, stride: int | None = None) -> Array:
-    """The mean of each window: (..., H, W) -> (..., H', W').  Arguments and errors as for `max_pool2d`."""
-    size, step = _checked("avg_pool2d", x, size, stride)
-    return _sum_windows(x, size=size, stride=step) / prod(size)
+def avg_pool2d(x: Array, size: Size = 2, stride: Size | None = None, padding: Size = 0) -> Array:
+    """The mean of each window: (..., H, W) -> (..., H', W').  Arguments and errors as for `max_pool2d`.
+
+    Beyond the edges lie zeros, which count in the mean.
+    """
+    size, stride, padding = _checked("avg_pool2d", x, size, stride, padding)
+    return _pool(_sum_windows, _framed(x, padding, 0.0), size, stride) / prod(size)
+
+
+def _pool(primitive: Primitive, x: Array, size: Size, stride: Size) -> Array:
+    """With one stride for both axes, which is all that the kernels know, and then some of the windows left out."""
+    steps = both(stride)
+    step = gcd(*steps)
+    y = primitive(x, size=size, stride=step)
+    return y if steps == (step, step) else y[..., :: steps[0] // step, :: steps[1] // step]
+
+
+def _framed(x: Array, padding: Size, value: float) -> Array:
+    margins = both(padding)
+    return ops.pad(x, [(0, 0)] * (x.ndim - 2) + [(n, n) for n in margins], value) if any(margins) else x
+
+
+def both(given: Size) -> tuple[int, int]:
+    """One number for both axes as two; two as they are."""
+    return given if isinstance(given, tuple) else (given, given)
+
+
+def pooled(
+    operation: str, image: Sequence[int], size: Sequence[int], stride: Size, padding: Size = 0
+) -> tuple[int, int]:
+    """As `windows`, where stride and padding may be one for each axis, and are known to be right."""
+    ends = zip(image, size, both(stride), both(padding))
+    down, across = ((n + 2 * margin - k) // step + 1 for n, k, step, margin in ends)
+    if min(down, across) < 1 or min(size) < 1:
+        got = f"{tuple(size)} on {tuple(image)}, padding {padding}"
+        raise ShapeError(operation, "windows that fit into the image", got)
+    return down, across
 
 
 def pair(operation: str, size: Size) -> tuple[int, int]:
@@ -199,17 +235,31 @@ def pair(operation: str, size: Size) -> tuple[int, int]:
     return int(lengths[0]), int(lengths[1])
 
 
-def window(operation: str, size: Size, stride: int | None) -> tuple[tuple[int, int], int]:
-    """A pooling window as ((height, width), stride); side by side, for square ones, if the stride is None."""
+def window(operation: str, size: Size, stride: Size | None, padding: Size = 0) -> tuple[tuple[int, int], Size, Size]:
+    """A pooling window: (height, width), stride and padding, each of these one number, or two where they differ.
+
+    A stride of None lays windows side by side.  Errors as for `max_pool2d`.
+    """
     lengths = pair(operation, size)
-    if stride is None and lengths[0] != lengths[1]:
-        raise ShapeError(operation, "a stride, for windows that are not square", f"size {lengths}")
-    return lengths, lengths[0] if stride is None else stride
+    stride = _whole(operation, "stride", lengths if stride is None else stride, 1)
+    padding = _whole(operation, "padding", padding, 0)
+    if any(2 * n > k for n, k in zip(both(padding), lengths)):
+        raise RangeError(operation, f"a padding of at most half the window's {lengths}", repr(padding))
+    return lengths, stride, padding
 
 
-def _checked(operation: str, x: Array, size: Size, stride: int | None) -> tuple[tuple[int, int], int]:
+def _whole(operation: str, name: str, given: Any, least: int) -> Size:
+    """One whole number, or two, (down, across); two that are alike as one."""
+    numbers = tuple(given) if isinstance(given, list | tuple) else (given,)
+    if len(numbers) not in (1, 2) or not all(isinstance(n, Integral) and int(n) >= least for n in numbers):
+        raise RangeError(operation, f"a whole {name} of at least {least}", repr(given))
+    down, across = int(numbers[0]), int(numbers[-1])
+    return down if down == across else (down, across)
+
+
+def _checked(operation: str, x: Array, size: Size, stride: Size | None, padding: Size) -> tuple[Any, Size, Size]:
     if x.ndim < 2:
         raise ShapeError(operation, "images (..., H, W)", f"{x.shape}")
-    lengths, step = window(operation, size, stride)
-    windows(operation, x.shape[-2:], lengths, step)
-    return lengths, step
+    lengths, stride, padding = window(operation, size, stride, padding)
+    pooled(operation, x.shape[-2:], lengths, stride, padding)
+    return lengths, stride, padding

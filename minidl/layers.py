@@ -9,7 +9,7 @@ and load by themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import InitVar, dataclass, field, fields, is_dataclass
 from math import prod, sqrt
 from numbers import Integral
 from typing import Any, ClassVar
@@ -184,6 +184,8 @@ class Conv2d(Layer):
     """y = x ⋆ W + b: `channels` filters of a size; W (channels, C, h, w), b (channels) or none (bias=False).
 
     size: one length or (height, width).  stride and padding as for `conv.conv2d`.
+    Dilation and groups are refused: each would be one more case in every kernel of the convolution, the readable, the
+    compiled and the CUDA ones, and both can be had without, as the errors say.
     """
 
     channels: int
@@ -192,8 +194,16 @@ class Conv2d(Layer):
     padding: int = 0
     bias: bool = True
     init_weights: Initialiser = field(default_factory=He)
+    dilation: InitVar[int] = field(default=1, kw_only=True)
+    groups: InitVar[int] = field(default=1, kw_only=True)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, dilation: int, groups: int) -> None:
+        if dilation != 1:
+            fix = "in a layer of your own, call conv.conv2d with filters that have zeros between their weights"
+            raise RangeError("Conv2d", "dilation=1, as the kernels know no other", repr(dilation), fix)
+        if groups != 1:
+            fix = "in a layer of your own, join conv.conv2d of x[:, :n] and x[:, n:] by ops.concatenate(parts, axis=1)"
+            raise RangeError("Conv2d", "groups=1, as the kernels know no other", repr(groups), fix)
         if not isinstance(self.channels, Integral) or self.channels < 1:
             raise RangeError("Conv2d", "a whole number of channels, at least 1", repr(self.channels))
         object.__setattr__(self, "channels", int(self.channels))
@@ -219,23 +229,26 @@ class Conv2d(Layer):
 
 @dataclass(frozen=True)
 class MaxPool2d(Layer):
-    """The greatest pixel of each window (`conv.max_pool2d`); windows side by side unless a stride is given."""
+    """The greatest pixel of each window (`conv.max_pool2d`); windows side by side unless a stride is given.
+
+    size, stride and padding as there: one length each, or one for each axis.
+    """
 
     size: Any = 2
     stride: Any = None
+    padding: Any = 0
 
     def __post_init__(self) -> None:
-        size, stride = conv.window(type(self).__name__, self.size, self.stride)
-        conv.windows(type(self).__name__, size, size, stride)  # refuses strides that are none
-        object.__setattr__(self, "size", size)
-        object.__setattr__(self, "stride", stride)
+        window = conv.window(type(self).__name__, self.size, self.stride, self.padding)
+        for name, value in zip(("size", "stride", "padding"), window):
+            object.__setattr__(self, name, value)
 
     def output_shape(self, shape: Shape) -> Shape:
         _needs_image(type(self).__name__, shape)
-        return (shape[0], *conv.windows(type(self).__name__, shape[1:], self.size, self.stride))
+        return (shape[0], *conv.pooled(type(self).__name__, shape[1:], self.size, self.stride, self.padding))
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
-        return conv.max_pool2d(x, self.size, self.stride)
+        return conv.max_pool2d(x, self.size, self.stride, self.padding)
 
 
 @dataclass(frozen=True)
@@ -243,7 +256,7 @@ class AvgPool2d(MaxPool2d):
     """The mean of each window (`conv.avg_pool2d`); windows side by side unless a stride is given."""
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
-        return conv.avg_pool2d(x, self.size, self.stride)
+        return conv.avg_pool2d(x, self.size, self.stride, self.padding)
 
 
 def _zeros(weights: Array, count: int) -> Array:

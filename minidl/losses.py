@@ -7,7 +7,6 @@ stable for logits of any size, instead of a chain of exponentials and logarithms
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,51 +14,20 @@ from . import ops
 from .backend import kernels, namespace
 from .core import Array, Primitive
 from .errors import DTypeError, RangeError, ShapeError
-
-
-def _along_rows(g: Array) -> Array:
-    return ops.sum(g, axis=-1, keepdims=True)
-
-
-def _over_classes(name: str) -> Callable[..., Array]:
-    """The kernel of that name, for logits (..., K) with at least one class; `ShapeError` for any others."""
-
-    def kernel(z: Array, *labels: Array) -> Array:
-        if z.ndim == 0 or z.shape[-1] == 0:
-            raise ShapeError(name, "logits (..., K) of at least one class", f"shape {z.shape}")
-        return getattr(kernels(z), name)(z, *labels)
-
-    return kernel
-
-
-# y = z - log Σ e^z:  J = I - 1·pᵀ
-log_softmax: Primitive = Primitive(
-    "log_softmax",
-    _over_classes("log_softmax"),
-    push=[lambda t, y, z: t - _along_rows(softmax(z) * t)],
-    pull=[lambda g, y, z: g - softmax(z) * _along_rows(g)],
-)
-
-# p = softmax(z):  J = diag(p) - p·pᵀ, which is symmetric
-softmax: Primitive = Primitive(
-    "softmax",
-    _over_classes("softmax"),
-    push=[lambda t, p, z: p * (t - _along_rows(p * t))],
-    pull=[lambda g, p, z: p * (g - _along_rows(p * g))],
-)
+from .reductions import _softmax, log_softmax, over_classes, softmax  # noqa: F401
 
 # J_row = (p - onehot)ᵀ; and the derivative of p - onehot is that of p
 _cross_entropy: Primitive = Primitive(
     "cross_entropy",
-    _over_classes("cross_entropy"),
+    over_classes("cross_entropy"),
     push=[lambda t, y, z, labels: ops.sum(_slope(z, labels) * t, axis=-1)],
     pull=[lambda g, y, z, labels: _slope(z, labels) * ops.reshape(g, (*g.shape, 1))],
 )
 _slope: Primitive = Primitive(
     "cross_entropy_slope",
-    _over_classes("cross_entropy_slope"),
-    push=[lambda t, y, z, labels: softmax.push[0](t, softmax(z), z)],
-    pull=[lambda g, y, z, labels: softmax.pull[0](g, softmax(z), z)],
+    over_classes("cross_entropy_slope"),
+    push=[lambda t, y, z, labels: _softmax.push[0](t, _softmax(z), z)],
+    pull=[lambda g, y, z, labels: _softmax.pull[0](g, _softmax(z), z)],
 )
 
 

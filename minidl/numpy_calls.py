@@ -18,17 +18,14 @@ from .core import Box, settle, unbox
 from .errors import DTypeError, MissingAttributeError
 
 OPERATORS = {"add": ops.add, "subtract": ops.subtract, "multiply": ops.multiply, "divide": ops.divide,
-             "power": ops.power, "matmul": ops.matmul}  # fmt: skip
-METHODS = {"add.reduce": "sum", "maximum.reduce": "max"}
+             "power": ops.power, "remainder": ops.mod, "matmul": ops.matmul}  # fmt: skip
+METHODS = {"add.reduce": "sum", "maximum.reduce": "max", "minimum.reduce": "min", "multiply.reduce": "prod"}
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 
 #: What to write for functions and methods that `ops` has under no name of its own.
 INSTEAD = {
-    "square": "x * x", "dot": "a @ b", "outer": "a.reshape(-1, 1) * b.reshape(1, -1)",
-    "clip": "ops.minimum(ops.maximum(x, low), high)", "min": "-ops.max(-x)",
-    "var": "ops.mean((x - ops.mean(x)) ** 2)", "std": "ops.sqrt(ops.mean((x - ops.mean(x)) ** 2))",
-    "log1p": "ops.log(1 + x)", "expm1": "ops.exp(x) - 1", "exp2": "2**x", "ravel": "x.reshape(-1)",
-    "flatten": "x.reshape(-1)",
+    "square": "x * x", "outer": "a.reshape(-1, 1) * b.reshape(1, -1)", "log1p": "ops.log(1 + x)",
+    "expm1": "ops.exp(x) - 1", "exp2": "2**x", "flatten": "ops.ravel(x)",
 }  # fmt: skip
 
 _VALUE_ALONE = "minidl.core.unbox(x) for its value alone, without a derivative"
@@ -36,7 +33,7 @@ _VALUE_ALONE = "minidl.core.unbox(x) for its value alone, without a derivative"
 
 def way_on(name: str) -> str:
     """What to write in place of NumPy's function or method of that name."""
-    if getattr(getattr(ops, name, None), "__module__", "") in (ops.__name__, Box.__module__):
+    if str(getattr(getattr(ops, name, None), "__module__", "")).startswith("minidl."):
         return f"use minidl.ops.{name}"
     return INSTEAD.get(name, f"compose it of minidl.ops, or take {_VALUE_ALONE}")
 

@@ -4,6 +4,9 @@ Each primitive is one paragraph: its function and its two rules on one screen.  
 their family knows the rest.  Broadcasting is undone in one place only: `broadcast_to` is a linear primitive
 whose transpose sums, and `broadcasting` puts it in front of operations whose arguments differ in shape.
 All operations take arrays, numbers and boxes, and return arrays, or boxes if they were given one.
+
+What can be composed of these has no rule of its own, and files of its own, whose names are also found here:
+`shaping` (swapaxes, flip, pad, …), `reductions` (min, prod, std, logsumexp, softmax, …) and `products` (dot, einsum).
 """
 
 from __future__ import annotations
@@ -12,13 +15,12 @@ import builtins
 import math
 import operator
 from collections.abc import Callable, Sequence
-from math import prod
 from numbers import Integral
 from typing import Any
 
 from .backend import kernels, namespace
 from .core import Array, Box, Primitive, elementwise, linear, unbox
-from .errors import DTypeError, ShapeError
+from .errors import DTypeError, RangeError, ShapeError
 
 Axes = int | Sequence[int] | None
 
@@ -46,9 +48,9 @@ def _last(x: Array, ndim: int) -> tuple[int, ...]:
 def reshape(x: Array, shape: int | Sequence[int]) -> Array:
     """The elements of x, in row-major order, in another shape; one length may be -1, for "what is left"."""
     wanted = _several(shape)
-    known = prod(n for n in wanted if n != -1)
+    known = math.prod(n for n in wanted if n != -1)
     shape = tuple(x.size // known if n == -1 and known else n for n in wanted)
-    if prod(shape) != x.size or wanted.count(-1) > 1 or min(shape, default=0) < 0:
+    if math.prod(shape) != x.size or wanted.count(-1) > 1 or builtins.min(shape, default=0) < 0:
         raise ShapeError("reshape", f"a shape of {x.size} elements, for x {x.shape}", f"{wanted}")
     return _reshape(x, shape=shape, ndim=x.ndim)
 
@@ -150,47 +152,20 @@ def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     return _sum(x, axis=_from_the_end("sum", x, axis), keepdims=keepdims)
 
 
-def mean(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """Σx/n over the given axes, over all if None.  Raises `ShapeError` where there is nothing to average."""
-    count = prod(x.shape[a] for a in _from_the_end("mean", x, axis))
-    if count == 0:
-        raise ShapeError("mean", "at least one element along the axes", f"x of shape {x.shape}, axis={axis}")
-    return sum(x, axis, keepdims) / count
-
-
-def norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """‖x‖₂ = √Σx² over the given axes, over all if None.  Where x is 0 all over, its gradient is given as 0.
-
-    Entries are divided by the largest of them first, so that no square overflows or is rounded to 0.  To the
-    derivative that is a constant: c·‖x/c‖ does not depend on c.
-    """
-    over, xp, plain = _from_the_end("norm", x, axis), namespace(unbox(x)), unbox(x)
-    scale: Array = 1
-    if plain.size:  # of nothing there is no largest, and CuPy's max has no `initial`
-        largest = xp.abs(plain).max(axis=over, keepdims=True)
-        scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)
-    ratio = x / scale
-    square = sum(ratio * ratio, over, keepdims=True)
-    nonzero = square != 0  # NaN is among them
-    length = where(nonzero, sqrt(where(nonzero, square, 1)), 0) * scale
-    kept = tuple(n for i, n in enumerate(x.shape) if i - x.ndim not in over)
-    return length if keepdims else reshape(length, kept)
-
-
 # --- linear: picking and joining -------------------------------------------------------------------------
 
 
 def _place(g: Array, shape: tuple[int, ...], flat: Array, ndim: int) -> Array:
     """The transpose of `index`: add each g to the position it was read from, positions read twice included."""
     lead, xp = g.shape[: g.ndim - ndim], namespace(g)
-    out = xp.zeros((prod(lead), prod(shape)), dtype=g.dtype)
+    out = xp.zeros((math.prod(lead), math.prod(shape)), dtype=g.dtype)
     xp.add.at(out, (slice(None), flat.reshape(-1)), g.reshape(out.shape[0], flat.size))
     return out.reshape(lead + shape)
 
 
 _index: Primitive = linear(
     "index",
-    lambda x, shape, flat, ndim: x.reshape(*x.shape[: x.ndim - len(shape)], prod(shape))[..., flat],
+    lambda x, shape, flat, ndim: x.reshape(*x.shape[: x.ndim - len(shape)], math.prod(shape))[..., flat],
     transpose=lambda g, x, shape, flat, ndim: _scatter(g, shape=shape, flat=flat, ndim=ndim),
 )
 _scatter: Primitive = linear(
@@ -275,6 +250,32 @@ def _like(part: Any, like: Array) -> Any:
     return namespace(unbox(like)).asarray(part, dtype=like.dtype) if number else part
 
 
+# --- linear: another precision ----------------------------------------------------------------------------
+
+_astype: Primitive = linear(
+    "astype",
+    lambda x, dtype: x.astype(dtype, copy=False),
+    transpose=lambda g, x, dtype: _astype(g, dtype=x.dtype),
+)
+
+
+def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
+    """x in another floating-point dtype; cotangents come back in that of x.  copy: as NumPy has it, for plain arrays.
+
+    Raises `DTypeError` for a box and any other dtype: whole numbers have no slope.
+    """
+    if not isinstance(x, Box):
+        return x.astype(dtype, copy=copy)
+    try:
+        wanted = namespace(unbox(x)).zeros((), dtype=dtype).dtype
+    except TypeError as error:
+        raise DTypeError("astype", "a floating-point dtype", repr(dtype)) from error
+    if wanted.kind != "f":
+        fix = f"ops.stop_gradient(x).astype({str(wanted)!r}), through which nothing is differentiated"
+        raise DTypeError("astype", "a floating-point dtype", str(wanted), fix)
+    return _astype(x, dtype=wanted)
+
+
 # --- elementwise: the function, then ∂y/∂x for each argument ---------------------------------------------
 
 
@@ -290,6 +291,8 @@ def _of_kernels(name: str) -> Callable[..., Array]:
 exp = elementwise("exp", _of_library("exp"), lambda y, x: y)
 log = elementwise("log", _of_library("log"), lambda y, x: 1 / x)
 sqrt = elementwise("sqrt", _of_library("sqrt"), lambda y, x: 0.5 / y)
+sin: Primitive = elementwise("sin", _of_library("sin"), lambda y, x: cos(x))
+cos: Primitive = elementwise("cos", _of_library("cos"), lambda y, x: -sin(x))
 tanh = elementwise("tanh", _of_library("tanh"), lambda y, x: 1 - y * y)
 sigmoid = elementwise("sigmoid", _of_kernels("sigmoid"), lambda y, x: y * (1 - y))
 softplus = elementwise("softplus", _of_kernels("softplus"), lambda y, x: sigmoid(x))
@@ -302,6 +305,8 @@ add = broadcasting(elementwise("add", operator.add, 1, 1))
 subtract = broadcasting(elementwise("subtract", operator.sub, 1, -1))
 multiply = broadcasting(elementwise("multiply", operator.mul, lambda y, a, b: b, lambda y, a, b: a))
 divide = broadcasting(elementwise("divide", operator.truediv, lambda y, a, b: 1 / b, lambda y, a, b: -y / b))
+# a mod b = a - b·⌊a/b⌋, in which ⌊a/b⌋ counts as a constant: it is one between its jumps, where b divides a.
+mod = broadcasting(elementwise("mod", operator.mod, 1, lambda y, a, b: -(unbox(a) // unbox(b))))
 # Where both are equal the first argument is the maximum, and the minimum.
 maximum = broadcasting(elementwise("maximum", _of_library("maximum"), lambda y, a, b: a >= b, lambda y, a, b: a < b))
 minimum = broadcasting(elementwise("minimum", _of_library("minimum"), lambda y, a, b: a <= b, lambda y, a, b: a > b))
@@ -314,6 +319,18 @@ power = broadcasting(
         lambda y, a, b: _slope_in_exponent(y, a),
     )
 )
+
+
+def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array:
+    """x, but low where it is less and high where it is more: min(max(x, low), high).
+
+    low, high: numbers, or arrays that broadcast with x; None for no bound.  The slope is 1 at the bounds and between
+    them, 0 outside.  Raises `RangeError` for two numbers of which low is the greater.
+    """
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
+        raise RangeError("clip", "low of at most high", f"low={low}, high={high}")
+    x = x if low is None else maximum(x, low)
+    return x if high is None else minimum(x, high)
 
 
 def _one_less(a: Array, b: Array) -> Array:
@@ -329,6 +346,11 @@ def _slope_in_exponent(y: Array, a: Array) -> Array:
         return y * math.log(a) if a > 0 else 0
     positive = a > 0
     return where(positive, y, 0) * log(where(positive, a, 1))
+
+
+def stop_gradient(x: Array) -> Array:
+    """The value of x as a plain array: for every derivative, nested ones included, it is a constant."""
+    return unbox(x)
 
 
 _where = broadcasting(
@@ -389,21 +411,11 @@ def matmul(a: Array, b: Array) -> Array:
     return reshape(y, kept) if row or column else y
 
 
-def max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """The greatest element along the axes; of equal ones the first in row-major order, which alone has a slope."""
-    reduced = _from_the_end("max", x, axis)
-    kept = [a for a in range(-x.ndim, 0) if a not in reduced]
-    rows = tuple(x.shape[a] for a in kept)
-    if prod(x.shape[a] for a in reduced) == 0:
-        raise ShapeError("max", "at least one element along the axes", f"x of shape {x.shape}, axis={axis}")
-    if not isinstance(x, Box):
-        return x.max(axis=reduced, keepdims=keepdims)
-    flat = reshape(transpose(x, [*kept, *sorted(reduced)]), (prod(rows), -1)) if x.size else reshape(x, (0, 1))
-    first = unbox(flat).argmax(axis=-1)
-    picked = index(flat, (namespace(first).arange(prod(rows)), first))
-    shape = tuple(1 if a in reduced else x.shape[a] for a in range(-x.ndim, 0)) if keepdims else rows
-    return reshape(picked, shape)
+# --- composed of the above, and imported last because they build on it ----------------------------------
 
+from .products import dot, einsum  # noqa: E402, F401
+from .reductions import log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, var  # noqa: E402, F401
+from .shaping import expand_dims, flip, pad, ravel, repeat, squeeze, swapaxes  # noqa: E402, F401
 
 # --- operators on boxes ----------------------------------------------------------------------------------
 
@@ -422,9 +434,12 @@ def _each(x: Array) -> Any:
     return (x[i] for i in range(len(x)))
 
 
-_ARITHMETIC = {"add": add, "sub": subtract, "mul": multiply, "truediv": divide, "pow": power, "matmul": matmul}
+_ARITHMETIC = {"add": add, "sub": subtract, "mul": multiply, "truediv": divide, "mod": mod, "pow": power,
+               "matmul": matmul}  # fmt: skip
 _METHODS = {"__neg__": lambda x: negative(x), "__abs__": lambda x: absolute(x), "__getitem__": index, "__iter__": _each,
-            "sum": sum, "mean": mean, "max": max, "T": property(transpose)}  # fmt: skip
+            "T": property(transpose), "astype": astype, "clip": clip, "dot": dot, "flatten": ravel, "max": max,
+            "mean": mean, "min": min, "prod": prod, "ravel": ravel, "repeat": repeat, "squeeze": squeeze, "std": std,
+            "sum": sum, "swapaxes": swapaxes, "var": var}  # fmt: skip
 for _name, _operation in _ARITHMETIC.items():
     setattr(Box, f"__{_name}__", lambda a, b, _operation=_operation: _operation(a, b))
     setattr(Box, f"__r{_name}__", _flipped(_operation))

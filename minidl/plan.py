@@ -56,9 +56,9 @@ def _steps(layers: Sequence[tuple[str, Layer]], join: bool) -> Iterator[Step]:
         kinds = [type(layer) for _, layer in layers]
         if not join:
             step = _alone(layers)
-        elif kinds[0] is Conv2d and MaxPool2d in kinds[1:2]:
+        elif kinds[0] is Conv2d and _is_simple_pooling(layers[1:2]):
             step = _convolution(layers[:2], None)
-        elif kinds[0] is Conv2d and MaxPool2d in kinds[2:3] and kinds[1] in ACTIVATIONS:
+        elif kinds[0] is Conv2d and _is_simple_pooling(layers[2:3]) and kinds[1] in ACTIVATIONS:
             step = _convolution([layers[0], layers[2]], layers[1])
         elif kinds[0] is Dense and Dropout in kinds[2:3] and kinds[1] in ACTIVATIONS:
             step = _dense(layers[0], layers[1], layers[2])
@@ -73,6 +73,11 @@ def _steps(layers: Sequence[tuple[str, Layer]], join: bool) -> Iterator[Step]:
 
 
 Named = tuple[str, Any]
+
+
+def _is_simple_pooling(layers: Sequence[Named]) -> bool:
+    """Whether there is a layer, and it is a MaxPool2d as `fused.conv2d_max` has it: of one stride, without padding."""
+    return any(type(layer) is MaxPool2d and isinstance(layer.stride, int) and not layer.padding for _, layer in layers)
 
 
 def _alone(layers: Sequence[Named]) -> Step:

@@ -69,6 +69,7 @@ _ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T", "base", "flags"}
 _METHODS = {
     "reshape": {"order"}, "transpose": set(), "astype": {"dtype", "order", "copy"}, "copy": {"order"},
     "sum": {"axis", "dtype", "keepdims"}, "mean": {"axis", "dtype", "keepdims"}, "cumsum": {"axis", "dtype"},
+    "prod": {"axis", "dtype", "keepdims"},
     "max": {"axis", "keepdims"}, "min": {"axis", "keepdims"}, "all": {"axis", "keepdims"}, "any": {"axis", "keepdims"},
     "argmax": {"axis", "keepdims"}, "argmin": {"axis", "keepdims"}, "argsort": {"axis", "kind"},
 }  # fmt: skip

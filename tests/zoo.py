@@ -58,6 +58,8 @@ def unary(name: str, f: Callable, oracle: Callable, low: int = -16) -> None:
 unary("exp", ops.exp, np.exp)
 unary("log", ops.log, np.log, low=2)
 unary("sqrt", ops.sqrt, np.sqrt, low=2)
+unary("sin", ops.sin, np.sin)
+unary("cos", ops.cos, np.cos)
 unary("tanh", ops.tanh, np.tanh)
 unary("sigmoid", ops.sigmoid, lambda x: 1 / (1 + np.exp(-x)))
 unary("softplus", ops.softplus, lambda x: np.log(1 + np.exp(x)))
@@ -72,6 +74,9 @@ unary("square", lambda x: x**2, lambda x: x**2)
 unary("fourth_root", lambda x: x**0.25, lambda x: x**0.25, low=2)
 unary("to_the_nought", lambda x: x**0 * x, lambda x: x)
 unary("two_to_the", lambda x: 2**x, lambda x: 2.0**x)
+unary(
+    "clip", lambda x: ops.clip(x, -1.0, 1.0) * ops.clip(x, high=0.5), lambda x: np.clip(x, -1, 1) * np.minimum(x, 0.5)
+)
 unary("clipped", lambda x: ops.minimum(ops.maximum(x, -1.0), 1.0), lambda x: np.clip(x, -1, 1))
 
 
@@ -98,6 +103,8 @@ binary("subtract", ops.subtract, np.subtract)
 binary("multiply", ops.multiply, np.multiply)
 binary("divide", ops.divide, np.divide, low=2)
 binary("power", ops.power, np.power, low=2)
+# 0.003: so that no b divides an a, nor nearly
+binary("mod", lambda a, b: a % (b + 0.003), lambda a, b: np.mod(a, b + 0.003))
 binary("maximum", ops.maximum, np.maximum)
 binary("minimum", ops.minimum, np.minimum)
 
@@ -158,6 +165,11 @@ def reduction(name: str, f: Callable, oracle: Callable, distinct: bool = False) 
 reduction("sum", ops.sum, np.sum)
 reduction("mean", ops.mean, np.mean)
 reduction("max", ops.max, np.max, distinct=True)
+reduction("min", ops.min, np.min, distinct=True)
+reduction("prod", ops.prod, np.prod)
+reduction("var", ops.var, np.var)
+reduction("std", ops.std, np.std, distinct=True)
+reduction("logsumexp", ops.logsumexp, lambda x, **over: np.log(np.exp(x).sum(**over)))
 reduction("norm", ops.norm, lambda x, **over: np.sqrt((x * x).sum(**over)))
 
 
@@ -227,6 +239,131 @@ def gram(draw) -> Case:
     return Case(lambda x: ops.matmul(x, x.T), draw(arrays(shape)), lambda x: x @ x.T, "x·xᵀ")
 
 
+@case
+def prod_with_zeros(draw) -> Case:
+    shape = draw(shapes(1, 3))
+    bits = draw(st.lists(st.booleans(), min_size=(n := int(np.prod(shape))), max_size=n))
+    axis = draw(axes_of(len(shape)))
+    x = draw(arrays(shape)) * np.array(bits).reshape(shape)
+    return Case(lambda x: ops.prod(x, axis), x, lambda x: np.prod(x, axis), f"over {axis}")
+
+
+@case
+def dot(draw) -> Case:
+    n, m, k = draw(st.tuples(*[st.integers(1, 3)] * 3))
+    first, second = draw(st.sampled_from([((), (n, m)), ((m,), (m,)), ((m,), ()), ((n, m), (m,)), ((n, m), (m, k))]))
+    a, b = draw(arrays(first)), draw(arrays(second))
+    if draw(st.booleans()):
+        return Case(lambda x: ops.dot(x, b), a, lambda x: np.dot(x, b), f"{first} · {second}, first")
+    return Case(lambda x: ops.dot(a, x), b, lambda x: np.dot(a, x), f"{first} · {second}, second")
+
+
+#: Matrix products, outer and elementwise ones, sums, diagonals; in pairs, alone and three at a time; dots.
+SUBSCRIPTS = ["ij,jk->ik", "ij,jk", "ji", "ij->j", "ij->", "ii", "ii->i", "iij,kj->ki", "ij,ij->ij", "i,j->ji", "i,ij->",
+              "bij,bjk->bki", "ij,ik,il->jkl", "ij,jk,kl->il", ",i->i", "...ij,...jk->...ik", "i...,...", "b...,i->b..."]  # fmt: skip
+
+
+@case
+def einsum(draw) -> Case:
+    """As a function of one of the operands, or of one that stands in the place of all that have its shape."""
+    subscripts = draw(st.sampled_from(SUBSCRIPTS))
+    lengths = {letter: draw(st.integers(1, 3)) for letter in "bijkl"}
+    dots = draw(shapes(0, 2))
+
+    def shape(word: str) -> tuple[int, ...]:
+        shared = tuple(draw(st.sampled_from([n, 1])) for n in dots[draw(st.integers(0, len(dots))) :])
+        before, found, after = word.partition("...")
+        return (*(lengths[c] for c in before), *(shared if found else ()), *(lengths[c] for c in after))
+
+    operands = [draw(arrays(shape(word))) for word in subscripts.split("->")[0].split(",")]
+    which, several = draw(st.integers(0, len(operands) - 1)), draw(st.booleans())
+    x = operands[which]
+    ours = [i == which or (several and operand.shape == x.shape) for i, operand in enumerate(operands)]
+
+    def among(x: Any) -> list[Any]:
+        return [x if mine else operand for mine, operand in zip(ours, operands)]
+
+    return Case(lambda x: ops.einsum(subscripts, *among(x)), x, lambda x: np.einsum(subscripts, *among(x)),
+                f"{subscripts}, {[operand.shape for operand in operands]}, {ours}")  # fmt: skip
+
+
+# --- changes of shape ------------------------------------------------------------------------------------
+
+
+@case
+def swapaxes(draw) -> Case:
+    shape = draw(shapes(1, 4))
+    pair = [draw(st.integers(-len(shape), len(shape) - 1)) for _ in range(2)]
+    return Case(lambda x: x.swapaxes(*pair) * 1.0, draw(arrays(shape)), lambda x: np.swapaxes(x, *pair), f"{pair}")
+
+
+@case
+def squeeze(draw) -> Case:
+    shape = draw(shapes(0, 4))
+    ones = [i for i, n in enumerate(shape) if n == 1]
+    axis = draw(st.sampled_from([None, tuple(ones), *ones, *(i - len(shape) for i in ones)]))
+    return Case(lambda x: ops.squeeze(x, axis), draw(arrays(shape)), lambda x: np.squeeze(x, axis), f"{axis}")
+
+
+@case
+def expand_dims(draw) -> Case:
+    shape = draw(shapes(0, 3))
+    one = draw(st.integers(-len(shape) - 1, len(shape)))
+    axis = draw(st.sampled_from([one, (0, -1), (1, 0), ()]))
+    return Case(lambda x: ops.expand_dims(x, axis), draw(arrays(shape)), lambda x: np.expand_dims(x, axis), f"{axis}")
+
+
+@case
+def ravel(draw) -> Case:
+    return Case(lambda x: ops.ravel(x) * x.flatten(), draw(arrays(draw(shapes(0, 3)))), lambda x: x.ravel() ** 2, "")
+
+
+@case
+def flip(draw) -> Case:
+    shape = draw(shapes(0, 3))
+    axis = draw(axes_of(len(shape)))
+    return Case(lambda x: ops.flip(x, axis), draw(arrays(shape)), lambda x: np.flip(x, axis), f"{axis}")
+
+
+@case
+def pad(draw) -> Case:
+    shape = draw(shapes(1, 3))
+    ends = st.tuples(st.integers(0, 2), st.integers(0, 2))
+    width = draw(st.one_of(st.integers(0, 2), ends, st.tuples(*[ends] * len(shape))))
+    value = draw(st.sampled_from([0.0, -1.5]))
+    return Case(lambda x: ops.pad(x, width, value), draw(arrays(shape)),
+                lambda x: np.pad(x, width, constant_values=value), f"{width}, {value}")  # fmt: skip
+
+
+@case
+def repeat(draw) -> Case:
+    shape = draw(shapes(1, 3))
+    axis = draw(st.sampled_from([None, *range(-len(shape), len(shape))]))
+    length = int(np.prod(shape)) if axis is None else shape[axis]
+    counts = draw(st.one_of(st.integers(0, 3), st.lists(st.integers(0, 2), min_size=length, max_size=length)))
+    return Case(lambda x: ops.repeat(x, counts, axis), draw(arrays(shape)), lambda x: np.repeat(x, counts, axis),
+                f"{counts} along {axis}")  # fmt: skip
+
+
+@case
+def astype(draw) -> Case:
+    """To a wider dtype and back: in a narrower one, differences of 10⁻⁶ would be lost."""
+    return Case(lambda x: ops.astype(x.astype("longdouble") * x, x.dtype), draw(arrays(draw(shapes(0, 3)))),
+                lambda x: x * x, "squared as long doubles")  # fmt: skip
+
+
+@case
+def stop_gradient(draw) -> Case:
+    """Where it makes no difference: log Σe^x does not depend on what is taken out of x and put back."""
+    x = draw(arrays(draw(shapes(1, 3)), distinct=True))
+
+    def scaled(x: Any) -> Any:
+        greatest = ops.stop_gradient(ops.max(x, axis=-1, keepdims=True))
+        return ops.log(ops.sum(ops.exp(x - greatest), axis=-1, keepdims=True)) + greatest
+
+    return Case(scaled, x, lambda x: np.log(np.exp(x).sum(axis=-1, keepdims=True)), "log Σe^x")
+
+
 # --- convolution and pooling -----------------------------------------------------------------------------
 
 
@@ -256,25 +393,32 @@ def conv2d(draw) -> Case:
                 lambda w: oracle(x * w[0, 0, 0, 0], w), f"{text}, both")  # fmt: skip
 
 
-def pooling(name: str, f: Callable, oracle: Callable) -> None:
+def pooling(name: str, f: Callable, oracle: Callable, frame: float) -> None:
+    """Strides and paddings of one number, or of one for each axis."""
+
     @st.composite
     def drawn(draw) -> Case:
         shape = (*draw(shapes(0, 2)), draw(st.integers(1, 5)), draw(st.integers(1, 5)))
         size = (draw(st.integers(1, min(3, shape[-2]))), draw(st.integers(1, min(3, shape[-1]))))
-        stride = draw(st.integers(1, 3))
+        one = st.integers(1, 3)
+        stride = draw(st.one_of(one, st.tuples(one, one)))
+        padding = draw(st.sampled_from([0, min(size) // 2, (size[0] // 2, size[1] // 2), (0, size[1] // 2)]))
 
         def windows(x: np.ndarray) -> np.ndarray:
+            (down, across), (above, aside) = conv.both(stride), conv.both(padding)
+            framed = [(0, 0)] * (x.ndim - 2) + [(above, above), (aside, aside)]
+            x = np.pad(x, framed, constant_values=frame)
             seen = np.lib.stride_tricks.sliding_window_view(x, size, axis=(-2, -1))
-            return oracle(seen[..., ::stride, ::stride, :, :], axis=(-2, -1))
+            return oracle(seen[..., ::down, ::across, :, :], axis=(-2, -1))
 
         x = draw(arrays(shape, distinct=True))
-        return Case(lambda x: f(x, size, stride), x, windows, f"{size}, stride {stride}")
+        return Case(lambda x: f(x, size, stride, padding), x, windows, f"{size}, stride {stride}, padding {padding}")
 
     CASES[name] = drawn()
 
 
-pooling("max_pool2d", conv.max_pool2d, np.max)
-pooling("avg_pool2d", conv.avg_pool2d, np.mean)
+pooling("max_pool2d", conv.max_pool2d, np.max, -np.inf)
+pooling("avg_pool2d", conv.avg_pool2d, np.mean, 0.0)
 
 
 def greatest(x: np.ndarray, size: tuple[int, int], stride: int) -> np.ndarray:
@@ -360,6 +504,18 @@ def softmax(draw) -> Case:
 @case
 def log_softmax(draw) -> Case:
     return Case(losses.log_softmax, draw(logits_and_labels())[0], lambda z: np.log(naive_softmax(z)), "log_softmax")
+
+
+@case
+def softmax_along(draw) -> Case:
+    shape = draw(shapes(1, 3))
+    axis, f = draw(st.integers(-len(shape), len(shape) - 1)), draw(st.sampled_from([ops.softmax, ops.log_softmax]))
+
+    def oracle(x: np.ndarray) -> np.ndarray:
+        p = np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
+        return p if f is ops.softmax else np.log(p)
+
+    return Case(lambda x: f(x, axis), draw(arrays(shape)), oracle, f"{f.__name__} along {axis}")
 
 
 @case

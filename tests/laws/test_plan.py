@@ -13,7 +13,8 @@ from minidl import backend, grad, hvp, linearize, losses, models, ops
 from minidl.layers import AvgPool2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh
 
 activations = st.sampled_from([ReLU(), Tanh(), Sigmoid()])
-pools = st.sampled_from([MaxPool2d(2), MaxPool2d(3, 2), MaxPool2d(2, 1), AvgPool2d(2)])
+pools = st.sampled_from([MaxPool2d(2), MaxPool2d(3, 2), MaxPool2d(2, 1), MaxPool2d(2, (1, 2)), MaxPool2d(2, padding=1),
+                         AvgPool2d(2)])  # fmt: skip
 
 
 @st.composite

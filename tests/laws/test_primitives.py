@@ -32,7 +32,8 @@ LAWS = {
     "plain": lambda case, seed: testing.check_plain(case.f, case.x, seed),
 }
 #: Cases that hold a constant in float64, which would rightly promote.
-HOLDS_FLOAT64 = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "where", "matmul",
+HOLDS_FLOAT64 = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "mod", "where",
+                 "matmul", "dot", "einsum",
                  "concatenate", "stack", "conv2d", "conv_layer", "conv2d_max", "unit", "squared_error", "dense_layer", "dropout_asleep"}  # fmt: skip
 
 

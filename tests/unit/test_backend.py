@@ -17,7 +17,7 @@ from attacks.auto_pgd import apgd
 from attacks.nearest_boundary import deepfool
 from attacks.quasi_newton import lbfgs
 from attacks.training import FGSMAdversary, PGDAdversary
-from minidl import backend, batch_jacobian, grad, hvp, layers, linearize, losses, models, ops, optim
+from minidl import backend, batch_jacobian, conv, grad, hvp, layers, linearize, losses, models, ops, optim
 from minidl.backend import Backend
 from minidl.data import Dataset
 from minidl.errors import BackendError
@@ -210,6 +210,27 @@ def test_derivatives_on_another_library(on_strict) -> None:
         np.testing.assert_allclose(derivative(strictly, wired).get(), derivative(a, w), rtol=1e-12, atol=1e-12)
 
 
+def composed(x):
+    """Every operation that is composed of others, once."""
+    rows = ops.sin(x) * ops.cos(x) + x % 0.7 + ops.clip(x, -1.0, 1.0)
+    rows = ops.swapaxes(ops.flip(ops.pad(rows, ((1, 0), (0, 2)), 0.5), 0), 0, 1)
+    rows = ops.repeat(ops.repeat(rows, 2, axis=1), [1, 0, 2, 1, 1, 1], axis=0)
+    numbers = [ops.min(rows), ops.prod(rows[:2]), ops.var(rows), ops.std(rows, ddof=1), ops.logsumexp(rows)]
+    products = ops.dot(ops.einsum("ij,kj->ik", rows, rows), ops.einsum("ii->i", rows[:6, :6]))
+    images = ops.expand_dims(ops.astype(rows, "float64"), (0, 1))
+    pooled = ops.squeeze(conv.max_pool2d(images, 3, (1, 2), 1) + conv.avg_pool2d(images, 3, (1, 2), (1, 1)))
+    likely = ops.softmax(rows, axis=0) * ops.log_softmax(rows, axis=0)
+    return sum(map(ops.sum, [ops.stack(numbers), products, ops.ravel(pooled * ops.stop_gradient(pooled)), likely]))
+
+
+def test_composed_operations_on_another_library(on_strict) -> None:
+    a = np.random.default_rng(0).normal(size=(3, 4))
+    strictly = backend.asarray(a)
+    np.testing.assert_allclose(composed(strictly).get(), composed(a), rtol=1e-12)
+    np.testing.assert_allclose(grad(composed, strictly).get(), grad(composed, a), rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(ops.prod(backend.asarray([2, 3])).get(), 6)
+
+
 def test_use_as_call_and_as_context(monkeypatch) -> None:
     monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
     assert backend.describe().startswith("numba: numpy")
@@ -290,7 +311,7 @@ def test_cupy_without_a_gpu_says_what_to_install() -> None:
     assert backend.current().name == "numba"
 
 
-ENGINE = ["core", "ops", "conv", "losses", "derivatives", "layers", "kernels/reference", "kernels/reference_conv",
+ENGINE = ["core", "ops", "shaping", "reductions", "products", "conv", "losses", "derivatives", "layers", "kernels/reference", "kernels/reference_conv",
           "kernels/reference_pairs"]  # fmt: skip
 
 

@@ -1,0 +1,203 @@
+"""Operations that make fewer numbers of many: means, products, extremes, spreads, log Σe^x; and the softmax beside it.
+
+All but the softmax take `axis`, one axis or several, counted from either end, None for all, and `keepdims`, which
+leaves those axes there with length 1; they have no rules of their own, and are written in the operations of `ops`,
+where all are found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from . import ops
+from .backend import kernels, namespace
+from .core import Array, Box, Primitive, unbox
+from .errors import ShapeError
+from .shaping import one_axis, swapaxes
+
+
+def _count(operation: str, x: Array, axis: ops.Axes) -> int:
+    """How many entries are reduced to each one; `ShapeError` for none."""
+    count = math.prod(x.shape[a] for a in ops._from_the_end(operation, x, axis))
+    if count == 0:
+        raise ShapeError(operation, "at least one element along the axes", f"x of shape {x.shape}, axis={axis}")
+    return count
+
+
+def mean(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
+    """Σx/n over the given axes, over all if None.  Raises `ShapeError` where there is nothing to average."""
+    count = _count("mean", x, axis)
+    return ops.sum(x, axis, keepdims) / count
+
+
+# --- spreads ---------------------------------------------------------------------------------------------
+
+
+def _deviations(operation: str, x: Array, axis: ops.Axes, ddof: int) -> tuple[Array, int]:
+    """x minus its mean, and what to divide by.  The greatest is taken out first, so that equal entries deviate by 0."""
+    count = _count(operation, x, axis)
+    if not count > ddof:
+        expected = f"more than ddof={ddof} elements along the axes"
+        raise ShapeError(operation, expected, f"x of shape {x.shape}, axis={axis}")
+    over = ops._from_the_end(operation, x, axis)
+    near = x - unbox(x).max(axis=over, keepdims=True) if x.size else x
+    return near - mean(near, axis, keepdims=True), count - ddof
+
+
+def var(x: Array, axis: ops.Axes = None, keepdims: bool = False, *, ddof: int = 0) -> Array:
+    """The variance, Σ(x - mean(x))²/(n - ddof), over the given axes, over all if None.
+
+    ddof: 1 for the unbiased estimate from a sample.  Raises `ShapeError` unless n > ddof and n > 0.
+    """
+    away, count = _deviations("var", x, axis, ddof)
+    return ops.sum(away * away, axis, keepdims) / count
+
+
+def std(x: Array, axis: ops.Axes = None, keepdims: bool = False, *, ddof: int = 0) -> Array:
+    """The standard deviation, √var(x).  Where all entries are equal, its gradient is given as 0.
+
+    Arguments and errors as for `var`.
+    """
+    away, count = _deviations("std", x, axis, ddof)
+    return norm(away, axis, keepdims) / math.sqrt(count)
+
+
+def norm(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
+    """‖x‖₂ = √Σx² over the given axes, over all if None.  Where x is 0 all over, its gradient is given as 0.
+
+    Entries are divided by the largest of them first, so that no square overflows or is rounded to 0.  To the
+    derivative that is a constant: c·‖x/c‖ does not depend on c.
+    """
+    over, xp, plain = ops._from_the_end("norm", x, axis), namespace(unbox(x)), unbox(x)
+    scale: Array = 1
+    if plain.size:  # of nothing there is no largest, and CuPy's max has no `initial`
+        largest = xp.abs(plain).max(axis=over, keepdims=True)
+        scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)
+    ratio = x / scale
+    square = ops.sum(ratio * ratio, over, keepdims=True)
+    nonzero = square != 0  # NaN is among them
+    length = ops.where(nonzero, ops.sqrt(ops.where(nonzero, square, 1)), 0) * scale
+    kept = tuple(n for i, n in enumerate(x.shape) if i - x.ndim not in over)
+    return length if keepdims else ops.reshape(length, kept)
+
+
+# --- extremes and products -------------------------------------------------------------------------------
+
+
+def max(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
+    """The greatest element along the axes; of equal ones the first in row-major order, which alone has a slope."""
+    _count("max", x, axis)
+    if not isinstance(x, Box):
+        return x.max(axis=ops._from_the_end("max", x, axis), keepdims=keepdims)
+    rows, kept = _as_rows("max", x, axis, keepdims)
+    rows = ops.reshape(rows, (math.prod(rows.shape[:-1]), rows.shape[-1]))
+    first = unbox(rows).argmax(axis=-1)
+    return ops.reshape(ops.index(rows, (namespace(first).arange(len(first)), first)), kept)
+
+
+def min(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
+    """The least element along the axes; of equal ones the first in row-major order, which alone has a slope."""
+    _count("min", x, axis)
+    if not isinstance(x, Box):
+        return x.min(axis=ops._from_the_end("min", x, axis), keepdims=keepdims)
+    return ops.negative(max(ops.negative(x), axis, keepdims))
+
+
+def prod(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
+    """Πx over the given axes, over all if None; the product of nothing is 1.
+
+    Neighbours are multiplied until one is left, log₂ n times.  So the derivative is multiply's, which never divides,
+    and is right where entries are 0, to any order.
+    """
+    if unbox(x).dtype.kind != "f":
+        return x.prod(axis=axis, keepdims=keepdims)
+    rows, kept = _as_rows("prod", x, axis, keepdims)
+    if rows.shape[-1] == 0:
+        return ops.sum(x, axis, keepdims) + 1
+    while (n := rows.shape[-1]) > 1:
+        pairs = rows[..., 0 : n - 1 : 2] * rows[..., 1:n:2]
+        rows = ops.concatenate([pairs, rows[..., n - 1 :]], axis=-1) if n % 2 else pairs
+    return ops.reshape(rows, kept)
+
+
+def _as_rows(operation: str, x: Array, axis: ops.Axes, keepdims: bool) -> tuple[Array, tuple[int, ...]]:
+    """x with what is reduced in one last axis (..., n), and the shape of the result."""
+    reduced = ops._from_the_end(operation, x, axis)
+    kept = [a for a in range(-x.ndim, 0) if a not in reduced]
+    lengths = tuple(x.shape[a] for a in kept)
+    rows = ops.transpose(x, [*kept, *sorted(reduced)]) if kept and reduced else x
+    rows = ops.reshape(rows, (*lengths, math.prod(x.shape[a] for a in reduced)))
+    return rows, tuple(1 if a in reduced else x.shape[a] for a in range(-x.ndim, 0)) if keepdims else lengths
+
+
+# --- exponentials, scaled by the greatest so that none overflows -------------------------------------------
+
+
+def logsumexp(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
+    """log Σe^x over the given axes, over all if None, for x of any size; its gradient is the softmax.
+
+    Where all entries are -∞ it is -∞, with slope 0.  Raises `ShapeError` where there is nothing to add up.
+    """
+    _count("logsumexp", x, axis)
+    xp, plain = namespace(unbox(x)), unbox(x)
+    if not x.size:
+        return ops.sum(x, axis, keepdims)
+    greatest = plain.max(axis=ops._from_the_end("logsumexp", x, axis), keepdims=True)
+    scale = xp.where(xp.isfinite(greatest), greatest, 0)
+    total = ops.sum(ops.exp(x - scale), axis, keepdims=True)
+    nothing = total == 0
+    found = ops.log(ops.where(nothing, 1, total)) + xp.where(nothing, -xp.inf, scale)
+    return ops.sum(found, axis, keepdims)  # of one number each: it only takes the axes away
+
+
+def _along_rows(g: Array) -> Array:
+    return ops.sum(g, axis=-1, keepdims=True)
+
+
+def over_classes(name: str) -> Callable[..., Array]:
+    """The kernel of that name, for logits (..., K) with at least one class; `ShapeError` for any others."""
+
+    def kernel(z: Array, *labels: Array) -> Array:
+        if z.ndim == 0 or z.shape[-1] == 0:
+            raise ShapeError(name, "logits (..., K) of at least one class", f"shape {z.shape}")
+        return getattr(kernels(z), name)(z, *labels)
+
+    return kernel
+
+
+# y = z - log Σ e^z:  J = I - 1·pᵀ
+_log_softmax: Primitive = Primitive(
+    "log_softmax",
+    over_classes("log_softmax"),
+    push=[lambda t, y, z: t - _along_rows(_softmax(z) * t)],
+    pull=[lambda g, y, z: g - _softmax(z) * _along_rows(g)],
+)
+
+# p = softmax(z):  J = diag(p) - p·pᵀ, which is symmetric
+_softmax: Primitive = Primitive(
+    "softmax",
+    over_classes("softmax"),
+    push=[lambda t, p, z: p * (t - _along_rows(p * t))],
+    pull=[lambda g, p, z: p * (g - _along_rows(p * g))],
+)
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    """p_k = e^{x_k}/Σ_j e^{x_j} along one axis: numbers above 0 that sum to 1; the shape stays.
+
+    Raises `ShapeError` if x has no such axis, or it has no entries.
+    """
+    return _along("softmax", _softmax, x, axis)
+
+
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    """log softmax(x) = x - log Σ_j e^{x_j} along one axis: finite also where the softmax is rounded to 0."""
+    return _along("log_softmax", _log_softmax, x, axis)
+
+
+def _along(operation: str, primitive: Primitive, x: Array, axis: int) -> Array:
+    """A primitive of the last axis, along any."""
+    if axis == -1 or (place := one_axis(operation, x, axis)) == -1:
+        return primitive(x)
+    return swapaxes(primitive(swapaxes(x, place, -1)), place, -1)
