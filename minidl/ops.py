@@ -19,7 +19,7 @@ from numbers import Integral
 from typing import Any
 
 from .backend import kernels, namespace
-from .core import Array, Box, Primitive, elementwise, linear, unbox
+from .core import Array, Box, Primitive, elementwise, linear, settle, unbox
 from .errors import DTypeError, RangeError, ShapeError
 
 Axes = int | Sequence[int] | None
@@ -264,6 +264,7 @@ def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
 
     Raises `DTypeError` for a box and any other dtype: whole numbers have no slope.
     """
+    x = settle(x)
     if not isinstance(x, Box):
         return x.astype(dtype, copy=copy)
     try:
