@@ -7,7 +7,7 @@ evolution, a folder of its own, whose images are bred; training, which turns att
 and four_outcomes measure, transforms says what survives a camera, plots and evaluation_plots draw.
 """
 
-from . import by_class, evaluate, evaluation_plots, evolution, plots, transforms
+from . import by_class, evaluation_plots, evolution, plots, transforms
 from .auto_pgd import apgd
 from .carlini_wagner import cw_l0, cw_l2, cw_linf
 from .evaluate import evaluate_attack, robustness_curve
@@ -53,7 +53,6 @@ __all__ = [
     "few_pixel",
     "FGSMAdversary",
     "PGDAdversary",
-    "evaluate",
     "evaluate_attack",
     "robustness_curve",
     "by_class",

@@ -6,7 +6,9 @@ any other run is refused.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from .npz import read_archive, shapes_and_dtypes, write_archive
 
 Arrays = dict[str, Array]
 
+#: The fields of a history that have an entry for each epoch.
+_SERIES = ("loss", "accuracy", "validation_error", "seconds", "validation_loss", "lr")
+
 
 @dataclass
 class History:
@@ -27,8 +32,9 @@ class History:
 
     loss and accuracy are means over the training batches as they came (dropout on, weights still moving);
     loss includes the penalty.  With an adversary both are of the images that were learnt from: α times that of the
-    clean ones and 1 - α times that of the adversarial ones.  validation_error is the error on the validation set, as
-    it is, after the epoch, and is empty without one.  interrupted: whether Ctrl-C ended the run before its last epoch.
+    clean ones and 1 - α times that of the adversarial ones.  validation_error and validation_loss are of the validation
+    set, as it is, after the epoch, and without the penalty; they are empty without one.  lr is the learning rate that
+    the epoch began with.  interrupted: whether Ctrl-C ended the run before its last epoch.  patience: that of `fit`.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -36,40 +42,75 @@ class History:
     validation_error: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
+    validation_loss: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    patience: int | None = None
 
     def __len__(self) -> int:
         return len(self.loss)
 
-    def and_then(self, loss: float, accuracy: float, validation_error: list[float], seconds: float) -> History:
-        """This history and one more epoch."""
-        return History([*self.loss, loss], [*self.accuracy, accuracy], self.validation_error + validation_error,
-                       [*self.seconds, seconds])  # fmt: skip
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch, counted from 1, with the least validation error; 0 if there is none.
+
+        If `fit` was given patience, it leaves the network as it was after this epoch.
+        """
+        return self.validation_error.index(min(self.validation_error)) + 1 if self.validation_error else 0
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the validation error has not fallen for as many epochs as `fit` was to wait."""
+        return self.patience is not None and len(self) - self.best_epoch >= self.patience
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch, counted from 1, after which the network was as `fit` leaves it; 0 for the beginning."""
+        return len(self) if self.patience is None else self.best_epoch
+
+    def and_then(self, **epoch: float) -> History:
+        """This history and one more epoch: a number for each series that has one."""
+        longer: dict[str, Any] = {name: [*getattr(self, name), number] for name, number in epoch.items()}
+        return replace(self, **longer)
 
     def __str__(self) -> str:
-        lines = [f"{'epoch':>5}  {'loss':>8}  {'accuracy':>8}  {'validation error':>16}  {'seconds':>7}"]
-        for i in range(len(self)):
-            error = f"{self.validation_error[i]:.4f}" if self.validation_error else "-"
-            lines.append(
-                f"{i + 1:>5}  {self.loss[i]:>8.4f}  {self.accuracy[i]:>8.4f}  {error:>16}  {self.seconds[i]:>7.1f}"
-            )
+        columns: list[tuple[str, Sequence[float], str]] = [("epoch", range(1, len(self) + 1), "d")]
+        columns += [("    loss", self.loss, ".4f"), ("accuracy", self.accuracy, ".4f")]
+        columns += [("validation loss", self.validation_loss, ".4f")] if self.validation_loss else []
+        columns += [("validation error", self.validation_error, ".4f"), ("seconds", self.seconds, ".1f")]
+        columns += [("      lr", self.lr, ".2g")] if len(set(self.lr)) > 1 else []
+        cells = [[name, *([f"{entry:{form}}" for entry in entries] or ["-"] * len(self))]
+                 for name, entries, form in columns]  # fmt: skip
+        rows = zip(*([cell.rjust(len(column[0])) for cell in column] for column in cells))
+        lines = ["  ".join(row) for row in rows]
+        if self.patience is not None:
+            when = f"stopped early after {len(self)}" if self.stopped_early else f"after {len(self)}"
+            lines.append(f"{when} epochs, the network is as it was after epoch {self.kept_epoch}")
         return "\n".join(lines)
 
 
 def write_checkpoint(
-    path: str | Path, settings: dict[str, Any], history: History, before: Arrays, params: Arrays, state: Arrays
-) -> None:
-    """A checkpoint at the end of an epoch.  before: the parameters at its beginning, of which a digest is kept."""
-    header = {"settings": settings, "history": asdict(history), "before": digest(*before.values())}
-    write_archive(path, "checkpoint", header, _checkpointed(params, state))
+    path: str | Path, settings: dict[str, Any], history: History, kept: tuple[Arrays, Arrays], params: Arrays,
+    state: Arrays,
+) -> None:  # fmt: skip
+    """A checkpoint at the end of an epoch.
+
+    kept: the parameters that `fit` would have left the network with before this epoch, of which a digest is kept, and
+    after it, which are written if they may be others than the last, as with patience.
+    """
+    header = {"settings": settings, "history": asdict(history), "before": digest(*kept[0].values())}
+    best = kept[1] if history.patience is not None else {}
+    write_archive(path, "checkpoint", header, _checkpointed(params, state, best))
 
 
 def resume(
     path: str | Path, settings: dict[str, Any], epochs: int, params: Arrays, state: Arrays
-) -> tuple[str, History]:
+) -> tuple[str, History, Arrays]:
     """Fill params and state from a checkpoint of this run that is not past its last epoch; refuse any other.
 
-    The run's first parameters come back as a digest.  The network may have them, or be where the checkpoint is, or
-    an epoch earlier, as after a Ctrl-C while the file was being written.
+    Returns the digest of the run's first parameters, its history, and the parameters that `fit` is to leave.
+    The network may have the first parameters, or be where the checkpoint is, or as `fit` left it an epoch earlier:
+    after a Ctrl-C while the file was being written, or because that epoch is still the best.  Another learning
+    rate is not another run.
     """
     header, arrays = read_archive(path, "checkpoint")
     theirs = header.get("settings")
@@ -78,29 +119,48 @@ def resume(
     there = digest(*(arrays[f"params/{name}"] for name in params if f"params/{name}" in arrays))
     if settings["start"] in (there, header.get("before")):
         settings = {**settings, "start": theirs.get("start")}
-    check_same_run("fit", path, theirs, settings)
-    places = _checkpointed(params, state)
-    if shapes_and_dtypes(arrays) != shapes_and_dtypes(places):
+    check_same_run("fit", path, _but_for_the_rate(theirs), _but_for_the_rate(settings))
+    patience, places = settings["patience"], _checkpointed(params, state)
+    best = {} if patience is None else params
+    if shapes_and_dtypes(arrays) != shapes_and_dtypes(_checkpointed(params, state, best)):
         raise DataError("fit", f"{path} to hold the arrays of this run", "others")
-    if not all(np.isfinite(arrays[f"params/{name}"]).all() for name in params):
+    if not all(np.isfinite(array).all() for name, array in arrays.items() if not name.startswith("state/")):
         raise DataError("fit", f"{path} to hold finite parameters", "infinite or NaN ones", "delete the file")
-    history = _history(path, header.get("history"))
+    history = _history(path, header.get("history"), theirs, patience)
     if len(history) > epochs:
         fix = "ask for at least as many, or give this run another file"
         raise DataError("fit", f"{path} to be at most {epochs} epochs old", f"{len(history)} epochs", fix)
     for name, place in places.items():
         place[...] = namespace(place).asarray(arrays[name])
-    return str(theirs.get("start")), history
+    kind = "params" if patience is None else "best"
+    kept = {name: namespace(w).asarray(arrays[f"{kind}/{name}"]) for name, w in params.items()}
+    return str(theirs.get("start")), history, kept
 
 
-def _history(path: str | Path, told: Any) -> History:
+def _history(path: str | Path, told: Any, settings: dict[str, Any], patience: int | None) -> History:
     """The history in a checkpoint's header; `DataError` for anything else."""
-    names = [f.name for f in fields(History) if f.name != "interrupted"]
-    series: dict[str, Any] = {name: told.get(name) if isinstance(told, dict) else None for name in names}
+    told = _completed(told, settings) if isinstance(told, dict) else {}
+    series: dict[str, Any] = {name: told.get(name) for name in _SERIES}
     numbers = all(isinstance(s, list) and all(isinstance(v, int | float) for v in s) for s in series.values())
     if not numbers or len({len(s) for s in series.values() if s}) > 1:
         raise DataError("fit", f"{path} to hold the history of a run", f"{told!r}"[:200])
-    return History(**series)
+    return History(**series, patience=patience)
+
+
+def _completed(told: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """A history with what older files leave out: the rate, which was one number, and the loss on a validation set."""
+    optimizer, error = settings.get("optimizer"), told.get("validation_error")
+    rate = optimizer.get("lr", math.nan) if isinstance(optimizer, dict) else math.nan
+    epochs, measured = (len(each) if isinstance(each, list) else 0 for each in (told.get("loss"), error))
+    return {"lr": [rate] * epochs, "validation_loss": [math.nan] * measured, **told}
+
+
+def _but_for_the_rate(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings without the learning rate, which may be another one from some epoch on."""
+    optimizer = settings.get("optimizer")
+    if not isinstance(optimizer, dict):
+        return settings
+    return {**settings, "optimizer": {name: value for name, value in optimizer.items() if name != "lr"}}
 
 
 def check_same_run(operation: str, path: str | Path, theirs: Any, ours: dict[str, Any]) -> None:
@@ -112,6 +172,7 @@ def check_same_run(operation: str, path: str | Path, theirs: Any, ours: dict[str
         raise DataError(operation, f"{path} to be a checkpoint of this run", f"other settings: {differing}", fix)
 
 
-def _checkpointed(params: Arrays, state: Arrays) -> Arrays:
+def _checkpointed(params: Arrays, state: Arrays, best: Arrays | None = None) -> Arrays:
     """The arrays a checkpoint holds, under the names it holds them."""
-    return {f"params/{name}": w for name, w in params.items()} | {f"state/{name}": s for name, s in state.items()}
+    kinds = {"params": params, "state": state, "best": best or {}}
+    return {f"{kind}/{name}": array for kind, arrays in kinds.items() for name, array in arrays.items()}

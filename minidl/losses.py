@@ -1,5 +1,8 @@
 """What training minimises and attacks push against: cross-entropy on logits, squared error, penalties.
 
+A loss for `train.fit` is a function of logits (n, K) and labels (n,) that gives one number per example, (n,): of
+minidl's operations, so that it has a derivative.  `CrossEntropy` makes ready ones.
+
 Logits are a network's last layer before any softmax, z (..., K); p = softmax(z) are the probabilities.
 The losses are primitives with a closed-form rule, so that ∂(cross-entropy)/∂z = p - onehot(y) is one step,
 stable for logits of any size, instead of a chain of exponentials and logarithms.
@@ -7,14 +10,19 @@ stable for logits of any size, instead of a chain of exponentials and logarithms
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import ops
 from .backend import kernels, namespace
-from .core import Array, Primitive
+from .core import Array, Primitive, unbox
 from .errors import DTypeError, RangeError, ShapeError
 from .reductions import _softmax, log_softmax, over_classes, softmax  # noqa: F401
+
+#: What `train.fit` can minimise: logits (n, K) and labels (n,) to a number for each example, (n,).
+Loss = Callable[[Array, Array], Array]
 
 # J_row = (p - onehot)ᵀ; and the derivative of p - onehot is that of p
 _cross_entropy: Primitive = Primitive(
@@ -45,6 +53,62 @@ def cross_entropy(logits: Array, labels: Array, reduction: str = "mean", check: 
         raise RangeError("cross_entropy", "reduction 'mean', 'sum' or 'none'", repr(reduction))
     each = _cross_entropy(logits, check_labels("cross_entropy", labels, logits) if check else labels)
     return each if reduction == "none" else ops.mean(each) if reduction == "mean" else ops.sum(each)
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy for which labels are not certain, or some classes count more than others; one number per example.
+
+    It is w_y·((1-s)·J(z, y) + s·J̄(z)), with J of `cross_entropy` and J̄ its mean over all K labels there are.
+    label_smoothing (s), at least 0 and below 1: how much of each label is shared out among all classes (Szegedy et
+    al. 2016, §7).  class_weights (w): a number for each class, at least 0; those of 1/(share of the class) make rare
+    classes count as much as common ones.  Nothing is divided by their sum: weights twice as large are a learning rate
+    twice as large.  A loss for `train.fit`; without either it is ``cross_entropy(logits, labels, "none")``.
+    Raises `RangeError` for others; when called, `ShapeError` for another number of classes than there are weights, and
+    as `cross_entropy` does.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise RangeError("CrossEntropy", "label_smoothing in [0, 1)", f"{self.label_smoothing}")
+        if self.class_weights is None:
+            return
+        if not hasattr(self.class_weights, "__len__"):
+            got = type(self.class_weights).__name__
+            raise DTypeError("CrossEntropy", "class_weights that are a number for each class", got)
+        weights = tuple(map(float, self.class_weights))
+        if not (all(0 <= w < math.inf for w in weights) and any(weights)):
+            expected = "class_weights that are finite and at least 0, one of them above"
+            raise RangeError("CrossEntropy", expected, f"{weights}")
+        object.__setattr__(self, "class_weights", weights)  # frozen, compared and known to checkpoints by its numbers
+
+    def __call__(self, logits: Array, labels: Array) -> Array:
+        each = cross_entropy(logits, labels, "none")
+        if self.label_smoothing:
+            of_all = -ops.mean(log_softmax(logits), axis=-1)
+            each = (1 - self.label_smoothing) * each + self.label_smoothing * of_all
+        if self.class_weights is None:
+            return each
+        if len(self.class_weights) != logits.shape[-1]:
+            got = f"{len(self.class_weights)} weights for {logits.shape[-1]} classes"
+            raise ShapeError("CrossEntropy", "a weight for each class", got)
+        return each * namespace(unbox(logits)).asarray(self.class_weights, dtype=logits.dtype)[labels]
+
+
+def of_each(operation: str, loss: Loss, logits: Array, labels: Array) -> Array:
+    """loss(logits, labels), if that is one floating-point number per label (n,); else an error that says so."""
+    each = loss(logits, labels)
+    expected = f"a loss that returns one floating-point number per example, shape {labels.shape}"
+    if not hasattr(each, "dtype") or each.dtype.kind != "f":
+        got = f"{type(each).__name__} of dtype {each.dtype}" if hasattr(each, "dtype") else type(each).__name__
+        raise DTypeError(operation, expected, got, "an array of minidl's operations on the logits")
+    if each.shape != labels.shape:
+        fix = "leave out the mean over the examples" if each.ndim == 0 else "sum over the classes: axis=-1"
+        raise ShapeError(operation, expected, f"shape {each.shape}", fix)
+    return each
 
 
 def check_labels(operation: str, labels: Array, logits: Array) -> Array:

@@ -3,40 +3,68 @@
 An optimiser is a frozen description, like a layer; what it remembers from step to step (velocities, mean
 squares) is a separate flat dict that `init` makes and `update` maintains, so that a checkpoint can hold it.
 η is the learning rate `lr`.  The arithmetic is in the kernels.
+
+Where a number may change as training goes on, a function of the epochs that are behind can stand in its place: see
+`minidl.schedules`.  ``optimizer.at(epochs)`` is then the optimiser of that moment, which has numbers alone.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .backend import kernels, namespace
 from .core import Array
-from .errors import RangeError
+from .errors import DTypeError, RangeError
 from .losses import Penalty
+from .schedules import Schedule, is_number
 
 Params = dict[str, Array]
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """The base of all optimisers.  `slots` names what is remembered for each parameter; it starts at zero."""
+    """The base of all optimisers.  `slots` names what is remembered for each parameter; it starts at zero.
 
-    lr: float = 0.01
+    `scheduled` names the numbers that may be schedules instead.
+    """
+
+    lr: float | Schedule = 0.01
     slots: ClassVar[tuple[str, ...]] = ()
+    scheduled: ClassVar[tuple[str, ...]] = ("lr",)
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        if not 0 < self.lr < math.inf:
+        if not callable(self.lr) and not 0 < self.lr < math.inf:
             raise RangeError(name, "a finite learning rate above 0", f"lr={self.lr}")
         for factor in ("momentum", "rho", "beta1", "beta2"):
+            if factor in self.scheduled and callable(getattr(self, factor)):
+                continue
             if not 0 <= getattr(self, factor, 0) < 1:
                 raise RangeError(name, f"{factor} in [0, 1)", f"{getattr(self, factor)}")
         if not getattr(self, "epsilon", 1) > 0:
             raise RangeError(name, "an epsilon above 0", f"{self.epsilon}")  # type: ignore[attr-defined]
+
+    def at(self, epochs: float) -> Optimizer:
+        """This optimiser after so many epochs: with the numbers that its schedules give then; itself if it has none.
+
+        Raises `RangeError` for a learning rate that is not finite and at least 0, and for a momentum outside [0, 1).
+        """
+        schedules = {name: getattr(self, name) for name in self.scheduled if callable(getattr(self, name))}
+        if not schedules:
+            return self
+        now = copy.copy(self)
+        for name, schedule in schedules.items():
+            value: Any = schedule(epochs)
+            if not is_number(value) or (name != "lr" and value >= 1):
+                expected = f"a schedule that gives {name} {'of at least 0, finite' if name == 'lr' else 'in [0, 1)'}"
+                raise RangeError(type(self).__name__, expected, f"{value!r} after {epochs:.4g} epochs")
+            object.__setattr__(now, name, float(value))
+        return now
 
     def init(self, params: Params) -> Params:
         """A fresh state: zeros in the shape of each parameter, under "slot/name", and the number of steps taken."""
@@ -47,7 +75,11 @@ class Optimizer:
         """One step, in place: params and state are changed, grads are not.
 
         penalty: one whose gradient is not in grads yet; the kernels add it on the way, without an array for it.
+        Raises `DTypeError` for one that has schedules yet: see `at`.
         """
+        if any(callable(getattr(self, name)) for name in self.scheduled):
+            fix = "optimizer.at(epochs).update(...)"
+            raise DTypeError("update", "an optimizer of numbers", f"schedules in {type(self).__name__}", fix)
         state["step"] += 1
         for name, w in params.items():
             slots = [state[f"{slot}/{name}"] for slot in self.slots]
@@ -67,10 +99,11 @@ class SGD(Optimizer):
     The Nesterov form is that of Sutskever et al. 2013, with w standing for the point looked ahead to.
     """
 
-    lr: float = 0.1
-    momentum: float = 0.0
+    lr: float | Schedule = 0.1
+    momentum: float | Schedule = 0.0
     nesterov: bool = False
     slots: ClassVar[tuple[str, ...]] = ("velocity",)
+    scheduled: ClassVar[tuple[str, ...]] = ("lr", "momentum")
 
     def _step(self, w: Array, g: Array, slots: list[Array], step: int, penalty: tuple[float, float]) -> None:
         kernels(w).sgd(w, g, *slots, self.lr, self.momentum, self.nesterov, *penalty)
@@ -83,7 +116,7 @@ class RMSProp(Optimizer):
     His code has ε inside the root, his text outside: ``epsilon_inside=False`` gives w ← w - η g/(√s + ε).
     """
 
-    lr: float = 1e-3
+    lr: float | Schedule = 1e-3
     rho: float = 0.9
     epsilon: float = 1e-6
     epsilon_inside: bool = True
@@ -100,7 +133,7 @@ class Adam(Optimizer):
     m̂ = m/(1-β₁ᵗ) and ŝ = s/(1-β₂ᵗ) correct for the start at zero; t counts steps from 1.
     """
 
-    lr: float = 1e-3
+    lr: float | Schedule = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8

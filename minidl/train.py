@@ -13,26 +13,25 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from . import losses, ops
-from .backend import current, namespace
+from .backend import namespace
 from .core import Array, linearize
 from .data.dataset import Dataset
 from .derivatives import value_and_grad
-from .errors import DTypeError, RangeError, ShapeError
+from .errors import RangeError, ShapeError
 from .evaluation import Evaluation, evaluate
 from .files import check_writable
 from .history import History, resume, write_checkpoint
-from .identity import digest, identity
-from .inputs import check_lesson
+from .losses import Loss
 from .models import Sequential
 from .optim import SGD, Adam, Optimizer, RMSProp
 from .progress import bar
+from .recipe import Recipe
 
 __all__ = ["Adversary", "Evaluation", "History", "Moment", "evaluate", "fit", "gradient"]
 
@@ -88,97 +87,116 @@ def fit(
     batch_size: int = 128,
     shuffle: bool = True,
     drop_last: bool = False,
+    loss: Loss | None = None,
     penalty: Callable[[Arrays], Array] | None = None,
     adversary: Adversary | None = None,
     validation: Dataset | None = None,
+    patience: int | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> History:
-    """Train ``net.params`` in place on the mean cross-entropy of each batch, plus the penalty if there is one.
+    """Train ``net.params`` in place on the mean loss of each batch, plus the penalty if there is one.
 
-    optimizer: `RMSProp()` if None.  shuffle: a new order each epoch, drawn from the seed; otherwise file order.
-    drop_last: leave out a last, smaller batch.  penalty: a scalar function of the parameters, such as
-    `losses.Penalty(l1, l2)`.  validation: a data set to measure the error on after each epoch.
-    adversary: makes images x' of each batch x, such as `attacks.PGDAdversary()`.  Instead of the cross-entropy J(x) the
+    optimizer: `RMSProp()` if None; its learning rate may be a schedule.  shuffle: a new order each epoch, drawn from
+    the seed; otherwise file order.  drop_last: leave out a last, smaller batch.  loss: a function, of minidl's
+    operations, of logits (n, K) and labels (n,) that gives one number per example, (n,), such as
+    ``losses.CrossEntropy(label_smoothing=0.1)``; the cross-entropy if None.  penalty: a scalar function of the
+    parameters, such as `losses.Penalty(l1, l2)`.
+    adversary: makes images x' of each batch x, such as `attacks.PGDAdversary()`.  Instead of the loss J(x) the
     network is then trained on α·J(x) + (1-α)·J(x'), with the adversary's α, and x' held constant.
+    validation: a data set to measure loss and error on after each epoch.  patience: stop after so many epochs without
+    a smaller validation error, and leave the network as it was after the epoch with the least, however training ends.
     checkpoint: a file written after each epoch.  If it exists, the run continues from it, and ends with the same
     bits as one that was never interrupted.  A checkpoint of another run is refused: of another network, other
-    initial parameters, data or settings, or of more epochs.  Layers, penalty and adversary are known by what they
-    hold, functions by their names; with a checkpoint, one that has none, such as a lambda, is refused.
+    initial parameters, data or settings, or of more epochs.  Only the learning rate may be another one, from then on:
+    ``history.lr`` says so.  Layers, loss, schedules, penalty and adversary are known by what they hold, functions by
+    their names; with a checkpoint, one that has none, such as a lambda, is refused.
 
-    Ctrl-C puts the parameters back to the end of the last completed epoch, warns, and returns with
-    ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite; after any error, too, the parameters
-    are those of the last completed epoch.  `ShapeError`, `DTypeError`, `RangeError` or `DataError` for arguments
-    that do not fit come before any work; so does `DTypeError` for a network whose outputs depend on no parameter.
-    Parameters that the outputs do not depend on are named by a warning.  Images in a wider dtype than the network's,
-    such as float64 for float32, are refused; pixels far from the usual range, such as bytes, are told by a warning,
-    unless a layer of your own comes first, which may scale them.
+    Ctrl-C puts the parameters back to the end of the last completed epoch, or, with patience, of the best one, warns,
+    and returns with ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite; after any error, too,
+    the parameters are those.  `ShapeError`, `DTypeError`, `RangeError` or `DataError` for arguments that do not fit
+    come before any work; so does `DTypeError` for a network whose outputs depend on no parameter.
+    Parameters that the outputs do not depend on are named by a warning.
+    Images in a wider dtype than the network's, such as float64 for float32, are refused; pixels far from the usual
+    range, such as bytes, are told by a warning, unless a layer of your own comes first, which may scale them.
     """
     optimizer = optimizer if optimizer is not None else RMSProp()
-    _check(net, dataset, optimizer, epochs, batch_size, drop_last, penalty, adversary, validation, seed, checkpoint)
-    state, history, settings = optimizer.init(net.params), History(), {}
+    recipe = Recipe(dataset, optimizer, batch_size, shuffle, drop_last, loss, penalty, adversary, validation, patience,
+                    seed)  # fmt: skip
+    recipe.check(net, epochs)
+    settings = recipe.settings(net) if checkpoint is not None else {}
     if checkpoint is not None:
-        settings = {
-            "network": identity("fit", net), "fused": net.fused, "backend": current().name,
-            "start": digest(*net.params.values()), "data": digest(dataset.x, dataset.y),
-            "optimizer": identity("fit", optimizer), "batch_size": int(batch_size), "shuffle": bool(shuffle),
-            "drop_last": bool(drop_last), "penalty": identity("fit", penalty), "seed": int(seed),
-            "adversary": [identity("fit", adversary), float(getattr(adversary, "alpha", 1))],
-            "validation": digest(validation.x, validation.y) if validation is not None else None,
-        }  # fmt: skip
         check_writable("fit", checkpoint)
-        if Path(checkpoint).exists():
-            settings["start"], history = resume(checkpoint, settings, epochs, net.params, state)
-    for epoch in range(len(history), epochs):
-        before, clock = _copy(net.params), time.perf_counter()
-        try:
-            batches = dataset.batches(batch_size, np.random.default_rng((seed, epoch)) if shuffle else None, drop_last)
-            shown = bar(batches, f"epoch {epoch + 1}/{epochs}", progress, unit="batch")
-            start = Moment(int(seed), epoch, 0, len(batches))
-            loss, accuracy = _epoch(net, optimizer, state, penalty, adversary, start, shown)
-            if not math.isfinite(loss):
-                fix = "take a smaller learning rate, or look for NaN in the images"
-                raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
-            error = [evaluate(net, validation).error] if validation is not None else []
-            longer = history.and_then(loss, accuracy, error, time.perf_counter() - clock)
+    state, kept, history = optimizer.init(net.params), _copy(net.params), History(patience=patience)
+    try:
+        if checkpoint is not None and Path(checkpoint).exists():
+            settings["start"], history, kept = resume(checkpoint, settings, epochs, net.params, state)
+        while len(history) < epochs and not history.stopped_early:
+            longer = _epoch(net, recipe, state, history, epochs, progress)
+            now_kept = _copy(net.params) if longer.kept_epoch == len(longer) else kept
             if checkpoint is not None:
-                write_checkpoint(checkpoint, settings, longer, before, net.params, state)
-            history = longer
-        except BaseException as stop:
-            _put_back(net.params, before)
-            if not isinstance(stop, KeyboardInterrupt):
-                raise
-            history.interrupted = True
-            message = f"fit was interrupted: the network is as it was after epoch {len(history)} of {epochs}"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-            break
+                write_checkpoint(checkpoint, settings, longer, (kept, now_kept), net.params, state)
+            history, kept = longer, now_kept  # together: whenever Ctrl-C comes, they belong to each other
+        _put_back(net.params, kept)
+    except BaseException as stop:
+        _put_back(net.params, kept)
+        if not isinstance(stop, KeyboardInterrupt):
+            raise
+        history.interrupted = True
+        message = f"fit was interrupted: the network is as it was after epoch {history.kept_epoch} of {epochs}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
     return history
 
 
-def _epoch(
-    net: Sequential, optimizer: Optimizer, state: Arrays, penalty: Any, adversary: Adversary | None, start: Moment,
-    batches: Any,
-) -> tuple[float, float]:  # fmt: skip
+def _epoch(net: Sequential, recipe: Recipe, state: Arrays, history: History, epochs: int, progress: bool) -> History:
+    """Train for one more epoch; the history with it."""
+    epoch, clock = len(history), time.perf_counter()
+    batches = recipe.batches(epoch)
+    shown = bar(batches, f"epoch {epoch + 1}/{epochs}", progress, unit="batch")
+    loss, accuracy = _learn(net, recipe, state, Moment(int(recipe.seed), epoch, 0, len(batches)), shown)
+    if not math.isfinite(loss):
+        fix = "a smaller learning rate, or look for NaN in the images"
+        raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
+    found = {"loss": loss, "accuracy": accuracy, "lr": float(recipe.optimizer.at(epoch).lr)}  # type: ignore[arg-type]
+    if recipe.validation is not None:
+        found |= _validate(net, recipe.validation, recipe.loss)
+    return history.and_then(**found, seconds=time.perf_counter() - clock)
+
+
+def _learn(net: Sequential, recipe: Recipe, state: Arrays, start: Moment, batches: Any) -> tuple[float, float]:
     """One pass over the batches; the mean loss and accuracy along the way."""
     total_loss: Any = 0.0
     correct: Any = 0
-    seen = 0
+    seen, optimizer, penalty = 0, recipe.optimizer, recipe.penalty
     # Into the update, which knows its gradient; but a class of the user's may mean something else.
     folded = penalty if type(penalty) is losses.Penalty and type(optimizer) in (SGD, RMSProp, Adam) else None
+    penalty = None if folded is not None else penalty
     for step, (x, y) in enumerate(batches):
         moment, n = replace(start, step=step), len(y)
-        x, y, weights = _lesson(adversary, net, x, y, moment)
-        loss, logits, grads = gradient(net, x, y, moment.rng, None if folded else penalty, weights, check=False)
+        x, y, weights = _lesson(recipe.adversary, net, x, y, moment)
+        loss, logits, grads = gradient(net, x, y, moment.rng, penalty, weights, check=False, loss=recipe.loss)
         if folded is not None:
             loss = loss + folded.value(net.params)
-        optimizer.update(net.params, grads, state, *([] if folded is None else [folded]))
+        optimizer.at(moment.epochs).update(net.params, grads, state, *([] if folded is None else [folded]))
         right = logits.argmax(axis=-1) == y
         total_loss, seen = total_loss + loss.astype("float64") * n, seen + n
         correct = correct + (right.sum() if weights is None else n * (weights * right).sum())
         if step % 50 == 49:  # rarely: reading a number waits for the device
             batches.set_postfix(loss=f"{float(total_loss) / seen:.4f}", accuracy=f"{float(correct) / seen:.4f}")
     return float(total_loss) / seen, float(correct) / seen
+
+
+def _validate(net: Sequential, validation: Dataset, loss: Loss | None) -> dict[str, float]:
+    """The mean loss and the error on a validation set, in evaluation mode; nan if it is empty."""
+    total: Any = math.nan if not len(validation) else 0.0
+    wrong: Any = total
+    for x, y in validation.batches(1000):
+        logits = losses.check_logits("fit", net(x), len(x))
+        total = total + _of_each(loss, logits, y, check=False).astype("float64").sum()
+        wrong = wrong + (logits.argmax(axis=-1) != y).sum()
+    count = max(len(validation), 1)
+    return {"validation_loss": float(total) / count, "validation_error": float(wrong) / count}
 
 
 def _lesson(
@@ -203,78 +221,34 @@ def _lesson(
 
 def gradient(
     net: Sequential, x: Array, y: Array, rng: Any = None, penalty: Callable[[Arrays], Array] | None = None,
-    weights: Array | None = None, check: bool = True,
+    weights: Array | None = None, check: bool = True, loss: Loss | None = None,
 ) -> tuple[Array, Array, Arrays]:  # fmt: skip
     """Backpropagation: the loss of one batch, its logits, and ∂loss/∂params.
 
     The loss is a function of the logits, and the logits a function of the parameters.  So the gradient at the
-    logits, p - onehot, is the cotangent to pull back through the network.  weights (N,): the loss is Σ wᵢJ(xᵢ, yᵢ),
-    instead of the mean.  check: as of `losses.cross_entropy`.
+    logits, which is p - onehot for the mean of cross-entropies, is the cotangent to pull back through the network.
+    weights (N,): the loss is Σ wᵢJ(xᵢ, yᵢ), instead of the mean.  check: as of `losses.cross_entropy`.  loss: as of
+    `fit`.
     """
 
     def objective(logits: Array) -> Array:
-        if weights is None:
-            return losses.cross_entropy(logits, y, check=check)
-        return ops.sum(weights * losses.cross_entropy(logits, y, "none", check=check))
+        each = _of_each(loss, logits, y, check)
+        return ops.mean(each) if weights is None else ops.sum(weights * each)
 
     lin = linearize(lambda params: net.apply(params, x, rng), net.params)
-    loss, cotangent = value_and_grad(objective, lin.value)
+    value, cotangent = value_and_grad(objective, lin.value)
     grads = lin.vjp(cotangent)
     if penalty is not None:
         extra, slopes = value_and_grad(penalty, net.params)
-        loss, grads = loss + extra, {name: g + slopes[name] for name, g in grads.items()}
-    return loss, lin.value, grads
+        value, grads = value + extra, {name: g + slopes[name] for name, g in grads.items()}
+    return value, lin.value, grads
 
 
-def _check(
-    net: Any, dataset: Any, optimizer: Any, epochs: Any, batch_size: Any, drop_last: bool, penalty: Any,
-    adversary: Any, validation: Any, seed: Any, checkpoint: Any,
-) -> None:  # fmt: skip
-    if not isinstance(net, Sequential) or not isinstance(dataset, Dataset) or not isinstance(optimizer, Optimizer):
-        got = f"{type(net).__name__}, {type(dataset).__name__} and {type(optimizer).__name__}"
-        raise DTypeError("fit", "a network, a Dataset and an optimizer", got)
-    if net.gives_probabilities:
-        raise DTypeError("fit", "a network that gives logits", "one that ends with Softmax", "leave the Softmax out")
-    net.check_params("fit", writable=True)
-    if not isinstance(epochs, Integral) or int(epochs) < 0:
-        raise RangeError("fit", "a whole number of epochs, at least 0", repr(epochs))
-    if not isinstance(batch_size, Integral) or int(batch_size) < 1:
-        raise RangeError("fit", "a whole batch_size, at least 1", repr(batch_size))
-    if len(dataset) < (int(batch_size) if drop_last else 1):
-        raise ShapeError("fit", "enough examples for one batch", f"{len(dataset)}, batch_size={batch_size}")
-    if len(net.output_shape) != 1 or not 0 <= dataset.y.min() <= dataset.y.max() < net.output_shape[0]:
-        got = f"labels from {dataset.y.min()} to {dataset.y.max()}, outputs of shape {net.output_shape}"
-        raise RangeError("fit", "a logit for every label", got, "give the network as many classes")
-    for given, what, fix in (
-        (penalty, "a penalty that is a function of the parameters", "losses.Penalty(l1, l2)"),
-        (adversary, "an adversary that is a function of (net, x, y, moment)", "attacks.PGDAdversary()"),
-    ):
-        if given is not None and not callable(given):
-            raise DTypeError("fit", what, repr(given), fix)
-    alpha = getattr(adversary, "alpha", None)
-    if adversary is not None and not (isinstance(alpha, Real) and 0 <= float(alpha) <= 1):
-        raise RangeError("fit", "an adversary with an alpha from 0 to 1, the share of clean images", repr(alpha))
-    if not isinstance(seed, Integral) or int(seed) < 0:
-        raise RangeError("fit", "a seed that is a whole number, at least 0", repr(seed))
-    for data in [dataset] if validation is None else [dataset, validation]:
-        if not isinstance(data, Dataset):
-            raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
-        net.check_input(data.x)
-        check_lesson("fit", data.x, net, stacklevel=3)
-    _check_connected(net, dataset.x[:1])
-
-
-def _check_connected(net: Sequential, x: Array) -> None:
-    """Refuse a network whose outputs for x depend on no parameter; name those they do not depend on in a warning."""
-    reached = linearize(lambda params: net.apply(params, x), net.params).reached()
-    cut_off = [name for name in net.params if name not in reached]
-    if not reached:
-        got = f"outputs cut off from {', '.join(cut_off)}" if cut_off else "a network without parameters"
-        fix = "use x instead of x.value in layers, and minidl.ops instead of NumPy"
-        raise DTypeError("fit", "a network whose outputs depend on its parameters", got, fix)
-    if cut_off:
-        message = f"fit: the outputs do not depend on {', '.join(cut_off)}: nothing is learnt there"
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
+def _of_each(loss: Loss | None, logits: Array, y: Array, check: bool) -> Array:
+    """The loss of each example, (N,): the cross-entropy if None."""
+    if loss is None:
+        return losses.cross_entropy(logits, y, "none", check=check)
+    return losses.of_each("fit", loss, logits, y)
 
 
 def _copy(arrays: Arrays) -> Arrays:
@@ -282,5 +256,10 @@ def _copy(arrays: Arrays) -> Arrays:
 
 
 def _put_back(arrays: Arrays, kept: Arrays) -> None:
-    for name, a in arrays.items():
-        a[...] = kept[name]
+    """Fill the arrays with what was kept: all of them, also if Ctrl-C comes in between, which is then heard."""
+    try:
+        for name, a in arrays.items():
+            a[...] = kept[name]
+    except KeyboardInterrupt:
+        _put_back(arrays, kept)
+        raise

@@ -531,6 +531,19 @@ def cross_entropy(draw) -> Case:
 
 
 @case
+def soft_cross_entropy(draw) -> Case:
+    z, y = draw(logits_and_labels())
+    s, classes = draw(st.sampled_from([0.0, 0.1, 0.7])), z.shape[-1]
+    w = draw(st.none() | st.just(np.arange(1.0, classes + 1)))
+
+    def oracle(z: np.ndarray) -> Any:
+        q = (1 - s) * np.eye(classes)[y] + s / classes
+        return -(q * np.log(naive_softmax(z))).sum(axis=-1) * (1 if w is None else w[y])
+
+    return Case(lambda z: losses.CrossEntropy(s, w)(z, y), z, oracle, f"labels {y}, {s}, {w}")
+
+
+@case
 def squared_error(draw) -> Case:
     shape = draw(shapes(0, 3))
     target = draw(arrays(shape))

@@ -39,9 +39,9 @@ from minidl import (
     models,
     ops,
     products,
+    recipe,
     reductions,
     shaping,
-    train,
 )
 from minidl.core import Primitive, elementwise
 from minidl.data import cifar, dataset, idx
@@ -308,12 +308,12 @@ MUTANTS = [
     Mutant("ratio: the second for the third", line(attacks.objectives, "dlr", "(0, 2, needed - 1)", "(0, 1, needed - 1)"), test_objectives.test_definitions),
     Mutant("objectives: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), test_objectives.test_definitions),
     # --- data, files, training, reports
-    Mutant("fit: a network that cannot learn", line(train, "_check_connected", "if not reached:", "if False:"), test_train.test_a_network_cut_off_from_its_parameters_is_refused),
-    Mutant("fit: parameters that learn nothing go unsaid", line(train, "_check_connected", "if cut_off:", "if False:"), test_train.test_parameters_that_nothing_depends_on_are_named_once),
+    Mutant("fit: a network that cannot learn", line(recipe, "_check_connected", "if not reached:", "if False:"), test_train.test_a_network_cut_off_from_its_parameters_is_refused),
+    Mutant("fit: parameters that learn nothing go unsaid", line(recipe, "_check_connected", "if cut_off:", "if False:"), test_train.test_parameters_that_nothing_depends_on_are_named_once),
     Mutant("evaluate: softmax of probabilities", line(evaluation, "evaluate", "losses.are_probabilities(outputs)", "False"), lambda: test_bad_inputs.test_the_engine_refuses("evaluate: probabilities")),
     Mutant("batches: a shuffled batch twice", line(dataset.Batches, "__iter__", "self.order[i : i + self.size]", "self.order[: self.size]"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
-    Mutant("fit: the same order every epoch", line(train, "fit", "default_rng((seed, epoch)) if", "default_rng(seed) if"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
-    Mutant("resume: the optimiser forgets", line(history, "_checkpointed", ' | {f"state/{name}": s for name, s in state.items()}', ""), lambda tmp_path: test_train.test_resumed_runs_end_with_the_same_bits(tmp_path, RMSProp(0.01))),
+    Mutant("fit: the same order every epoch", line(recipe.Recipe, "batches", "(self.seed, epoch)", "self.seed"), test_train.test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
+    Mutant("resume: the optimiser forgets", line(history, "_checkpointed", '"state": state, ', ""), lambda tmp_path: test_train.test_resumed_runs_end_with_the_same_bits(tmp_path, RMSProp(0.01))),
     Mutant("evaluate: confusion transposed", line(evaluation.Evaluation, "confusion", "self.labels * self.classes + self.predictions", "self.predictions * self.classes + self.labels"), test_evaluation.test_confusion_has_labels_in_rows),
     Mutant("evaluate: confidence on errors over all", line(evaluation.Evaluation, "confidence_on_errors", "self.confidences[self.wrong]", "self.confidences"), test_evaluation.test_error_and_both_confidences),
     Mutant("IDX: little-endian lengths", line(idx, "_read", '">{rank}I"', '"<{rank}I"'), test_data.test_round_trip),

@@ -17,7 +17,7 @@ from attacks.auto_pgd import apgd
 from attacks.nearest_boundary import deepfool
 from attacks.quasi_newton import lbfgs
 from attacks.training import FGSMAdversary, PGDAdversary
-from minidl import backend, batch_jacobian, conv, grad, hvp, layers, linearize, losses, models, ops, optim
+from minidl import backend, batch_jacobian, conv, grad, hvp, layers, linearize, losses, models, ops, optim, schedules
 from minidl.backend import Backend
 from minidl.data import Dataset
 from minidl.errors import BackendError
@@ -58,11 +58,12 @@ def test_the_stand_in_is_strict(on_strict) -> None:
     assert strict.synchronisations == before + 1
 
 
-@pytest.mark.parametrize("optimizer", [optim.SGD(0.1, 0.9, True), optim.RMSProp(), optim.Adam()])
-def test_training_on_another_library(on_strict, optimizer, tmp_path) -> None:
+@pytest.mark.parametrize("loss", [None, losses.CrossEntropy(0.1, range(1, 6))])
+@pytest.mark.parametrize("optimizer", [optim.SGD(schedules.Cosine(0.1, 2), 0.9, True), optim.RMSProp(), optim.Adam()])
+def test_training_on_another_library(on_strict, optimizer, loss, tmp_path) -> None:
     """Same seed, same numbers, whichever library: draws are made alike, arithmetic is NumPy's underneath."""
     penalty = losses.Penalty(1e-3, 1e-3)
-    options = {"epochs": 2, "batch_size": 16, "optimizer": optimizer, "penalty": penalty}
+    options = {"epochs": 2, "batch_size": 16, "optimizer": optimizer, "penalty": penalty, "loss": loss, "patience": 2}
     theirs, data = network(), digits()
     history = fit(theirs, data, validation=data, checkpoint=tmp_path / "run.npz", **options)
     resumed = network()
@@ -71,7 +72,7 @@ def test_training_on_another_library(on_strict, optimizer, tmp_path) -> None:
     assert isinstance(minidl.load(tmp_path / "net.npz").params["dense1.W"], strict.ndarray)
     with backend.use("numpy"):
         ours = network()
-        assert fit(ours, digits(), **options).loss == history.loss
+        assert fit(ours, digits(), validation=digits(), **options).loss == history.loss
         for name, w in ours.params.items():
             assert isinstance(w, np.ndarray)
             assert isinstance(theirs.params[name], strict.ndarray)

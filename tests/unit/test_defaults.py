@@ -23,7 +23,7 @@ from attacks import (
     transforms,
 )
 from attacks.evolution import differential_evolution, gradient_ascent, structure
-from minidl import conv, derivatives, evaluation, layers, losses, models, ops, optim, sequential, train
+from minidl import conv, derivatives, evaluation, layers, losses, models, ops, optim, schedules, sequential, train
 from minidl.data import cifar, dataset, sets
 from minidl.kernels import cpu_conv, reference_descent, reference_evolution
 from minidl.layers import He
@@ -101,12 +101,14 @@ DEFAULTS: list[tuple[Any, dict[str, Any]]] = [
     (evaluation.evaluate, {"batch_size": 1000}),
     (evaluation.Evaluation.calibration, {"bins": 10}),
     (dataset.Dataset.split, {"seed": 0}), (dataset.Dataset.batches, {"rng": None, "drop_last": False}),
-    (train.fit, {"optimizer": None, "batch_size": 128, "shuffle": True, "drop_last": False, "penalty": None, "adversary": None,
-                 "validation": None, "seed": 0, "checkpoint": None, "progress": True}),
+    (train.fit, {"optimizer": None, "batch_size": 128, "shuffle": True, "drop_last": False, "loss": None, "penalty": None,
+                 "adversary": None, "validation": None, "patience": None, "seed": 0, "checkpoint": None, "progress": True}),
     # Kingma and Ba 2015; Tieleman and Hinton 2012 by way of Lacok 2016
     (optim.Adam, {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}),
     (optim.RMSProp, {"lr": 1e-3, "rho": 0.9, "epsilon": 1e-6, "epsilon_inside": True}),
     (optim.SGD, {"lr": 0.1, "momentum": 0.0, "nesterov": False}),
+    (losses.CrossEntropy, {"label_smoothing": 0.0, "class_weights": None}),
+    (schedules.StepDecay, {"factor": 0.1}), (schedules.Cosine, {"end": 0.0}), (schedules.WarmUp, {}),
     # layers and the papers' networks
     (layers.Normal, {"std": 0.01}),
     (layers.MaxPool2d, {"size": 2, "stride": None, "padding": 0}), (layers.AvgPool2d, {"size": 2, "stride": None, "padding": 0}),

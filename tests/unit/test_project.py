@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import inspect
 import pkgutil
@@ -36,6 +37,21 @@ def test_importing_is_light() -> None:
     heavy = ["numba", "matplotlib", "pooch", "tqdm", "requests", "cupy", "scipy", "PIL"]
     code = f"import sys, minidl, attacks; print([name for name in {heavy} if name in sys.modules])"
     assert python("-c", code).strip() == "[]"
+
+
+def test_star_imports_shadow_nothing() -> None:
+    """Neither each other's names nor Python's own, in whichever order they stand."""
+    names = [*minidl.__all__, *attacks.__all__]
+    assert len(names) == len(set(names))
+    assert not set(names) & set(dir(builtins))
+    for package in (minidl, attacks):
+        assert set(package.__all__) <= set(dir(package))
+
+
+def test_what_a_notebook_begins_with_is_at_the_top() -> None:
+    assert minidl.Sequential is minidl.models.Sequential
+    assert (minidl.fit, minidl.evaluate) == (minidl.train.fit, minidl.train.evaluate)
+    assert (minidl.Dataset, minidl.load_digits) == (minidl.data.Dataset, minidl.data.load_digits)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -113,7 +113,9 @@ def test_training_saving_and_loading_on_an_imitation_of_windows(tmp_path) -> Non
     assert done.stdout.split() == ["evolved", "fooled.npz", "net.npz", "result.npz", "run.npz"], done.stderr
 
 
-@pytest.mark.parametrize("demo", sorted(path.name for path in (ROOT / "demos").glob("*.py") if path.name != "common.py"))
+@pytest.mark.parametrize(
+    "demo", sorted(path.name for path in (ROOT / "demos").glob("*.py") if path.name != "common.py")
+)
 def test_demos_speak_to_consoles_without_greek(demo) -> None:
     """As Python writes into a file or a pipe on Windows: ε becomes a question mark, and no error."""
     environment = os.environ | {"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}

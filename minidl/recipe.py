@@ -1,0 +1,149 @@
+"""What `fit` is asked to do, in one piece: refused before any work if it cannot be, and known to checkpoints."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from . import losses
+from .backend import current
+from .core import Array, linearize
+from .data.dataset import Batches, Dataset
+from .errors import DTypeError, RangeError, ShapeError
+from .identity import digest, identity
+from .inputs import check_lesson
+from .optim import Optimizer
+from .sequential import Sequential
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """The parameters of `train.fit` by which two runs of a network differ, under the same names."""
+
+    dataset: Dataset
+    optimizer: Optimizer
+    batch_size: int
+    shuffle: bool
+    drop_last: bool
+    loss: losses.Loss | None
+    penalty: Callable[[dict[str, Array]], Array] | None
+    adversary: Any
+    validation: Dataset | None
+    patience: int | None
+    seed: int
+
+    def batches(self, epoch: int) -> Batches:
+        """Those of an epoch, in an order of its own if they are shuffled."""
+        rng = np.random.default_rng((self.seed, epoch)) if self.shuffle else None
+        return self.dataset.batches(self.batch_size, rng, self.drop_last)
+
+    def settings(self, net: Sequential) -> dict[str, Any]:
+        """What a checkpoint knows the run of a network by, as plain data.
+
+        Raises `DTypeError` for what cannot be told from others of its kind, such as a lambda.
+        """
+        validation, alpha = self.validation, float(getattr(self.adversary, "alpha", 1))
+        return {
+            "network": identity("fit", net), "fused": net.fused, "backend": current().name,
+            "start": digest(*net.params.values()), "data": digest(self.dataset.x, self.dataset.y),
+            "optimizer": identity("fit", self.optimizer), "batch_size": int(self.batch_size),
+            "shuffle": bool(self.shuffle), "drop_last": bool(self.drop_last), "loss": identity("fit", self.loss),
+            "penalty": identity("fit", self.penalty), "adversary": [identity("fit", self.adversary), alpha],
+            "validation": digest(validation.x, validation.y) if validation is not None else None,
+            "patience": identity("fit", self.patience), "seed": int(self.seed),
+        }  # fmt: skip
+
+    def check(self, net: Any, epochs: Any) -> None:
+        """Refuse what cannot be done with this network; nothing has been done yet."""
+        self._check_kinds(net)
+        net.check_params("fit", writable=True)
+        self._check_numbers(epochs)
+        for data in [self.dataset] if self.validation is None else [self.dataset, self.validation]:
+            if not isinstance(data, Dataset):
+                raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
+            _check_labels(net, data)
+            net.check_input(data.x)
+            check_lesson("fit", data.x, net, stacklevel=3)
+        self._check_patience()
+        for epoch in range(int(epochs)):
+            self.optimizer.at(epoch)  # refuses rates that are none
+        _check_connected(net, self.dataset.x[:1])
+        if self.loss is not None:
+            _check_loss(self.loss, net, self.dataset)
+
+    def _check_kinds(self, net: Any) -> None:
+        given = (net, self.dataset, self.optimizer)
+        if not all(map(isinstance, given, (Sequential, Dataset, Optimizer))):
+            got = "{}, {} and {}".format(*(type(each).__name__ for each in given))
+            raise DTypeError("fit", "a network, a Dataset and an optimizer", got)
+        if net.gives_probabilities:
+            got, fix = "one that ends with Softmax", "leave the Softmax out"
+            raise DTypeError("fit", "a network that gives logits", got, fix)
+        for each, what, fix in (
+            (self.loss, "a loss that is a function of logits and labels", "losses.CrossEntropy(label_smoothing=0.1)"),
+            (self.penalty, "a penalty that is a function of the parameters", "losses.Penalty(l1, l2)"),
+            (self.adversary, "an adversary that is a function of (net, x, y, moment)", "attacks.PGDAdversary()"),
+        ):
+            if each is not None and not callable(each):
+                raise DTypeError("fit", what, repr(each), fix)
+
+    def _check_numbers(self, epochs: Any) -> None:
+        if not isinstance(epochs, Integral) or int(epochs) < 0:
+            raise RangeError("fit", "a whole number of epochs, at least 0", repr(epochs))
+        if not isinstance(self.batch_size, Integral) or int(self.batch_size) < 1:
+            raise RangeError("fit", "a whole batch_size, at least 1", repr(self.batch_size))
+        if len(self.dataset) < (int(self.batch_size) if self.drop_last else 1):
+            got = f"{len(self.dataset)}, batch_size={self.batch_size}"
+            raise ShapeError("fit", "enough examples for one batch", got)
+        alpha = getattr(self.adversary, "alpha", None)
+        if self.adversary is not None and not (isinstance(alpha, Real) and 0 <= float(alpha) <= 1):
+            raise RangeError("fit", "an adversary with an alpha from 0 to 1, the share of clean images", repr(alpha))
+        if not isinstance(self.seed, Integral) or int(self.seed) < 0:
+            raise RangeError("fit", "a seed that is a whole number, at least 0", repr(self.seed))
+
+    def _check_patience(self) -> None:
+        patience = self.patience
+        if patience is None:
+            return
+        if not isinstance(patience, Integral) or isinstance(patience, bool) or int(patience) < 1:
+            raise RangeError("fit", "a patience of whole epochs, at least 1", repr(patience))
+        if self.validation is None or not len(self.validation):
+            got = "no validation set" if self.validation is None else "an empty one"
+            raise RangeError("fit", "a validation set to be patient with", got, "rest, validation = train.split(0.9)")
+
+
+def _check_labels(net: Sequential, data: Dataset) -> None:
+    if len(net.output_shape) != 1 or (len(data) and not 0 <= data.y.min() <= data.y.max() < net.output_shape[0]):
+        got = f"labels from {data.y.min()} to {data.y.max()}, outputs of shape {net.output_shape}"
+        raise RangeError("fit", "a logit for every label", got, "give the network as many classes")
+
+
+def _check_connected(net: Sequential, x: Array) -> None:
+    """Refuse a network whose outputs for x depend on no parameter; name those they do not depend on in a warning."""
+    reached = linearize(lambda params: net.apply(params, x), net.params).reached()
+    cut_off = [name for name in net.params if name not in reached]
+    if not reached:
+        got = f"outputs cut off from {', '.join(cut_off)}" if cut_off else "a network without parameters"
+        fix = "in layers, use x instead of x.value, and minidl.ops instead of NumPy"
+        raise DTypeError("fit", "a network whose outputs depend on its parameters", got, fix)
+    if cut_off:
+        message = f"fit: the outputs do not depend on {', '.join(cut_off)}: nothing is learnt there"
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+
+def _check_loss(loss: losses.Loss, net: Sequential, dataset: Dataset) -> None:
+    """Refuse a loss that does not give a number for each example, or not one that depends on the logits."""
+    count = 3 if net.output_shape == (2,) else 2  # other than there are classes, so that no axis passes for another
+    some = dataset.take([0] * count)
+    logits = net(some.x)
+    losses.of_each("fit", loss, logits, some.y)
+    if not linearize(lambda logits: loss(logits, some.y), logits).depends:
+        fix = "in the loss, use logits instead of logits.value, and minidl.ops instead of NumPy"
+        raise DTypeError("fit", "a loss that depends on the logits", "one that is cut off from them", fix)
