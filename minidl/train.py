@@ -22,7 +22,7 @@ import numpy as np
 from . import losses, ops
 from .backend import current, namespace
 from .core import Array, linearize
-from .data.dataset import Dataset
+from .data.dataset import Batches, Dataset
 from .derivatives import value_and_grad
 from .errors import DTypeError, RangeError, ShapeError
 from .evaluation import Evaluation, evaluate
@@ -127,37 +127,40 @@ def fit(
         check_writable("fit", checkpoint)
         if Path(checkpoint).exists():
             settings["start"], history = resume(checkpoint, settings, epochs, net.params, state)
-    for epoch in range(len(history), epochs):
-        before, clock = _copy(net.params), time.perf_counter()
-        try:
-            batches = dataset.batches(batch_size, np.random.default_rng((seed, epoch)) if shuffle else None, drop_last)
-            shown = bar(batches, f"epoch {epoch + 1}/{epochs}", progress, unit="batch")
-            start = Moment(int(seed), epoch, 0, len(batches))
-            loss, accuracy = _epoch(net, optimizer, state, penalty, adversary, start, shown)
-            if not math.isfinite(loss):
-                fix = "a smaller learning rate, or look for NaN in the images"
-                raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
-            error = [evaluate(net, validation).error] if validation is not None else []
-            longer = history.and_then(loss, accuracy, error, time.perf_counter() - clock)
-            if checkpoint is not None:
-                write_checkpoint(checkpoint, settings, longer, before, net.params, state)
-            history = longer
-        except BaseException as stop:
-            _put_back(net.params, before)
-            if not isinstance(stop, KeyboardInterrupt):
-                raise
-            history.interrupted = True
-            message = f"fit was interrupted: the network is as it was after epoch {len(history)} of {epochs}"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-            break
+    steps = len(dataset.batches(batch_size, drop_last=drop_last))
+    with bar(range(epochs * steps), "fit", progress, unit="batch", initial=len(history) * steps) as shown:
+        for epoch in range(len(history), epochs):
+            before, clock = _copy(net.params), time.perf_counter()
+            try:
+                shown.set_description(f"epoch {epoch + 1}/{epochs}", refresh=False)
+                order = np.random.default_rng((seed, epoch)) if shuffle else None
+                batches = dataset.batches(batch_size, order, drop_last)
+                start = Moment(int(seed), epoch, 0, steps)
+                loss, accuracy = _epoch(net, optimizer, state, penalty, adversary, start, batches, shown)
+                if not math.isfinite(loss):
+                    fix = "a smaller learning rate, or look for NaN in the images"
+                    raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
+                error = [evaluate(net, validation).error] if validation is not None else []
+                longer = history.and_then(loss, accuracy, error, time.perf_counter() - clock)
+                if checkpoint is not None:
+                    write_checkpoint(checkpoint, settings, longer, before, net.params, state)
+                history = longer
+            except BaseException as stop:
+                _put_back(net.params, before)
+                if not isinstance(stop, KeyboardInterrupt):
+                    raise
+                history.interrupted = True
+                message = f"fit was interrupted: the network is as it was after epoch {len(history)} of {epochs}"
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+                break
     return history
 
 
 def _epoch(
     net: Sequential, optimizer: Optimizer, state: Arrays, penalty: Any, adversary: Adversary | None, start: Moment,
-    batches: Any,
+    batches: Batches, shown: Any,
 ) -> tuple[float, float]:  # fmt: skip
-    """One pass over the batches; the mean loss and accuracy along the way."""
+    """One pass over the batches; the mean loss and accuracy along the way.  shown: the bar that says them."""
     total_loss: Any = 0.0
     correct: Any = 0
     seen = 0
@@ -173,8 +176,10 @@ def _epoch(
         right = logits.argmax(axis=-1) == y
         total_loss, seen = total_loss + loss.astype("float64") * n, seen + n
         correct = correct + (right.sum() if weights is None else n * (weights * right).sum())
-        if step % 50 == 49:  # rarely: reading a number waits for the device
-            batches.set_postfix(loss=f"{float(total_loss) / seen:.4f}", accuracy=f"{float(correct) / seen:.4f}")
+        if step % 50 == 49 or step == start.steps - 1:  # rarely: reading a number waits for the device
+            known = {"loss": f"{float(total_loss) / seen:.4f}", "accuracy": f"{float(correct) / seen:.4f}"}
+            shown.set_postfix(known, refresh=False)
+        shown.update()
     return float(total_loss) / seen, float(correct) / seen
 
 
