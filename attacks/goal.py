@@ -27,6 +27,9 @@ class Goal:
             got = str(getattr(self.labels, "dtype", type(self.labels).__name__))
             raise DTypeError(type(self).__name__, "labels of an integer dtype", got, "y.astype(np.int64)")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.labels)} labels)"
+
     def achieved(self, predictions: Array) -> Array:
         """Success, example by example: (N,) bool.  The only definition of it."""
         raise NotImplementedError

@@ -17,6 +17,7 @@ from .core import Array
 from .errors import DataError
 from .identity import digest
 from .npz import read_archive, shapes_and_dtypes, write_archive
+from .tables import html_table
 
 Arrays = dict[str, Array]
 
@@ -29,6 +30,7 @@ class History:
     loss includes the penalty.  With an adversary both are of the images that were learnt from: α times that of the
     clean ones and 1 - α times that of the adversarial ones.  validation_error is the error on the validation set, as
     it is, after the epoch, and is empty without one.  interrupted: whether Ctrl-C ended the run before its last epoch.
+    ``str()`` gives a table of the epochs, and a notebook shows one.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -44,6 +46,17 @@ class History:
         """This history and one more epoch."""
         return History([*self.loss, loss], [*self.accuracy, accuracy], self.validation_error + validation_error,
                        [*self.seconds, seconds])  # fmt: skip
+
+    def __repr__(self) -> str:
+        series = {"loss": self.loss, "accuracy": self.accuracy, "validation error": self.validation_error}
+        last = [f"{name} {values[-1]:.4f}" for name, values in series.items() if values]
+        return f"History({', '.join([f'{len(self)} epochs', *last, *['interrupted'] * self.interrupted])})"
+
+    def _repr_html_(self) -> str:
+        error: list[Any] = [*self.validation_error] or ["-"] * len(self)
+        seconds = [f"{s:.1f}" for s in self.seconds]
+        rows = list(zip(range(1, len(self) + 1), self.loss, self.accuracy, error, seconds))
+        return html_table(["epoch", "loss", "accuracy", "validation error", "seconds"], rows)
 
     def __str__(self) -> str:
         lines = [f"{'epoch':>5}  {'loss':>8}  {'accuracy':>8}  {'validation error':>16}  {'seconds':>7}"]
