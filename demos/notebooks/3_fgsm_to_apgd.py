@@ -2,7 +2,8 @@
 # # From FGSM to APGD
 #
 # Training follows the gradient of the loss in the *parameters*, downhill. An attack follows its gradient in the
-# *pixels*, uphill. You break a network with one step, then with many, and then you meet a network that withstands less than it seems.
+# *pixels*, uphill. You break a network with one step, then with many, and then you meet a network that withstands
+# less than it seems.
 
 # %%
 import numpy as np
@@ -43,8 +44,8 @@ plots.image_rows(rows, {name: [str(k) for k in answers] for name, answers in say
                  scales={"change": (-0.15, 0.15)}, title="What the network answers; mistakes framed")  # fmt: skip
 
 # %% [markdown]
-# Random signs move each pixel by as much, and do next to nothing. It is the direction that counts: in 784 dimensions, 784
-# small steps, all in agreement, add up.
+# Random signs move each pixel by as much, and do next to nothing. It is the direction that counts: in 784 dimensions,
+# 784 small steps, all in agreement, add up.
 #
 # ## Many steps
 #
