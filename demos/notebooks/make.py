@@ -19,7 +19,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION$", re.DOTALL | re.MULTILINE)
 MARK = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
-LIMIT = 300  # seconds for a cell; on two free cores, none takes a tenth of it
+LIMIT = 600  # seconds for a cell; on two free cores, none takes a tenth of it
 
 
 def scripts() -> list[Path]:
