@@ -79,5 +79,5 @@ def test_students_get_exercises_without_their_solutions(script) -> None:
     assert solved.count("\n") + 2 * solutions == text.count("\n")
 
 
-def test_the_lessons_are_there() -> None:
-    assert len(make.scripts()) == 3
+def test_there_are_five_lessons() -> None:
+    assert len(make.scripts()) == 5
