@@ -20,7 +20,7 @@ from .goal import Targeted
 from .norms import norm_named
 from .result import AttackResult
 from .saliency import serves_target, steps_allowed
-from .tables import table
+from .tables import Table, Tabled
 
 
 def success_matrix(result: AttackResult, classes: int = 10) -> np.ndarray:
@@ -100,7 +100,7 @@ def _by_pair(result: AttackResult, values: np.ndarray, classes: int, which: Any 
 
 
 @dataclass(frozen=True, eq=False)
-class Vulnerability:
+class Vulnerability(Tabled):
     """How each class fares under an attack, all (K,): ``str()`` gives the table.
 
     counts: its examples.  success: the share of them that were attacked successfully.  distance: how far the
@@ -114,12 +114,15 @@ class Vulnerability:
     distance: np.ndarray
     taken_for: np.ndarray
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"Vulnerability({len(self.counts)} classes, {self.counts.sum()} examples, {self.norm})"
+
+    def _tables(self) -> list[Table]:
         taken_for = [int(k) if k >= 0 else "-" for k in self.taken_for]
         measured = zip(self.counts, map(float, self.success), map(float, self.distance), taken_for)
         rows = [[k, *values] for k, values in enumerate(measured)]
         heads = ["class", "examples", "success", f"mean {self.norm}", "taken for"]
-        return table("Vulnerability of each class (distances of the successful)", heads, rows)
+        return [("Vulnerability of each class (distances of the successful)", heads, rows)]
 
 
 def vulnerability(result: AttackResult, classes: int = 10, norm: str = "l2") -> Vulnerability:

@@ -33,7 +33,7 @@ from .four_outcomes import outcomes  # noqa: F401
 from .goal import Goal, Untargeted
 from .norms import ladder
 from .result import AttackResult
-from .tables import table
+from .tables import Table, Tabled
 from .victim import Victim, as_victim
 
 # --- accuracy against ε ----------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def top_k(logits: Array, labels: Array, k: int) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class RobustnessCurve:
+class RobustnessCurve(Tabled):
     """Accuracy under an attack of growing strength: epsilons (E,), k, and accuracy (len(k), E), one row for each k.
 
     interrupted: whether Ctrl-C ended the attack.  Then only the ε that it was done with are here: those of a
@@ -76,10 +76,16 @@ class RobustnessCurve:
             raise RangeError("top", f"a k of {list(self.k)}", f"{k}")
         return self.accuracy[self.k.index(k)]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        told = f"{self.attack}, {len(self.epsilons)} epsilons"
+        if len(self.epsilons):
+            told += f" to {self.epsilons[-1]:g}, top-{self.k[0]} accuracy to {self.accuracy[0, -1]:.4f}"
+        return f"RobustnessCurve({told}{', interrupted' * self.interrupted})"
+
+    def _tables(self) -> list[Table]:
         rows = [[f"{e:g}", *map(float, column)] for e, column in zip(self.epsilons, self.accuracy.T)]
         title = f"Accuracy under {self.attack}" + ", which was interrupted" * self.interrupted
-        return table(title, ["ε", *(f"top-{k}" for k in self.k)], rows)
+        return [(title, ["ε", *(f"top-{k}" for k in self.k)], rows)]
 
 
 def robustness_curve(
@@ -186,23 +192,29 @@ class AttackReport:
     backwards: float
     seconds: float
 
+    def __repr__(self) -> str:
+        return f"AttackReport({self.name}: {self.examples} examples, success {self.success:.4f})"
+
 
 @dataclass(frozen=True)
-class AttackTable:
+class AttackTable(Tabled):
     """Attacks side by side, one row each: ``str()`` prints them, ``rows`` has the numbers."""
 
     rows: tuple[AttackReport, ...]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"AttackTable({len(self.rows)} attacks)"
+
+    def _tables(self) -> list[Table]:
         done = [[r.name, r.examples, r.success, *r.confidence, *r.confidence_of_successes,
                  f"{r.forwards:.1f}", f"{r.backwards:.1f}", f"{r.seconds:.2f}"] for r in self.rows]  # fmt: skip
         heads = ["attack", "examples", "success", "confidence", "after", "of successes", "after",
                  "forwards", "backwards", "seconds"]  # fmt: skip
         norms = [[f"{r.name}, {norm}", *map(float, spread)] for r in self.rows for norm, spread in r.distances.items()]
-        return "\n".join([
-            table("Attacks (forward and backward runs per example)", heads, done),
-            table("Distances of the successful", ["attack, norm", "mean", "median", "10 %", "90 %"], norms),
-        ])  # fmt: skip
+        return [
+            ("Attacks (forward and backward runs per example)", heads, done),
+            ("Distances of the successful", ["attack, norm", "mean", "median", "10 %", "90 %"], norms),
+        ]
 
 
 def evaluate_attack(results: Any, victim: Any) -> AttackTable:

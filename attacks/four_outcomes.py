@@ -17,14 +17,14 @@ from minidl.errors import RangeError, ShapeError
 
 from .goal import Untargeted
 from .result import AttackResult
-from .tables import table
+from .tables import Table, Tabled
 
 #: Their names; the last is everything else.
 OUTCOMES = ("true adversarial", "re-focused", "conatural", "benign adversarial", "none")
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class Outcomes(Tabled):
     """What became of each image: which (N,), places in `OUTCOMES`.  ``str()`` gives the counts."""
 
     which: np.ndarray
@@ -39,9 +39,12 @@ class Outcomes:
         """How many images there are of each outcome; their sum is N."""
         return dict(zip(OUTCOMES, np.bincount(self.which, minlength=len(OUTCOMES)).tolist()))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"Outcomes({', '.join(f'{n} {name}' for name, n in self.counts.items())})"
+
+    def _tables(self) -> list[Table]:
         rows = [[name, n, n / len(self.which) if len(self.which) else float("nan")] for name, n in self.counts.items()]
-        return table("What became of the images", ["outcome", "images", "share"], rows)
+        return [("What became of the images", ["outcome", "images", "share"], rows)]
 
 
 def outcomes(result: AttackResult, y: Array, *, groups: Any = None, also: Any = None) -> Outcomes:

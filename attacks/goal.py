@@ -31,6 +31,9 @@ class Goal:
                 type(self).__name__, "labels of an integer dtype", got, as_labels(self.labels, self.letter)
             )
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.labels)} labels)"
+
     def achieved(self, predictions: Array) -> Array:
         """Success, example by example: (N,) bool.  The only definition of it."""
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """Figures fit for a report: rows and grids of images, curves, matrices, surfaces.  Each function returns a Figure.
 
-``figure.savefig("name.png")`` writes it.  No global plotting state is touched, so scripts need no display.
+``figure.savefig("name.png")`` writes it, and a notebook shows it where a cell ends with it, or by ``display(figure)``.
+No global plotting state is touched, so scripts need no display.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 def new_figure(width: float, height: float, title: str = "") -> Figure:
     """An empty figure of that size in inches."""
-    from matplotlib.figure import Figure
+    from .figure import ReportFigure
 
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
+    figure = ReportFigure(figsize=(width, height), layout="constrained", dpi=150)
     if title:
         figure.suptitle(title, fontsize=11)
     return figure

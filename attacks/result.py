@@ -58,6 +58,10 @@ class AttackResult:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        told = f"{self.params.get('attack', 'attack')}, {type(self.goal).__name__.lower()}"
+        return f"AttackResult({told}: {int(self.success.sum())} of {len(self)} examples successful)"
+
     @property
     def perturbation(self) -> Array:
         """x_adv - x (N, ...), in float32 at least."""

@@ -203,7 +203,7 @@ def _move(
         for _ in shown:
             if not len(active):
                 break
-            shown.set_postfix(active=len(active))
+            shown.set_postfix(active=len(active), refresh=False)
             images = kernels(x).gather(flat, active).reshape(-1, *x.shape[1:])
             answers, a, b = _slopes(victim, images, target[active], theta, outputs)
             standing = answers != target[active]

@@ -18,6 +18,7 @@ from .backend import to_numpy
 from .core import Array
 from .data.dataset import Dataset
 from .errors import RangeError
+from .tables import html_table
 
 
 class Calibration(NamedTuple):
@@ -32,6 +33,9 @@ class Calibration(NamedTuple):
     accuracy: np.ndarray
     error: float
 
+    def __repr__(self) -> str:
+        return f"Calibration({len(self.counts)} bins, {self.counts.sum()} examples, error {self.error:.4f})"
+
 
 class Coverage(NamedTuple):
     """What refusing to answer buys: with `threshold` on the confidence, the share answered and the error among those.
@@ -42,6 +46,9 @@ class Coverage(NamedTuple):
     threshold: np.ndarray
     coverage: np.ndarray
     error: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"Coverage({len(self.threshold)} thresholds)"
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,14 @@ class Evaluation:
     predictions: np.ndarray
     confidences: np.ndarray
     classes: int
+
+    def __repr__(self) -> str:
+        return f"Evaluation({len(self.labels)} examples, {self.classes} classes, error {self.error:.4f})"
+
+    def _repr_html_(self) -> str:
+        said = {"examples": len(self.labels), "error": self.error, "accuracy": self.accuracy,
+                "confidence": self.confidence, "confidence on errors": self.confidence_on_errors}  # fmt: skip
+        return html_table(list(said), [list(said.values())])
 
     @cached_property
     def wrong(self) -> np.ndarray:

@@ -19,6 +19,7 @@ from .core import Array
 from .errors import DataError
 from .identity import digest
 from .npz import read_archive, shapes_and_dtypes, write_archive
+from .tables import html_table
 
 Arrays = dict[str, Array]
 
@@ -35,6 +36,7 @@ class History:
     clean ones and 1 - α times that of the adversarial ones.  validation_error and validation_loss are of the validation
     set, as it is, after the epoch, and without the penalty; they are empty without one.  lr is the learning rate that
     the epoch began with.  interrupted: whether Ctrl-C ended the run before its last epoch.  patience: that of `fit`.
+    ``str()`` gives a table of the epochs, and a notebook shows one.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -72,20 +74,32 @@ class History:
         longer: dict[str, Any] = {name: [*getattr(self, name), number] for name, number in epoch.items()}
         return replace(self, **longer)
 
+    def __repr__(self) -> str:
+        series = {"loss": self.loss, "accuracy": self.accuracy, "validation error": self.validation_error}
+        last = [f"{name} {values[-1]:.4f}" for name, values in series.items() if values]
+        return f"History({', '.join([f'{len(self)} epochs', *last, *['interrupted'] * self.interrupted])})"
+
+    def _repr_html_(self) -> str:
+        columns = self._columns()
+        return html_table([column[0].strip() for column in columns], list(zip(*(column[1:] for column in columns))))
+
     def __str__(self) -> str:
+        columns = ([cell.rjust(len(column[0])) for cell in column] for column in self._columns())
+        lines = ["  ".join(row) for row in zip(*columns)]
+        if self.patience is not None:
+            when = f"stopped early after {len(self)}" if self.stopped_early else f"after {len(self)}"
+            lines.append(f"{when} epochs, the network is as it was after epoch {self.kept_epoch}")
+        return "\n".join(lines)
+
+    def _columns(self) -> list[list[str]]:
+        """What is said of the epochs: heads as wide as their columns, and a cell for each epoch."""
         columns: list[tuple[str, Sequence[float], str]] = [("epoch", range(1, len(self) + 1), "d")]
         columns += [("    loss", self.loss, ".4f"), ("accuracy", self.accuracy, ".4f")]
         columns += [("validation loss", self.validation_loss, ".4f")] if self.validation_loss else []
         columns += [("validation error", self.validation_error, ".4f"), ("seconds", self.seconds, ".1f")]
         columns += [("      lr", self.lr, ".2g")] if len(set(self.lr)) > 1 else []
-        cells = [[name, *([f"{entry:{form}}" for entry in entries] or ["-"] * len(self))]
-                 for name, entries, form in columns]  # fmt: skip
-        rows = zip(*([cell.rjust(len(column[0])) for cell in column] for column in cells))
-        lines = ["  ".join(row) for row in rows]
-        if self.patience is not None:
-            when = f"stopped early after {len(self)}" if self.stopped_early else f"after {len(self)}"
-            lines.append(f"{when} epochs, the network is as it was after epoch {self.kept_epoch}")
-        return "\n".join(lines)
+        return [[name, *([f"{entry:{form}}" for entry in entries] or ["-"] * len(self))]
+                for name, entries, form in columns]  # fmt: skip
 
 
 def write_checkpoint(

@@ -131,7 +131,7 @@ def _check_connected(net: Sequential, x: Array) -> None:
     cut_off = [name for name in net.params if name not in reached]
     if not reached:
         got = f"outputs cut off from {', '.join(cut_off)}" if cut_off else "a network without parameters"
-        fix = "in layers, use x instead of x.value, and minidl.ops instead of NumPy"
+        fix = "use x instead of x.value in layers, and minidl.ops instead of NumPy"
         raise DTypeError("fit", "a network whose outputs depend on its parameters", got, fix)
     if cut_off:
         message = f"fit: the outputs do not depend on {', '.join(cut_off)}: nothing is learnt there"
@@ -145,5 +145,5 @@ def _check_loss(loss: losses.Loss, net: Sequential, dataset: Dataset) -> None:
     logits = net(some.x)
     losses.of_each("fit", loss, logits, some.y)
     if not linearize(lambda logits: loss(logits, some.y), logits).depends:
-        fix = "in the loss, use logits instead of logits.value, and minidl.ops instead of NumPy"
+        fix = "use logits instead of logits.value in the loss, and minidl.ops instead of NumPy"
         raise DTypeError("fit", "a loss that depends on the logits", "one that is cut off from them", fix)

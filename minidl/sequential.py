@@ -21,6 +21,7 @@ from .errors import DTypeError, ShapeError
 from .inputs import reshaped
 from .layers import Flatten, Layer, Shape, Softmax
 from .plan import Plan, plan
+from .tables import html_table
 
 
 class Sequential:
@@ -145,18 +146,23 @@ class Sequential:
         layers = ", ".join(map(repr, self.layers.values()))
         return f"Sequential({layers}, input_shape={self.input_shape}, dtype={self.dtype!r})"
 
+    def _repr_html_(self) -> str:
+        heads, *rows = self._rows()
+        return html_table(heads, rows)
+
     def summary(self) -> str:
         """A table of the layers: name, what it is, the shape that comes out, and its number of parameters."""
-        counts = {
-            name: sum(value.size for key, value in self.params.items() if key.startswith(name + "."))
-            for name in self.layers
-        }
-        rows = [("layer", "kind", "output", "parameters"), ("input", "", str(self.input_shape), "")]
-        rows += [(n, type(la).__name__, str(self.shapes[n]), f"{counts[n]:,}") for n, la in self.layers.items()]
-        rows += [("total", "", "", f"{sum(counts.values()):,}")]
+        rows = self._rows()
         widths = [max(map(len, column)) for column in zip(*rows)]
         return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
                          for a, b, c, d in rows)  # fmt: skip
+
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        """The table of the layers, its heads first."""
+        counts = {name: sum(value.size for value in self.params_of(name).values()) for name in self.layers}
+        kinds = [(n, type(la).__name__, str(self.shapes.get(n, "")), f"{counts[n]:,}") for n, la in self.layers.items()]
+        return [("layer", "kind", "output", "parameters"), ("input", "", str(self.input_shape), ""), *kinds,
+                ("total", "", "", f"{sum(counts.values()):,}")]  # fmt: skip
 
 
 def _whole(given: Any) -> Shape:

@@ -132,12 +132,15 @@ def fit(
     try:
         if checkpoint is not None and Path(checkpoint).exists():
             settings["start"], history, kept = resume(checkpoint, settings, epochs, net.params, state)
-        while len(history) < epochs and not history.stopped_early:
-            longer = _epoch(net, recipe, state, history, epochs, progress)
-            now_kept = _copy(net.params) if longer.kept_epoch == len(longer) else kept
-            if checkpoint is not None:
-                write_checkpoint(checkpoint, settings, longer, (kept, now_kept), net.params, state)
-            history, kept = longer, now_kept  # together: whenever Ctrl-C comes, they belong to each other
+        steps = len(recipe.batches(0))
+        with bar(range(epochs * steps), "fit", progress, unit="batch", initial=len(history) * steps) as shown:
+            while len(history) < epochs and not history.stopped_early:
+                shown.set_description(f"epoch {len(history) + 1}/{epochs}", refresh=False)
+                longer = _epoch(net, recipe, state, history, shown)
+                now_kept = _copy(net.params) if longer.kept_epoch == len(longer) else kept
+                if checkpoint is not None:
+                    write_checkpoint(checkpoint, settings, longer, (kept, now_kept), net.params, state)
+                history, kept = longer, now_kept  # together: whenever Ctrl-C comes, they belong to each other
         _put_back(net.params, kept)
     except BaseException as stop:
         _put_back(net.params, kept)
@@ -149,14 +152,12 @@ def fit(
     return history
 
 
-def _epoch(net: Sequential, recipe: Recipe, state: Arrays, history: History, epochs: int, progress: bool) -> History:
-    """Train for one more epoch; the history with it."""
+def _epoch(net: Sequential, recipe: Recipe, state: Arrays, history: History, shown: Any) -> History:
+    """Train for one more epoch; the history with it.  shown: the bar that says how it goes."""
     epoch, clock = len(history), time.perf_counter()
-    batches = recipe.batches(epoch)
-    shown = bar(batches, f"epoch {epoch + 1}/{epochs}", progress, unit="batch")
-    loss, accuracy = _learn(net, recipe, state, Moment(int(recipe.seed), epoch, 0, len(batches)), shown)
+    loss, accuracy = _learn(net, recipe, state, epoch, shown)
     if not math.isfinite(loss):
-        fix = "a smaller learning rate, or look for NaN in the images"
+        fix = "take a smaller learning rate, or look for NaN in the images"
         raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
     found = {"loss": loss, "accuracy": accuracy, "lr": float(recipe.optimizer.at(epoch).lr)}  # type: ignore[arg-type]
     if recipe.validation is not None:
@@ -164,8 +165,10 @@ def _epoch(net: Sequential, recipe: Recipe, state: Arrays, history: History, epo
     return history.and_then(**found, seconds=time.perf_counter() - clock)
 
 
-def _learn(net: Sequential, recipe: Recipe, state: Arrays, start: Moment, batches: Any) -> tuple[float, float]:
+def _learn(net: Sequential, recipe: Recipe, state: Arrays, epoch: int, shown: Any) -> tuple[float, float]:
     """One pass over the batches; the mean loss and accuracy along the way."""
+    batches = recipe.batches(epoch)
+    start = Moment(int(recipe.seed), epoch, 0, len(batches))
     total_loss: Any = 0.0
     correct: Any = 0
     seen, optimizer, penalty = 0, recipe.optimizer, recipe.penalty
@@ -182,8 +185,10 @@ def _learn(net: Sequential, recipe: Recipe, state: Arrays, start: Moment, batche
         right = logits.argmax(axis=-1) == y
         total_loss, seen = total_loss + loss.astype("float64") * n, seen + n
         correct = correct + (right.sum() if weights is None else n * (weights * right).sum())
-        if step % 50 == 49:  # rarely: reading a number waits for the device
-            batches.set_postfix(loss=f"{float(total_loss) / seen:.4f}", accuracy=f"{float(correct) / seen:.4f}")
+        if step % 50 == 49 or step == start.steps - 1:  # rarely: reading a number waits for the device
+            known = {"loss": f"{float(total_loss) / seen:.4f}", "accuracy": f"{float(correct) / seen:.4f}"}
+            shown.set_postfix(known, refresh=False)
+        shown.update()
     return float(total_loss) / seen, float(correct) / seen
 
 

@@ -34,6 +34,9 @@ class MapElites:
     def __len__(self) -> int:
         return len(self.fitness)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} niches, {self.genomes!r})"
+
     @classmethod
     def founded(cls: type[Self], genomes: Genome, images: Array, fitness: Array) -> Self:
         """The archive of a first generation of N: fitness (N, K), of each in each niche."""

@@ -38,6 +38,9 @@ class Genome:
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
+    def __repr__(self) -> str:
+        return f"Genome({len(self)} of {', '.join(self.arrays)})"
+
     def __getitem__(self, name: str) -> Array:
         return self.arrays[name]
 

@@ -50,6 +50,11 @@ class FoolingResult:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __repr__(self) -> str:
+        confidence = to_numpy(self.confidence)
+        sure = f", median confidence {sureness(np.median(confidence))}" if len(self) else ""
+        return f"FoolingResult({self.params.get('attack', 'attack')}: {len(self)} images{sure})"
+
     @property
     def median(self) -> np.ndarray:
         """The median over the classes of the confidence, after each generation: (G,)."""

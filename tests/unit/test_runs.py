@@ -90,17 +90,21 @@ class Bar:
     def update(self, n: int = 1) -> None:
         self.n, self.updates = self.n + int(n), self.updates + 1
 
+    def set_description(self, words: str, refresh: bool) -> None:
+        self.desc = words
+
     def refresh(self) -> None:
         pass
 
-    def set_postfix(self, **words: Any) -> None:
+    def set_postfix(self, known: Any = None, **words: Any) -> None:
+        words = (known or {}) | words
         self.said.append(" ".join(f"{name}={word}" for name, word in words.items()))
 
     def set_postfix_str(self, words: str, *_: Any) -> None:
         self.said.append(words)
 
     def __str__(self) -> str:
-        options = {name: value for name, value in self.options.items() if name != "disable"}
+        options = {name: self.options[name] for name in ("leave", "unit", "initial") if name in self.options}
         ends = f"; {len(self.said)} times, at last: {self.said[-1]}" if self.said else ""
         return f"bar: {self.desc}, {self.n} of {len(self.items)} in {self.updates} updates, {options}{ends}"
 
@@ -108,7 +112,7 @@ class Bar:
 @pytest.fixture(autouse=True)
 def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
     """Every bar that is made, in tqdm's place."""
-    monkeypatch.setattr("tqdm.tqdm", Bar)
+    monkeypatch.setattr("minidl.progress._tqdm", lambda: Bar)
     monkeypatch.setattr(Bar, "seen", [])
     return Bar.seen
 

@@ -80,7 +80,8 @@ def signatures() -> Iterator[str]:
                     flags = f" frozen={promised.frozen} eq={promised.eq} order={promised.order}" if promised else ""
                     yield f"{found.name}.{name}: class{flags}"
                     methods = {n: v for n, v in vars(thing).items() if n == "__init__" or n[0] != "_"}
-                    yield from (f"    {n}{called(v)}" for n, v in methods.items() if inspect.isfunction(v))
+                    ours = {n: v for n, v in methods.items() if getattr(v, "__module__", "") != "matplotlib.artist"}
+                    yield from (f"    {n}{called(v)}" for n, v in ours.items() if inspect.isfunction(v))
                 elif inspect.isfunction(thing):
                     yield f"{found.name}.{name}{called(thing)}"
 

@@ -416,24 +416,51 @@ def test_seconds_are_seconds_of_the_clock(monkeypatch) -> None:
 def test_the_bar_counts_batches_and_says_how_it_stands(monkeypatch) -> None:
     made, told = [], []
 
-    class Bar(list):
-        def set_postfix(self, **numbers):
-            told.append((len(made), numbers))
+    class Bar:
+        n = 0
 
-    def bar(items, description, show, **options):
-        made.append((len(items), description, show, options))
-        return Bar(items)
+        def __init__(self, items, description, show, *, unit, initial):
+            made.append((len(items), show, unit, initial))
 
-    monkeypatch.setattr(train, "bar", bar)
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            made[-1] += (self.n,)
+
+        def set_description(self, words, refresh):
+            self.words = words
+
+        def set_postfix(self, numbers, refresh):
+            told.append((self.words, self.n, numbers))
+
+        def update(self):
+            self.n += 1
+
+    monkeypatch.setattr(train, "bar", Bar)
     net = models.softmax_regression(4, 3, dtype="float64")
     data = small(505)
-    expected = float(losses.cross_entropy(net(data.x[:500]), data.y[:500]))
     fit(net, data, epochs=2, batch_size=10, optimizer=SGD(1e-30), shuffle=False, progress=False)
-    assert made == [(51, "epoch 1/2", False, {"unit": "batch"}), (51, "epoch 2/2", False, {"unit": "batch"})]
-    right = (net(data.x[:500]).argmax(axis=1) == data.y[:500]).mean()
-    assert told == [(n, {"loss": f"{expected:.4f}", "accuracy": f"{right:.4f}"}) for n in (1, 2)]  # at the 50th batch
+    assert made == [(2 * 51, False, "batch", 0, 2 * 51)]
+    expected = []
+    for epoch in (1, 2):
+        for batch, n in ((50, 500), (51, 505)):  # at the 50th batch, and at the end
+            loss = float(losses.cross_entropy(net(data.x[:n]), data.y[:n]))
+            right = (net(data.x[:n]).argmax(axis=1) == data.y[:n]).mean()
+            numbers = {"loss": f"{loss:.4f}", "accuracy": f"{right:.4f}"}
+            expected.append((f"epoch {epoch}/2", 51 * (epoch - 1) + batch - 1, numbers))
+    assert told == expected
     fit(net, data, epochs=1, batch_size=10, drop_last=True)
-    assert made[-1] == (50, "epoch 1/1", True, {"unit": "batch"})
+    assert made[-1] == (50, True, "batch", 0, 50)
+
+
+def test_the_bar_of_a_run_that_goes_on_begins_where_that_is(monkeypatch, tmp_path) -> None:
+    made = []
+    bar = train.bar
+    monkeypatch.setattr(train, "bar", lambda *given, **options: made.append((given, options)) or bar(*given, **options))
+    for epochs in (2, 5):
+        fit(network(), small(30), epochs=epochs, batch_size=10, checkpoint=tmp_path / "run")
+    assert [(len(given[0]), options["initial"]) for given, options in made] == [(6, 0), (15, 6)]
 
 
 def test_validation_is_of_the_network_after_the_epoch() -> None:
