@@ -58,9 +58,9 @@ class Row:
     paper: tuple[str, str, str]
 
 
-def least_epsilon(attack: Callable[..., Any], victim: Victim, x: Any, goal: Targeted) -> AttackResult:
+def least_epsilon(attack: Callable[..., Any], victim: Victim, x: Any, goal: Targeted, **options: Any) -> AttackResult:
     """The result at the least ε of the ladder, example by example; at the last where none will do."""
-    ladder: list[AttackResult] = attack(victim, x, goal, epsilon=LADDER)
+    ladder: list[AttackResult] = attack(victim, x, goal, epsilon=LADDER, **options)
     success = np.stack([to_numpy(result.success) for result in ladder])
     first = np.where(success.any(axis=0), success.argmax(axis=0), len(ladder) - 1)
     last, images = ladder[-1], np.stack([to_numpy(result.x_adv) for result in ladder])
@@ -94,13 +94,13 @@ def attack_all(name: str, net: Sequential, x: Any, kept: Path, **options: Any) -
     """Every digit against every other class, a part at a time, each kept on disk; and how long it took."""
     digest = f"{sum(float(abs(w).sum()) for w in net.params.values()):.3f}"  # of the very network
     parts = []
-    for i in bar(range(0, len(x), CHUNK), name, True, unit="part"):
+    for i in bar(range(0, len(x), CHUNK), f"{name}, all", len(x) > CHUNK, unit="part"):
         last = min(i + CHUNK, len(x))
         path = kept / "carlini_wagner" / f"{name.replace('&', '')}, net {digest}, digits {i} to {last}.npz"
         if not path.exists():
             start, victim = time.perf_counter(), Victim(net, batch_size=128)
             which, targets = every_other_class(victim.predict(x[i:last]), 10)
-            result = ROWS[name].run(victim, x[i:last][which], Targeted(targets), **options)
+            result = ROWS[name].run(victim, x[i:last][which], Targeted(targets), progress=True, **options)
             if result.params.get("interrupted"):
                 raise SystemExit("interrupted; call again to go on")
             found = (result.x_adv, result.success, getattr(result, ROWS[name].norm), result.clean_pred, targets,
@@ -124,7 +124,8 @@ def _cell(lengths: np.ndarray, succeeded: np.ndarray) -> str:
     return mean if succeeded.all() else f"{mean} ({100 * succeeded.mean():.3g} %)"
 
 
-HEADS = ["attack", "norm", "best case", "paper", "average", "paper", "worst case", "paper", "steps", "ms each"]
+PAPER = "paper,\nMNIST"
+HEADS = ["attack", "norm", "best case", PAPER, "average", PAPER, "worst case", PAPER, "steps", "ms each"]
 
 
 def row(name: str, found: dict[str, np.ndarray]) -> list[Any]:
@@ -145,9 +146,10 @@ def grid(name: str, found: dict[str, np.ndarray], x: np.ndarray) -> Any:
         for k in range(9 * i, 9 * i + 9):
             t = int(found["target"][k])
             images[r][t], failed[r][t] = found["x_adv"][k], not bool(found["success"][k])
-    return plots.image_grid(images, title=f"{name}: as near as it gets", rows=list(map(str, classes)),
-                            columns=list(map(str, range(10))), framed=failed, row_label="source",
-                            column_label="target")  # fmt: skip
+    title, names = f"{name}: the nearest that is taken for the target", list(map(str, range(10)))
+    return plots.image_grid(images, title=title, rows=list(map(str, classes)), columns=names, framed=failed,
+                            row_label="source",
+                            column_label="target (the source's own: as it is; framed: not reached)")  # fmt: skip
 
 
 def main() -> None:
