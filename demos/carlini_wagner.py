@@ -1,6 +1,6 @@
 """The closest adversarial digits: Carlini and Wagner 2017, "Towards evaluating the robustness of neural networks".
 
-    python demos/carlini_wagner.py                  bundled digits, five of them, some four minutes
+    python demos/carlini_wagner.py                  bundled digits, two of them, TIME
     python demos/carlini_wagner.py --full           whole MNIST, 100 test digits, about an hour on two cores, resumable
     python demos/carlini_wagner.py --weights FILE   a network that was trained before
 
@@ -156,8 +156,8 @@ def main() -> None:
     """Train or load, attack, print, draw."""
     parser = command_line(__doc__ or "", full="whole MNIST, 100 digits; about an hour on two cores, resumable")
     parser.add_argument("--weights", type=Path, help="a network in a file, instead of training one")
-    parser.add_argument("--digits", type=at_least_one, help="to attack (default: 5, or 100 with --full)")
-    parser.add_argument("--epochs", type=at_least_one, nargs=2, help="of both phases (default: 8 3, 14 4 with --full)")
+    parser.add_argument("--digits", type=at_least_one, help="to attack (default: 2, or 100 with --full)")
+    parser.add_argument("--epochs", type=at_least_one, nargs=2, help="of both phases (default: 5 2, 14 4 with --full)")
     parser.add_argument("--learn-from", type=at_least_one, help="so many training digits (default: all)")
     parser.add_argument("--steps", type=at_least_one, help="of Adam, at most, for each c (default: 1000)")
     parser.add_argument("--only", nargs="+", choices=sorted(ROWS), help="attacks to run now, to collect later")
@@ -168,7 +168,7 @@ def main() -> None:
     train_set = train_set.take(arguments.learn_from or len(train_set))
     with tempfile.TemporaryDirectory() as passing:  # a short run leaves nothing behind that a later one would find
         kept = HERE / "out" / "checkpoints" if arguments.full else Path(passing)
-        epochs = tuple(arguments.epochs or ((14, 4) if arguments.full else (8, 3)))
+        epochs = tuple(arguments.epochs or ((14, 4) if arguments.full else (5, 2)))
         net = minidl.load(arguments.weights) if arguments.weights else network(train_set, arguments.seed, epochs, kept)
         run(arguments, net, test, kept)
 
@@ -179,7 +179,7 @@ def run(arguments: Any, net: Sequential, test: Dataset, kept: Path) -> None:
     print(f"network: error {error:.4f} on {len(test)} test digits", flush=True)
     few = test.take(2000)
     right = np.flatnonzero(to_numpy(net(few.x).argmax(axis=1) == few.y))
-    x = few.x[asarray(right[: arguments.digits or (100 if arguments.full else 5)])]
+    x = few.x[asarray(right[: arguments.digits or (100 if arguments.full else 2)])]
     found = {}
     for name in arguments.only or ROWS:
         options = {"steps": arguments.steps} if arguments.steps and name.startswith("C&W") else {}

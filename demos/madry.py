@@ -1,7 +1,9 @@
 """Madry et al. (2018): learn from the worst images one can find, and the network holds.
 
-    python demos/madry.py           bundled digits and a small network: some six minutes on two cores
-    python demos/madry.py --full    whole MNIST and the paper's network: the better part of an hour
+    python demos/madry.py                  bundled digits and a small network: TIME
+    python demos/madry.py --long           the same for 50 epochs, and more digits for the attacks that take long
+    python demos/madry.py --data mnist     whole MNIST and the small network: ten minutes of training
+    python demos/madry.py --full           whole MNIST and the paper's network: the better part of an hour
 
 Two networks of the same shape, one trained as usual, the other by min_θ E[max_{‖δ‖∞≤.3} J(θ, x + δ, y)]: the maximum
 is sought by projected gradient descent, anew for every batch, and the network sees nothing but what it finds.  Then
@@ -9,9 +11,9 @@ both are attacked, in every way there is.
 
 The paper takes 100,000 steps of Adam(1e-4), batches of 50, and 40 steps of .01 for each of them.  Here there are fewer
 and longer steps of both kinds, and ε grows to .3 over the first epochs; without that, training tends to give up and
-call all classes equally likely.  The recipe for the bundled digits was chosen on some of the training digits, held
-out; those for MNIST were not tuned.  --full can be interrupted and called again; its networks are kept, epoch by epoch,
-in demos/out/checkpoints.
+call all classes equally likely.  The recipe of --long was chosen on some of the training digits, held out; those for
+MNIST, and the short one, were not tuned.  --full can be interrupted and called again; its networks are kept, epoch by
+epoch, in demos/out/checkpoints.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Nguyen, Yosinski and Clune (2015), on digits: deep neural networks are easily fooled.
 
-    python demos/nguyen.py           bundled digits, three minutes on two cores
+    python demos/nguyen.py           bundled digits, TIME
     python demos/nguyen.py --full    whole MNIST, 5 seeds, some twenty minutes
 
 Images made from nothing, and a LeNet that is all but certain of what they show.  Evolution makes them, pixel by pixel
@@ -15,7 +15,7 @@ Do such images fool other networks?  We ask three: another LeNet, a perceptron, 
 Does it help to learn from them?  As in the paper, network i + 1 is trained anew on the digits and, as an eleventh
 class, on CPPN images that fooled networks 1 to i, and then fooled anew.  Ours come from many short evolutions, which
 find the fewer the better the networks get: the table says how many.  What we judge a network by is an evolution of its
-own, of which nothing is learnt; it goes on for longer, with --full for 1000 generations.
+own, of which nothing is learnt; with --full it goes on for 1000 generations.
 
 --full can be interrupted and called again: its networks are kept in demos/out/checkpoints, and evolution, which is the
 same each time, is done again.
@@ -178,7 +178,7 @@ def retraining(net: Sequential, both: tuple[Dataset, Dataset], arguments: Any,
                kept: Path | None) -> tuple[str, dict[str, FoolingResult]]:  # fmt: skip
     """A table of networks, and what fools each.  The first is given; the others learn from what fooled those before."""
     (train_set, test), seed, generations = both, arguments.seed, arguments.longer * arguments.generations
-    marks = (50, arguments.generations, generations)
+    marks = sorted({50, arguments.generations, generations})
     learnt = others = train_set.x[:0]
     found: dict[str, FoolingResult] = {}
     rows: list[list[Any]] = []
@@ -238,15 +238,15 @@ def main() -> None:
     parser.add_argument("--digits", type=at_least_one, default=60_000, help="at most so many of either set")
     parser.add_argument("--generations", type=at_least_one, default=200, help="of evolution (default: 200)")
     parser.add_argument("--rounds", type=at_least_one, help="of retraining (default: 2, or 5 with --full)")
-    longer = "as many generations, to judge what has learnt (default: 2, or 5 with --full)"
+    longer = "as many generations, to judge what has learnt (default: 1, or 5 with --full)"
     parser.add_argument("--longer", type=at_least_one, metavar="TIMES", help=longer)
-    parser.add_argument("--evolutions", type=at_least_one, help="short ones in a round (default: 20, 200 with --full)")
+    parser.add_argument("--evolutions", type=at_least_one, help="short ones in a round (default: 10, 200 with --full)")
     arguments = parser.parse_args()
     full = arguments.full
     arguments.seeds = arguments.seeds or (5 if full else 1)
     arguments.rounds = arguments.rounds or (5 if full else 2)
-    arguments.longer = arguments.longer or (5 if full else 2)
-    arguments.evolutions = arguments.evolutions or (200 if full else 20)
+    arguments.longer = arguments.longer or (5 if full else 1)
+    arguments.evolutions = arguments.evolutions or (200 if full else 10)
     train_set, test = (data.take(arguments.digits) for data in (load_mnist() if full else load_digits()))
     kept = HERE / "out" / "checkpoints" if full else None
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)

@@ -84,8 +84,8 @@ def nine_others(net: Sequential, test: Dataset) -> tuple[str, Any]:
 
 def ten_from_nothing(net: Sequential, generations: int, seed: int) -> tuple[str, Any]:
     """For each class noise, and a pattern, evolved until the network takes it for that."""
-    made = {"noise": fool_direct(net, generations=generations, seed=seed),
-            "patterns": fool_cppn(net, generations=generations, seed=seed)}  # fmt: skip
+    made = {"noise": fool_direct(net, generations=generations, seed=seed, progress=True),
+            "patterns": fool_cppn(net, generations=generations, seed=seed, progress=True)}  # fmt: skip
     said = [f"{name} {sureness(result.median[-1])} ({result.seconds:.1f} s)" for name, result in made.items()]
     text = f"Evolved from nothing, {generations} generations, median confidence: " + ", ".join(said) + "\n"
     return text, gallery(made, title="Evolved from nothing: what LeNet takes for a digit, and how sure it is")
