@@ -222,7 +222,7 @@ def surface_axes(
     place: as `Figure.add_subplot` takes it.  limits: of the heights and of their colours, so that equal heights look
     alike in every part.
     """
-    axes = figure.add_subplot(place, projection="3d", computed_zorder=False)
+    axes: Any = figure.add_subplot(place, projection="3d", computed_zorder=False)
     low, high = limits or (None, None)
     # Every point is drawn, and each face to its very edge: seams between smoothed faces, and faces that skip a ridge's
     # crest, show as scales that are not there.

@@ -86,7 +86,8 @@ def transfer(nets: dict[str, Sequential], test: Dataset) -> str:
     """The error of one network (row) on FGSM images made against another (column)."""
     made = {name: fgsm(net, test.x, test.y, epsilon=EPSILON).x_adv for name, net in nets.items()}
     rows = [[name, *(evaluate(net, test.replace(x=x)).error for x in made.values())] for name, net in nets.items()]
-    title = "Error on images made against another (paper, MNIST: made on plain, shown to FGSM .196; converse .409)"
+    paper = "paper, MNIST: made on plain, shown to FGSM .196; the other way .409"
+    title = f"Error on images made against another\n({paper})"
     return table(title, ["shown to", *(f"made on {name}" for name in made)], rows)
 
 

@@ -117,7 +117,7 @@ def table_of_confidence(found: dict[str, list[FoolingResult]], seeds: int) -> st
         cost = [runs[0].forwards, runs[0].backwards, f"{np.mean([run.seconds for run in runs]):.1f}"]
         confidences = [sureness(p, 4) for p in (np.median(early), np.median(end), min(end), least)]
         rows.append([name, *confidences, WAYS[name].paper, *cost])
-    heads = ["images", "median\nby 50", "at the\nend", "of the\nworst seed", "least\nof all", "paper, MNIST,\nby 200",
+    heads = ["images", "median\nby 50", "at the\nend", "of the\nworst seed", "least\nof all", "paper,\nMNIST,\nby 200",
              "forward\nruns", "backward\nruns", "seconds"]  # fmt: skip
     return table(f"Confidence: the median over the ten classes, and that over {seeds} seed(s)", heads, rows)
 
@@ -199,8 +199,8 @@ def retraining(net: Sequential, both: tuple[Dataset, Dataset], arguments: Any,
     heads = ["fooled\nanew", "learnt\nfrom", "error\non digits", "known\nagain", "others\nknown",
              *(f"median\nby {k}" for k in marks), "least\nthen"]  # fmt: skip
     title = (
-        "Learning from fooling images, an eleventh class (paper, MNIST: the median stays 99.99 %).  Called fooling:\n"
-        "those learnt from (known again), and others that fooled the networks before, but were not learnt from"
+        "Learning from fooling images, an eleventh class (paper, MNIST: the median stays 99.99 %).\nCalled fooling: "
+        "those learnt from (known again), and others that fooled networks before (others known)"
     )
     return table(title, heads, rows), found
 
