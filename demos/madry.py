@@ -195,6 +195,7 @@ def surfaces(nets: dict[str, Sequential], image: Any, label: Any, seed: int) -> 
     highest = max(float(loss.max()) for _, loss in found.values())
     for place, (name, (side, loss)) in zip(figure.add_gridspec(1, len(nets)), found.items()):
         axes = plots.surface_axes(figure, place, side, side, loss, labels, -125, (0.0, highest))
+        axes.set_box_aspect(None, zoom=0.85)  # room for the name of the heights
         axes.set_title(f"{name}: {loss.min():.2g} to {loss.max():.2g}", fontsize=9)
     return figure
 

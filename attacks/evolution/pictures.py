@@ -144,7 +144,7 @@ def judged(
         strip, values = figure.add_subplot(grid[2 * r + 1, :]), np.stack([of[name] for of in judges.values()])
         strip.imshow(values, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
         for (judge, k), p in np.ndenumerate(values):
-            colour = "white" if p > 0.6 else "black"
+            colour = "white" if p > 0.9 else "black"
             strip.text(k, judge, sureness(p, 0), ha="center", va="center", fontsize=7, color=colour)
         strip.set(xticks=[], yticks=range(len(judges)), frame_on=False)
         strip.set_yticklabels(list(judges), fontsize=7)
