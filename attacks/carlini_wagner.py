@@ -74,10 +74,10 @@ def cw_l2(
     xp = namespace(x)
     too_little, enough = xp.zeros_like(descent.cost), xp.full_like(descent.cost, xp.inf)
     tried = xp.zeros(len(x), dtype="int64")
-    shown = bar(range(len(descent) * binary_search_steps), "C&W L2", progress, unit="trial")
+    shown = bar(range(len(descent) * binary_search_steps), "C&W L2", progress, unit="trial", miniters=0)
     with run.interruptible(), shown:
         while len(descent):
-            descent.move()
+            _step(descent, shown)
             over = xp.nonzero(descent.stalled)[0]
             if not len(over):
                 continue
@@ -120,10 +120,10 @@ def cw_l0(
     run = begin("cw_l0", victim, x, goal, seed)
     descent = Descent(run, _fewest, confidence, steps, lr, initial_c, abort_early, masked=True)
     share = namespace(x).full(len(x), FIXED_AT_ONCE)
-    shown = bar(range(len(descent)), "C&W L0", progress, unit="example")
+    shown = bar(range(len(descent)), "C&W L0", progress, unit="example", miniters=0)
     with run.interruptible(), shown:
         while len(descent):
-            descent.move()
+            _step(descent, shown)
             over = namespace(x).nonzero(descent.stalled)[0]
             if len(over):
                 gone = _fix_pixels(descent, over, share, largest_c)
@@ -193,10 +193,10 @@ def cw_linf(
     run = begin("cw_linf", victim, x, goal, seed)
     descent = Descent(run, NORMS["linf"].length, confidence, steps, lr, initial_c, abort_early, tau=1.0)
     xp = namespace(x)
-    shown = bar(range(len(descent)), "C&W L∞", progress, unit="example")
+    shown = bar(range(len(descent)), "C&W L∞", progress, unit="example", miniters=0)
     with run.interruptible(), shown:
         while len(descent):
-            descent.move()
+            _step(descent, shown)
             solved = descent.found[descent.rows] & (descent.cost[descent.rows] <= descent.tau)
             over = xp.nonzero(descent.stalled | solved)[0]
             if not len(over):
@@ -210,6 +210,13 @@ def cw_linf(
             shown.update(int(gone.sum()))
     return _end(run, descent, confidence=confidence, steps=steps, lr=lr, initial_c=initial_c, largest_c=largest_c,
                 abort_early=abort_early)  # fmt: skip
+
+
+def _step(descent: Descent, shown: Any) -> None:
+    """One step for everyone, told by the bar, which else stands still until the first has come to an end."""
+    descent.move()
+    shown.set_postfix_str(f"{len(descent)} at step {descent.moves}", refresh=False)
+    shown.update(0)
 
 
 def _check(

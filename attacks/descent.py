@@ -40,7 +40,8 @@ class Descent:
 
     rows (n,): which examples of the run they are; all arrays that are (n, ...) go with them.  c (n,): the weight
     of f.  tau (n,) or None: with it D is Σ(|δ_i| - τ)⁺, without it Σδ_i².  free (n, M) bool or None: the pixels
-    that may change.  stalled, reached (n,) bool: what the last step has shown of each trial.
+    that may change.  moves: how many steps there were, in all trials.  stalled, reached (n,) bool: what the last step
+    has shown of each trial.
     best (N, M), cost (N,), found (N,) bool: of all examples the closest that has reached the goal with confidence κ
     and its length; or, where none has, the one that came nearest to it, and how much its margin lacks.  All images
     (n, M) are in units of the bounds.
@@ -49,7 +50,7 @@ class Descent:
     def __init__(self, run: Run, length: Lengths | None, confidence: float, steps: int, lr: float, initial_c: float,
                  abort_early: bool, tau: float | None = None, masked: bool = False) -> None:  # fmt: skip
         self.run, self.length, self.confidence, self.steps, self.lr = run, length, confidence, steps, lr
-        self.patience = min(STALL[1], steps) if abort_early else steps
+        self.patience, self.moves = min(STALL[1], steps) if abort_early else steps, 0
         xp, self.units = namespace(run.x), Units(run)
         flat = self.units.start
         self.best, self.iterations = flat.copy(), xp.zeros(len(flat), dtype="int64")
@@ -92,6 +93,7 @@ class Descent:
         self._keep(reaches, lacks)
         self._judge(reaches, self.distance + self.c * lacks)
         self.step += 1
+        self.moves += 1
         self.iterations[self.rows] += 1
         self.distance = kernels(self.x).tanh_adam(
             self.w, self.mean, self.mean_square, self.x_adv, -self._in_units(up, power), self.x, self.step, self.lr,

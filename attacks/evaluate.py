@@ -208,11 +208,11 @@ class AttackTable(Tabled):
     def _tables(self) -> list[Table]:
         done = [[r.name, r.examples, r.success, *r.confidence, *r.confidence_of_successes,
                  f"{r.forwards:.1f}", f"{r.backwards:.1f}", f"{r.seconds:.2f}"] for r in self.rows]  # fmt: skip
-        heads = ["attack", "examples", "success", "confidence", "after", "of successes", "after",
-                 "forwards", "backwards", "seconds"]  # fmt: skip
+        heads = ["attack", "examples", "success", "confidence", "after", "where it\nsucceeds", "after",
+                 "forward\nruns", "backward\nruns", "seconds"]  # fmt: skip
         norms = [[f"{r.name}, {norm}", *map(float, spread)] for r in self.rows for norm, spread in r.distances.items()]
         return [
-            ("Attacks (forward and backward runs per example)", heads, done),
+            ("Attacks (runs per example)", heads, done),
             ("Distances of the successful", ["attack, norm", "mean", "median", "10 %", "90 %"], norms),
         ]
 

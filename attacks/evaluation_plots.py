@@ -52,8 +52,8 @@ def destruction_curves(
     """Destruction rates against the amount of each transformation, side by side, as Kurakin et al. 2016 draw them.
 
     panels: by the label of its axis, the amounts, and by the name of each attack its rates, a row for each k: the first
-    is drawn through, the others dashed and dotted.  Amounts stand evenly apart.  levels: by panel and attack, a rate
-    to compare with, at the right edge.
+    is drawn through, the others dashed and dotted.  Amounts that fall, such as JPEG's quality, fall along the axis.
+    levels: by panel and attack, a rate to compare with, a triangle at the right edge.
     """
     columns = min(3, max(len(panels), 1))
     down = -(-len(panels) // columns) or 1
@@ -62,18 +62,22 @@ def destruction_curves(
     for axes, (label, (amounts, lines)) in zip(grid, panels.items()):
         for colour, (name, rates) in zip(cycle(COLOURS), lines.items()):
             for dashes, each, values in zip(cycle(("-", "--", ":")), k, rates):
-                axes.plot(values, dashes, color=colour, marker="o", markersize=3, linewidth=1.5,
+                axes.plot(amounts, values, dashes, color=colour, marker="o", markersize=3, linewidth=1.5,
                           label=f"{name}, top-{each}")  # fmt: skip
             if name in (levels or {}).get(label, {}):
-                axes.axhline((levels or {})[label][name], xmin=0.94, color=colour, linewidth=3)
-        axes.set(xlabel=label, ylim=(-0.02, 1.02), xticks=range(len(amounts)))
+                axes.plot(1.03, (levels or {})[label][name], "<", color=colour, markersize=7, clip_on=False,
+                          transform=axes.get_yaxis_transform())  # fmt: skip
+        axes.set(xlabel=label, ylim=(-0.02, 1.02), xticks=amounts)
         axes.set_xticklabels([f"{amount:g}" for amount in amounts], fontsize=8)
+        if len(amounts) > 1 and amounts[0] > amounts[-1]:
+            axes.invert_xaxis()
         axes.grid(alpha=0.3)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     for axes in grid[::columns]:
         axes.set_ylabel("destruction rate")
-    figure.legend(*grid[0].get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside lower center")
+    named = grid[0].get_legend_handles_labels()
+    figure.legend(*named, fontsize=8, ncols=3, handlelength=3.5, loc="outside lower center")
     return figure
 
 

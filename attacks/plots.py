@@ -6,7 +6,8 @@ No global plotting state is touched, so scripts need no display.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Colours that stay apart for colour-blind readers and in grey print (Okabe and Ito).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: Lines that stay apart where colours do not, and where they lie on one another: later ones have gaps.
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 3)), (0, (9, 2, 1, 1, 1, 2)))
 
 
 def new_figure(width: float, height: float, title: str = "") -> Figure:
@@ -55,15 +58,18 @@ def image_rows(
     scales: dict[str, tuple[float, float]] | None = None,
     wrong: dict[str, Sequence[bool]] | None = None,
     heads: Sequence[str] = (),
+    rings: Mapping[str, Sequence[Array]] | None = None,
 ) -> Figure:
     """Rows of images, each named on its left: the same examples in every column, or what `heads` says.
 
     captions: a line under each image of a row.  scales: the values drawn black and white, (0, 1) where none is
-    given; a scale symmetric about 0, as of perturbations, is drawn in blue and red.  wrong: images to frame.
+    given; a scale symmetric about 0, as of perturbations, is drawn in blue and red.  A row with a scale has its key at
+    the right.  wrong: images to frame.  rings: by row, for each image the pixels (H, W) to draw a ring around.
     """
-    captions, scales, wrong = captions or {}, scales or {}, wrong or {}
+    captions, scales, wrong, rings = captions or {}, scales or {}, wrong or {}, rings or {}
     columns = max(len(images) for images in rows.values())
-    figure = new_figure(1.05 * columns + 1.0, 1.3 * len(rows) + 0.3 * bool(title) + 0.2 * bool(heads), title)
+    width = 1.05 * columns + 1.0 + 0.7 * bool(scales)
+    figure = new_figure(width, 1.3 * len(rows) + 0.3 * bool(title) + 0.2 * bool(heads), title)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes, head in zip(grid[0], heads):
         axes.set_title(head, fontsize=9)
@@ -74,12 +80,25 @@ def image_rows(
         axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         for column, (axes, image) in enumerate(zip(axes_of_row, images)):
             colours = "RdBu_r" if low == -high else "gray"
-            axes.imshow(as_picture(image), cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+            drawn = axes.imshow(as_picture(image), cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+            if name in rings:
+                _ring(axes, to_numpy(rings[name][column]))
             framed = name in wrong and bool(wrong[name][column])
             _frame(axes, framed)
             if name in captions:
                 axes.set_xlabel(captions[name][column], fontsize=8, color=COLOURS[1] if framed else "black", labelpad=2)
+        if name in scales:
+            ticks = [low, (low + high) / 2, high]
+            key = figure.colorbar(drawn, ax=list(axes_of_row), fraction=0.02, pad=0.01, ticks=ticks)
+            key.ax.set_yticklabels([f"{value:.2g}" for value in ticks], fontsize=7)
     return figure
+
+
+def _ring(axes: Any, pixels: np.ndarray) -> None:
+    """Rings around some pixels (H, W), white with a dark rim: to be seen on black, on white and in print."""
+    down, across = np.nonzero(pixels)
+    for colour, linewidth in (("black", 2.2), ("white", 0.9)):
+        axes.scatter(across, down, s=40, facecolors="none", edgecolors=colour, linewidths=linewidth, clip_on=False)
 
 
 def curves(
@@ -89,22 +108,21 @@ def curves(
     title: str,
     x_label: str,
     y_label: str,
-    y_limits: tuple[float, float] | None = (0, 1),
+    y_limits: tuple[float, float] | None = (-0.02, 1.02),
     marks: dict[str, tuple[float, float]] | None = None,
 ) -> Figure:
     """Lines over a shared axis with a legend; marks are single points, such as a paper's figures."""
     figure = new_figure(6.0, 3.8, title)
     axes = figure.subplots()
-    styles = [(colour, dashes) for dashes in ("-", "--", ":") for colour in COLOURS]
-    for (colour, dashes), (name, values) in zip(styles, lines.items()):
-        axes.plot(x, values, dashes, label=name, color=colour, linewidth=1.6)
+    for colour, dashes, (name, values) in zip(cycle(COLOURS), cycle(DASHES), lines.items()):
+        axes.plot(x, values, linestyle=dashes, label=name, color=colour, linewidth=1.6)
     for colour, (name, point) in zip(COLOURS * 3, (marks or {}).items()):
         axes.plot(*point, "o", color=colour, markeredgecolor="white", markersize=7, label=name)
     axes.set(xlabel=x_label, ylabel=y_label)
     if y_limits is not None:
         axes.set_ylim(*y_limits)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, handlelength=3.5)
     return figure
 
 
@@ -147,37 +165,75 @@ def _frame(axes: Any, framed: bool, linewidth: float = 2.5) -> None:
 
 def matrix(
     values: np.ndarray, *, title: str, label: str, form: str = "{:.2f}", row_label: str = "source class",
-    column_label: str = "target class",
+    column_label: str = "target class", rows: Sequence[str] = (), limits: tuple[float, float] | None = None,
 ) -> Figure:  # fmt: skip
-    """A (K, K) matrix in shades, the numbers written in; nan stays empty."""
+    """A (K, K) matrix in shades, the numbers written in; nan stays empty.
+
+    rows: names of the rows, their numbers if none are given.  limits: the values of the darkest and the lightest shade;
+    if None, the least and the greatest there is, which makes little of much where all are alike.
+    """
     classes = len(values)
     figure = new_figure(0.5 * classes + 1.6, 0.42 * classes + 1.0, title)
     axes = figure.subplots()
-    shades = axes.imshow(values, cmap="viridis", aspect="auto")
-    middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0.0
+    low, high = limits or ((np.nanmin(values), np.nanmax(values)) if np.isfinite(values).any() else (0.0, 0.0))
+    shades = axes.imshow(values, cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    middle = (low + high) / 2
     for (r, c), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if value < middle else "black"
             axes.text(c, r, form.format(value), ha="center", va="center", fontsize=7, color=colour)
     axes.set(xticks=range(classes), yticks=range(classes), xlabel=column_label, ylabel=row_label)
+    if rows:
+        axes.set_yticklabels(rows)
     figure.colorbar(shades, label=label)
     return figure
 
 
 def surface(
-    x: np.ndarray, y: np.ndarray, z: np.ndarray, *, title: str, labels: tuple[str, str, str], marks: dict[str, Any]
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ndarray,
+    *,
+    title: str,
+    labels: tuple[str, str, str],
+    marks: dict[str, Any],
+    seen_from: float = -130,
 ) -> Figure:
-    """z (len(x), len(y)) as a surface over the plane; marks are points (x, y, z) by name."""
+    """z (len(x), len(y)) as a surface over the plane; marks are points (x, y, z) by name.
+
+    seen_from: the direction in degrees, anticlockwise from that of growing x.  Marks are drawn over the surface even
+    where it hides them: turn it until it does not.
+    """
     figure = new_figure(6.4, 4.8, title)
-    axes = figure.add_subplot(projection="3d")
-    axes.plot_surface(*np.meshgrid(x, y, indexing="ij"), z, cmap="viridis", linewidth=0, rcount=len(x), ccount=len(y))
-    for colour, (name, point) in zip(COLOURS[1::5], marks.items()):
-        axes.plot(*([v] for v in point), "o", color=colour, markersize=7, label=name, zorder=10)
-    axes.set(xlabel=labels[0], ylabel=labels[1], zlabel=labels[2])
-    axes.view_init(elev=28, azim=-130)
+    axes = surface_axes(figure, 111, x, y, z, labels, seen_from)
+    for colour, (name, point) in zip(cycle(COLOURS[1::5]), marks.items()):
+        axes.plot(*([v] for v in point), "o", color=colour, markeredgecolor="white", markersize=8, label=name,
+                  zorder=10)  # fmt: skip
     if marks:
         axes.legend(fontsize=8, loc="upper left")
     return figure
+
+
+def surface_axes(
+    figure: Figure, place: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, labels: tuple[str, str, str],
+    seen_from: float = -130, limits: tuple[float, float] | None = None,
+) -> Any:  # fmt: skip
+    """A surface as one part of a figure: its axes.
+
+    place: as `Figure.add_subplot` takes it.  limits: of the heights and of their colours, so that equal heights look
+    alike in every part.
+    """
+    axes: Any = figure.add_subplot(place, projection="3d", computed_zorder=False)
+    low, high = limits or (None, None)
+    # Every point is drawn, and each face to its very edge: seams between smoothed faces, and faces that skip a ridge's
+    # crest, show as scales that are not there.
+    axes.plot_surface(*np.meshgrid(x, y, indexing="ij"), z, cmap="viridis", vmin=low, vmax=high, linewidth=0,
+                      antialiased=False, rcount=len(x), ccount=len(y))  # fmt: skip
+    axes.set(xlabel=labels[0], ylabel=labels[1], zlabel=labels[2])
+    if limits:
+        axes.set_zlim(*limits)
+    axes.view_init(elev=28, azim=seen_from)
+    return axes
 
 
 def percent(value: Any) -> str:

@@ -11,12 +11,16 @@ Table = tuple[str, Sequence[str], Sequence[Sequence[Any]]]  # title, heads, rows
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """The title, a line of heads, a rule, and the rows; floats to four decimals."""
-    cells = [list(heads)] + [[cell(c) for c in row] for row in rows]
+    """The title, the heads, a rule, and the rows; floats to four decimals.  A head may be of several lines."""
+    parts = [head.split("\n") for head in heads]
+    high = max(map(len, parts), default=1)
+    above = [list(line) for line in zip(*([""] * (high - len(part)) + part for part in parts))]
+    cells = above + [[cell(c) for c in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     lines = ["  ".join(f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths)))
              for row in cells]  # fmt: skip
-    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:], ""])
+    rule = "-" * max(map(len, lines), default=0)
+    return "\n".join([title, *(line.rstrip() for line in lines[:high]), rule, *lines[high:], ""])
 
 
 class Tabled:

@@ -1,6 +1,6 @@
 """The closest adversarial digits: Carlini and Wagner 2017, "Towards evaluating the robustness of neural networks".
 
-    python demos/carlini_wagner.py                  bundled digits, five of them, some four minutes
+    python demos/carlini_wagner.py                  bundled digits, two of them: some minutes
     python demos/carlini_wagner.py --full           whole MNIST, 100 test digits, about an hour on two cores, resumable
     python demos/carlini_wagner.py --weights FILE   a network that was trained before
 
@@ -58,9 +58,9 @@ class Row:
     paper: tuple[str, str, str]
 
 
-def least_epsilon(attack: Callable[..., Any], victim: Victim, x: Any, goal: Targeted) -> AttackResult:
+def least_epsilon(attack: Callable[..., Any], victim: Victim, x: Any, goal: Targeted, **options: Any) -> AttackResult:
     """The result at the least ε of the ladder, example by example; at the last where none will do."""
-    ladder: list[AttackResult] = attack(victim, x, goal, epsilon=LADDER)
+    ladder: list[AttackResult] = attack(victim, x, goal, epsilon=LADDER, **options)
     success = np.stack([to_numpy(result.success) for result in ladder])
     first = np.where(success.any(axis=0), success.argmax(axis=0), len(ladder) - 1)
     last, images = ladder[-1], np.stack([to_numpy(result.x_adv) for result in ladder])
@@ -94,13 +94,13 @@ def attack_all(name: str, net: Sequential, x: Any, kept: Path, **options: Any) -
     """Every digit against every other class, a part at a time, each kept on disk; and how long it took."""
     digest = f"{sum(float(abs(w).sum()) for w in net.params.values()):.3f}"  # of the very network
     parts = []
-    for i in bar(range(0, len(x), CHUNK), name, True, unit="part"):
+    for i in bar(range(0, len(x), CHUNK), f"{name}, all", len(x) > CHUNK, unit="part"):
         last = min(i + CHUNK, len(x))
         path = kept / "carlini_wagner" / f"{name.replace('&', '')}, net {digest}, digits {i} to {last}.npz"
         if not path.exists():
             start, victim = time.perf_counter(), Victim(net, batch_size=128)
             which, targets = every_other_class(victim.predict(x[i:last]), 10)
-            result = ROWS[name].run(victim, x[i:last][which], Targeted(targets), **options)
+            result = ROWS[name].run(victim, x[i:last][which], Targeted(targets), progress=True, **options)
             if result.params.get("interrupted"):
                 raise SystemExit("interrupted; call again to go on")
             found = (result.x_adv, result.success, getattr(result, ROWS[name].norm), result.clean_pred, targets,
@@ -124,7 +124,8 @@ def _cell(lengths: np.ndarray, succeeded: np.ndarray) -> str:
     return mean if succeeded.all() else f"{mean} ({100 * succeeded.mean():.3g} %)"
 
 
-HEADS = ["attack", "norm", "best case", "paper", "average", "paper", "worst case", "paper", "steps", "ms each"]
+PAPER = "paper,\nMNIST"
+HEADS = ["attack", "norm", "best case", PAPER, "average", PAPER, "worst case", PAPER, "steps", "ms each"]
 
 
 def row(name: str, found: dict[str, np.ndarray]) -> list[Any]:
@@ -145,17 +146,18 @@ def grid(name: str, found: dict[str, np.ndarray], x: np.ndarray) -> Any:
         for k in range(9 * i, 9 * i + 9):
             t = int(found["target"][k])
             images[r][t], failed[r][t] = found["x_adv"][k], not bool(found["success"][k])
-    return plots.image_grid(images, title=f"{name}: as near as it gets", rows=list(map(str, classes)),
-                            columns=list(map(str, range(10))), framed=failed, row_label="source",
-                            column_label="target")  # fmt: skip
+    title, names = f"{name}: the nearest that is taken for the target", list(map(str, range(10)))
+    return plots.image_grid(images, title=title, rows=list(map(str, classes)), columns=names, framed=failed,
+                            row_label="source",
+                            column_label="target (the source's own: as it is; framed: not reached)")  # fmt: skip
 
 
 def main() -> None:
     """Train or load, attack, print, draw."""
     parser = command_line(__doc__ or "", full="whole MNIST, 100 digits; about an hour on two cores, resumable")
     parser.add_argument("--weights", type=Path, help="a network in a file, instead of training one")
-    parser.add_argument("--digits", type=at_least_one, help="to attack (default: 5, or 100 with --full)")
-    parser.add_argument("--epochs", type=at_least_one, nargs=2, help="of both phases (default: 8 3, 14 4 with --full)")
+    parser.add_argument("--digits", type=at_least_one, help="to attack (default: 2, or 100 with --full)")
+    parser.add_argument("--epochs", type=at_least_one, nargs=2, help="of both phases (default: 5 2, 14 4 with --full)")
     parser.add_argument("--learn-from", type=at_least_one, help="so many training digits (default: all)")
     parser.add_argument("--steps", type=at_least_one, help="of Adam, at most, for each c (default: 1000)")
     parser.add_argument("--only", nargs="+", choices=sorted(ROWS), help="attacks to run now, to collect later")
@@ -166,7 +168,7 @@ def main() -> None:
     train_set = train_set.take(arguments.learn_from or len(train_set))
     with tempfile.TemporaryDirectory() as passing:  # a short run leaves nothing behind that a later one would find
         kept = HERE / "out" / "checkpoints" if arguments.full else Path(passing)
-        epochs = tuple(arguments.epochs or ((14, 4) if arguments.full else (8, 3)))
+        epochs = tuple(arguments.epochs or ((14, 4) if arguments.full else (5, 2)))
         net = minidl.load(arguments.weights) if arguments.weights else network(train_set, arguments.seed, epochs, kept)
         run(arguments, net, test, kept)
 
@@ -177,7 +179,7 @@ def run(arguments: Any, net: Sequential, test: Dataset, kept: Path) -> None:
     print(f"network: error {error:.4f} on {len(test)} test digits", flush=True)
     few = test.take(2000)
     right = np.flatnonzero(to_numpy(net(few.x).argmax(axis=1) == few.y))
-    x = few.x[asarray(right[: arguments.digits or (100 if arguments.full else 5)])]
+    x = few.x[asarray(right[: arguments.digits or (100 if arguments.full else 2)])]
     found = {}
     for name in arguments.only or ROWS:
         options = {"steps": arguments.steps} if arguments.steps and name.startswith("C&W") else {}

@@ -74,10 +74,11 @@ def resistance(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
     for name, net in nets.items():
         clean, own = evaluate(net, test), fgsm(net, test.x, test.y, epsilon=EPSILON)
         fooled = evaluate(net, test.replace(x=own.x_adv))
-        strong = pgd(net, test.x, test.y, epsilon=EPSILON, seed=seed)
+        strong = pgd(net, test.x, test.y, epsilon=EPSILON, seed=seed, progress=True)
         rows.append([name, clean.error, fooled.error, NETWORKS[name][1], fooled.confidence_on_errors,
                      float(strong.success.mean())])  # fmt: skip
-    heads = ["trained on", "clean error", "own FGSM .25", "paper", "confidence on those errors", "own PGD-40 .25"]
+    heads = ["trained on", "clean error", "own FGSM .25", "paper,\nMNIST", "confidence on\nthose errors",
+             "own PGD-40 .25"]  # fmt: skip
     return table("Error on images made against the network itself", heads, rows)
 
 
@@ -85,7 +86,8 @@ def transfer(nets: dict[str, Sequential], test: Dataset) -> str:
     """The error of one network (row) on FGSM images made against another (column)."""
     made = {name: fgsm(net, test.x, test.y, epsilon=EPSILON).x_adv for name, net in nets.items()}
     rows = [[name, *(evaluate(net, test.replace(x=x)).error for x in made.values())] for name, net in nets.items()]
-    title = "Error on images made against another (paper: made on plain, shown to FGSM .196; the other way .409)"
+    paper = "paper, MNIST: made on plain, shown to FGSM .196; the other way .409"
+    title = f"Error on images made against another\n({paper})"
     return table(title, ["shown to", *(f"made on {name}" for name in made)], rows)
 
 
@@ -96,9 +98,8 @@ def weights(nets: dict[str, Sequential], units: int = 10) -> Any:
         w = to_numpy(net.params["dense1.W"])
         strongest = np.argsort(-np.linalg.norm(w, axis=0), kind="stable")[:units]
         rows[name] = [unit / abs(unit).max() for unit in w.T[strongest]]
-    return plots.image_rows(
-        rows, scales=dict.fromkeys(rows, (-1.0, 1.0)), title="The ten units of the first layer with the largest weights"
-    )
+    title = "The ten units of the first layer with the largest weights, each as a part of its largest"
+    return plots.image_rows(rows, scales=dict.fromkeys(rows, (-1.0, 1.0)), title=title)
 
 
 def main() -> None:

@@ -48,16 +48,17 @@ from minidl.backend import to_numpy
 from minidl.data import Dataset, load_cifar10, load_digits, load_mnist
 from minidl.losses import softmax
 from minidl.optim import RMSProp
+from minidl.progress import bar
 
 
-def basic(victim: Victim, x: Any, goal: Any, *, epsilon: float) -> AttackResult:
+def basic(victim: Victim, x: Any, goal: Any, *, epsilon: float, progress: bool = False) -> AttackResult:
     """The basic iterative method with the paper's steps: α = 1/255, min(ε + 4, 1.25 ε) of them."""
-    return bim(victim, x, goal, epsilon=epsilon, step=1 / 255, steps=steps(epsilon))
+    return bim(victim, x, goal, epsilon=epsilon, step=1 / 255, steps=steps(epsilon), progress=progress)
 
 
-def unlikely(victim: Victim, x: Any, goal: Any, *, epsilon: float) -> AttackResult:
+def unlikely(victim: Victim, x: Any, goal: Any, *, epsilon: float, progress: bool = False) -> AttackResult:
     """The least-likely class method with the same steps."""
-    return least_likely(victim, x, goal, epsilon=epsilon, step=1 / 255, steps=steps(epsilon))
+    return least_likely(victim, x, goal, epsilon=epsilon, step=1 / 255, steps=steps(epsilon), progress=progress)
 
 
 def steps(epsilon: float) -> int:
@@ -117,7 +118,7 @@ def network(arguments: Any, train_set: Dataset, kept: Path) -> models.Sequential
 def accuracies(victim: Victim, data: Dataset, ladder: Sequence[int]) -> tuple[str, Any]:
     """Top-1 and top-5 accuracy against ε for the three methods, as the paper's Figure 2: a table and a figure."""
     lengths = [epsilon / 255 for epsilon in ladder]
-    found = {name: evaluate.robustness_curve(victim, data.x, data.y, attack, lengths, k=K)
+    found = {name: evaluate.robustness_curve(victim, data.x, data.y, attack, lengths, k=K, progress=True)
              for name, attack in METHODS.items()}  # fmt: skip
     rows = [[epsilon, *(float(curve.accuracy[row, i]) for row in range(len(K)) for curve in found.values())]
             for i, epsilon in enumerate(ladder)]  # fmt: skip
@@ -148,31 +149,31 @@ def destruction(victim: Victim, data: Dataset, results: dict[str, AttackResult],
     """Every image, clean and attacked, through every transformation in every amount."""
     clean, after = (answers(victim, data.x, data.y), [answers(victim, r.x_adv, data.y) for r in results.values()])
     rates = {name: np.empty((len(series.amounts), len(K), 1 + len(results))) for name, series in SERIES.items()}
-    for name, series in SERIES.items():
-        for i, amount in enumerate(series.amounts):
-            seen = answers(victim, series(data.x, amount, seed), data.y)
-            rates[name][i, :, 0] = [float(right.mean()) for right in seen]
-            for j, result in enumerate(results.values()):
-                seen = answers(victim, series(result.x_adv, amount, seed), data.y)
-                rates[name][i, :, 1 + j] = [destruction_rate(*each) for each in zip(clean, after[j], seen)]
+    all_amounts = [(name, i, amount) for name, series in SERIES.items() for i, amount in enumerate(series.amounts)]
+    for name, i, amount in bar(all_amounts, "transformations", True, unit="amount"):
+        seen = answers(victim, SERIES[name](data.x, amount, seed), data.y)
+        rates[name][i, :, 0] = [float(right.mean()) for right in seen]
+        for j, result in enumerate(results.values()):
+            seen = answers(victim, SERIES[name](result.x_adv, amount, seed), data.y)
+            rates[name][i, :, 1 + j] = [destruction_rate(*each) for each in zip(clean, after[j], seen)]
     counts = [[int((clean[i] & ~each[i]).sum()) for each in after] for i in range(len(K))]
     return Destruction(rates, np.array(counts))
 
 
 def destruction_tables(found: Destruction) -> str:
     """A table for each transformation, and one of their extremes beside the paper's."""
-    heads = [head for k in K for head in (f"top-{k}: clean", *METHODS)]
-    parts = [table(f"{name}: accuracy on clean images, and destruction rates", [SERIES[name].unit, *heads],
-                   [[f"{amount:g}", *map(float, row.reshape(-1))] for amount, row in zip(SERIES[name].amounts, rates)])
+    parts = [table(f"{name}: accuracy on clean images, and destruction rates", [SERIES[name].unit, "clean", *METHODS],
+                   [[f"top-{k}, {amount:g}", *map(float, row[i])] for i, k in enumerate(K)
+                    for amount, row in zip(SERIES[name].amounts, rates)])
              for name, rates in found.rates.items()]  # fmt: skip
     photo = found.rates["photo"][SERIES["photo"].amounts.index(1), 0, 1:]
     rows = [
         ["simulated photo, strength 1", *map(float, photo)],
-        ["  paper: photo of a print, ε 16", *PAPER.values()],
+        ["  paper, ImageNet: photo of a print, ε 16", *PAPER.values()],
         ["brightness and contrast up to +30", *greatest(found, ("brightness", "contrast"), 30)],
-        ["  paper", *["< .05"] * 3],
+        ["  paper, ImageNet", *["< .05"] * 3],
         ["the most by blur, noise or JPEG", *greatest(found, ("blur", "noise", "JPEG"))],
-        ["  paper", "-", *["up to .8-.9"] * 2],
+        ["  paper, ImageNet", "-", *["up to .8-.9"] * 2],
         *([f"successful attacks, top-{k}", *numbers] for k, numbers in zip(K, found.counts)),
     ]
     return "\n".join([*parts, table("Beside the paper: top-1 destruction rates", ["", *METHODS], rows)])
@@ -191,7 +192,7 @@ def destruction_figure(found: Destruction, epsilon: int) -> Any:
         drawn = np.where(found.counts >= 10, rates[:, :, 1:], np.nan)
         lines = {attack: drawn[:, :, j].T for j, attack in enumerate(METHODS)}
         panels[SERIES[name].unit] = SERIES[name].amounts, lines
-    title = f"What is destroyed of attacks with ε = {epsilon} of 255 (bars: the paper's photo of a print, top-1)"
+    title = f"What is destroyed of attacks with ε = {epsilon} of 255 (triangles: the paper's photo of a print, top-1)"
     return evaluation_plots.destruction_curves(panels, K, title=title, levels={SERIES["photo"].unit: PAPER})
 
 
@@ -231,7 +232,8 @@ def run(arguments: Any, data: str, kept: Path) -> str:
     victim = Victim(net, batch_size=250)
     accuracy, accuracy_figure = accuracies(victim, some, LADDER[data])
     print(accuracy, flush=True)
-    results = {name: attack(victim, some.x, some.y, epsilon=epsilon / 255) for name, attack in METHODS.items()}
+    results = {name: attack(victim, some.x, some.y, epsilon=epsilon / 255, progress=True)
+               for name, attack in METHODS.items()}  # fmt: skip
     attacks = f"At ε = {epsilon} of 255, {steps(epsilon / 255)} steps:\n{evaluate.evaluate_attack(results, victim)}"
     print(attacks, flush=True)
     found = destruction(victim, some, results, arguments.seed)

@@ -83,7 +83,7 @@ def compare(title: str, runs: list[dict[str, Evaluation]], paper: dict[str, tupl
         rows.append([name, mean_and_deviation([a.error for a in answers]), error,
                      mean_and_deviation([a.confidence for a in answers]), confidence,
                      mean_and_deviation([a.confidence_on_errors for a in answers])])  # fmt: skip
-    heads = ["test set", "error", "paper", "confidence", "paper", "conf. on errors"]
+    heads = ["test set", "error", "paper,\nMNIST", "confidence", "paper,\nMNIST", "confidence\non errors"]
     return table(title, heads, rows)
 
 
@@ -115,7 +115,7 @@ def coverage_figure(answers: dict[str, Evaluation]) -> Any:
         lines[name] = [
             float(curve.error[min(np.searchsorted(curve.coverage, s), len(curve.error) - 1)]) for s in shares
         ]
-    return plots.curves(list(shares), lines, title="Answering only when confident", y_limits=(0, 1.02),
+    return plots.curves(list(shares), lines, title="Answering only when confident", y_limits=(-0.02, 1.02),
                         x_label="coverage: share of the test set answered, most confident first",
                         y_label="error among the answered")  # fmt: skip
 
@@ -129,7 +129,7 @@ def grid(train_set: Dataset, epochs: int, seed: int) -> str:
             net = trained(rest, epochs, seed, Penalty(l1, l2))
             answers = judge(net, four_sets(net, held_out, seed))
             rows.append([f"λ₁ {l1:g}, λ₂ {l2:g}", *(answers[name].error for name in PAPER_1)])
-    title = "Grid of penalties: error on held-out training digits, attacks on the network itself (his best: 1e-4, 1e-4)"
+    title = "Grid of penalties: error on held-out digits, attacks on the network itself (his best: 1e-4, 1e-4)"
     return table(title, ["penalty", *PAPER_1], rows)
 
 

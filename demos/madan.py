@@ -86,7 +86,7 @@ def read_correctly(net: models.Sequential, data: Dataset, each: int) -> Dataset:
 def attacked(victim: Victim, data: Dataset, epsilon: float, short: float, bim_steps: int, seed: int) -> dict[str, Any]:
     """Every row of the table for one ε; it, and the length of the short steps, in pixels."""
     x, y = data.x, data.y
-    few: dict[str, Any] = {"epsilon": epsilon, "steps": 6, "early_stop": False, "seed": seed}
+    few: dict[str, Any] = {"epsilon": epsilon, "steps": 6, "early_stop": False, "seed": seed, "progress": True}
     return {
         "random signs": sign_noise(victim, x, y, epsilon=epsilon, seed=seed),
         "FGSM": fgsm(victim, x, y, epsilon=epsilon),
@@ -108,7 +108,7 @@ def tables(victim: Victim, data: Dataset, deviation: float, seed: int) -> tuple[
         found = [float(evaluate.top_k(victim.logits(results[name].x_adv), data.y, k).mean())
                  for results in at.values() for k in (1, 5)]  # fmt: skip
         rows.append([name, *(cell for pair in zip(found, paper) for cell in pair)])
-    heads = ["untargeted", *(h for e in EPSILONS for k in (1, 5) for h in (f"ε {e:g}: top-{k}", "paper"))]
+    heads = ["untargeted", *(h for e in EPSILONS for k in (1, 5) for h in (f"ε {e:g}:\ntop-{k}", "paper,\nImageNet"))]
     title = f"Tables 1 to 3: accuracy on {len(data)} images that the network reads correctly as they are"
     return table(title, heads, rows), at[0.1]["FGSM"]
 
@@ -123,22 +123,26 @@ def towards_targets(victim: Victim, data: Dataset, deviation: float, arguments: 
     reached = [float(evaluate.top_k(victim.logits(result.x_adv), targets, k).mean()) for k in (1, 5)]
     size = evaluate.spread(to_numpy(result.l2[result.success])).mean
     spread = size / result.features**0.5 / deviation
-    return (f"C&W L2, targeted: the target is reached for {reached[0]:.4f} of the images, within the top 5 for "
-            f"{reached[1]:.4f} (paper: 1 and 1).\nMean L2 of the change {size:.3f}, which is {spread:.3f} standard "
-            f"deviations per pixel (root of the mean square).\n"), result  # fmt: skip
+    return (f"C&W L2, targeted: the target is reached for {reached[0]:.4f} of the images, within the top 5 for\n"
+            f"{reached[1]:.4f} (paper, ImageNet: 1 and 1).  Mean L2 of the change {size:.3f}, which is {spread:.3f}\n"
+            f"standard deviations per pixel (root of the mean square).\n"), result  # fmt: skip
 
 
 def figure_6(victim: Victim, data: Dataset, deviation: float, targets: Any) -> Any:
     """Top-k accuracy against ε, under targeted FGSM and BIM."""
-    figure = plots.new_figure(9.0, 3.8, "Is the right class still among the k likeliest?")
+    figure = plots.new_figure(9.0, 4.1, "Is the right class still among the k likeliest?")
     for axes, (name, attack) in zip(figure.subplots(1, 2, sharey=True), {"FGSM": fgsm, "BIM, 10 steps": bim}.items()):
         lengths = [epsilon * deviation for epsilon in LADDER]
-        curve = evaluate.robustness_curve(victim, data.x, data.y, attack, lengths, k=K, goal=Targeted(targets))
-        for colour, k in zip(plots.COLOURS, K):
-            axes.plot(LADDER, curve.top(k), color=colour, marker="o", markersize=3, linewidth=1.6, label=f"k = {k}")
-        axes.set(title=f"targeted {name}", xlabel="ε, in standard deviations of the pixels", ylim=(0, 1.02))
+        curve = evaluate.robustness_curve(victim, data.x, data.y, attack, lengths, k=K, goal=Targeted(targets),
+                                          progress=True)  # fmt: skip
+        for colour, dashes, k in zip(plots.COLOURS, plots.DASHES, K):
+            axes.plot(LADDER, curve.top(k), linestyle=dashes, color=colour, marker="o", markersize=3, linewidth=1.6,
+                      label=f"k = {k}")  # fmt: skip
+        axes.set_title(f"targeted {name}", fontsize=9)
+        axes.set(xlabel="ε, in standard deviations of the pixels", ylim=(-0.02, 1.02))
         axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    named = axes.get_legend_handles_labels()
+    figure.legend(*named, fontsize=8, ncols=len(K), handlelength=3.5, loc="outside lower center")
     figure.axes[0].set_ylabel("top-k accuracy")
     return figure
 
@@ -147,18 +151,22 @@ def panel(victim: Victim, data: Dataset, attacks: dict[str, AttackResult]) -> An
     """Figures 2 and 4: an image of each class, the change, and the image changed, with the network's opinion of it."""
     labels = to_numpy(data.y)
     which = np.array([np.flatnonzero(labels == k)[0] for k in np.unique(labels)])
-    rows, captions, wrong = {"original": to_numpy(data.x)[which]}, {}, {}
+    rows, captions, wrong, scales = {"original": to_numpy(data.x)[which]}, {}, {}, {}
     for name, result in attacks.items():
         change = to_numpy(result.x_adv - result.x)[which]
         largest = float(abs(change).max())
-        rows[f"change by\n{name}\n(×{0.5 / largest:.0f}; grey: none)"] = 0.5 + change / (2 * largest)
+        if change.shape[1] == 1:
+            rows[f"change by\n{name}"], scales[f"change by\n{name}"] = change, (-largest, largest)
+        else:  # of each colour
+            key = f"change by\n{name}\n(grey: none,\nblack -{largest:.2g},\nwhite +{largest:.2g})"
+            rows[key] = 0.5 + change / (2 * largest)
         rows[name] = to_numpy(result.x_adv)[which]
     for name in ("original", *attacks):
         p = to_numpy(softmax(victim.logits(asarray(rows[name]))))
         captions[name] = [f"{data.class_names[k]}\n{100 * row[k]:.0f} %" for k, row in zip(p.argmax(axis=1), p)]
         wrong[name] = list(p.argmax(axis=1) != labels[which])
     title = "What the network says, and how sure it is; mistakes framed"
-    return plots.image_rows(dict(rows), captions, wrong=wrong, title=title)
+    return plots.image_rows(dict(rows), captions, wrong=wrong, scales=scales, title=title)
 
 
 def description(arguments: Any, net: models.Sequential, train_set: Dataset, test: Dataset, deviation: float) -> str:

@@ -1,7 +1,9 @@
 """Madry et al. (2018): learn from the worst images one can find, and the network holds.
 
-    python demos/madry.py           bundled digits and a small network: some six minutes on two cores
-    python demos/madry.py --full    whole MNIST and the paper's network: the better part of an hour
+    python demos/madry.py                  bundled digits and a small network: some minutes on two cores
+    python demos/madry.py --long           the same for 50 epochs, and more digits for the attacks that take long
+    python demos/madry.py --data mnist     whole MNIST and the small network: ten minutes of training
+    python demos/madry.py --full           whole MNIST and the paper's network: the better part of an hour
 
 Two networks of the same shape, one trained as usual, the other by min_θ E[max_{‖δ‖∞≤.3} J(θ, x + δ, y)]: the maximum
 is sought by projected gradient descent, anew for every batch, and the network sees nothing but what it finds.  Then
@@ -9,9 +11,9 @@ both are attacked, in every way there is.
 
 The paper takes 100,000 steps of Adam(1e-4), batches of 50, and 40 steps of .01 for each of them.  Here there are fewer
 and longer steps of both kinds, and ε grows to .3 over the first epochs; without that, training tends to give up and
-call all classes equally likely.  The recipe for the bundled digits was chosen on some of the training digits, held
-out; those for MNIST were not tuned.  --full can be interrupted and called again; its networks are kept, epoch by epoch,
-in demos/out/checkpoints.
+call all classes equally likely.  The recipe of --long was chosen on some of the training digits, held out; those for
+MNIST, and the short one, were not tuned.  --full can be interrupted and called again; its networks are kept, epoch by
+epoch, in demos/out/checkpoints.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -37,7 +40,7 @@ from minidl.optim import Adam
 from minidl.train import evaluate as measure
 
 EPSILON = 0.3
-COSTLY = 1000  # digits for the attacks that take long
+COSTLY = {"digits": 100, "long": 1000, "mnist": 1000, "full": 1000}  # digits for the attacks that take long
 
 
 def small(seed: int) -> Sequential:
@@ -68,6 +71,10 @@ class Recipe:
 
 RECIPES = {
     "digits": {
+        "natural": Recipe(small, ((3e-3, 8), (5e-4, 2))),
+        "trained": Recipe(small, ((3e-3, 12), (5e-4, 3)), 5, 6.0),
+    },
+    "long": {
         "natural": Recipe(small, ((3e-3, 10),)),
         "trained": Recipe(small, ((3e-3, 30), (1e-3, 10), (2e-4, 10)), 5, 15.0),
     },
@@ -98,11 +105,11 @@ def finished(result: AttackResult) -> AttackResult:
     return result
 
 
-def table_of_attacks(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
+def table_of_attacks(nets: dict[str, Sequential], test: Dataset, costly: int, seed: int) -> str:
     """The paper's Table 1, and what came later: the accuracy of both networks under each attack."""
-    few = test.take(COSTLY)
+    few = test.take(costly)
     rows: list[list[Any]] = []
-    near = {"epsilon": EPSILON, "seed": seed}
+    near = {"epsilon": EPSILON, "seed": seed, "progress": True}
     for name, attack, options, data, paper in (
         ("FGSM", fgsm, {}, test, (".064", ".956")),
         ("PGD, 40 steps of .01", pgd, {"step": 0.01}, test, ("-", ".932")),
@@ -119,15 +126,14 @@ def table_of_attacks(nets: dict[str, Sequential], test: Dataset, seed: int) -> s
         print(f"{name}: " + ", ".join(f"{r.seconds:.0f} s" for r in found), flush=True)
     clean = [measure(net, test).accuracy for net in nets.values()]
     rows.insert(0, ["the digits as they are", len(test), *clean, ".992", ".988"])
-    return table("Accuracy at ε .3", ["attack", "digits", *nets, "paper: natural", "trained"], rows)
+    return table("Accuracy at ε .3", ["attack", "digits", *nets, "paper, MNIST:\nnatural", "\ntrained"], rows)
 
 
-def table_of_distances(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
+def table_of_distances(nets: dict[str, Sequential], data: Dataset, seed: int) -> str:
     """How far Carlini and Wagner's L2 attack, which knows no ε, has to go from digits that are read correctly."""
     rows = []
     for name, net in nets.items():
-        data = test.take(100)
-        result = finished(cw_l2(net, data.x, data.y, seed=seed))
+        result = finished(cw_l2(net, data.x, data.y, seed=seed, progress=True))
         reached = to_numpy(result.success & (result.clean_pred == data.y))
         lengths = [to_numpy(getattr(result, norm))[reached] for norm in ("l2", "linf")]
         rows.append([name, f"{reached.sum()} of {len(data)}", *(float(values.mean()) for values in lengths)])
@@ -152,7 +158,7 @@ def walks(net: Sequential, image: Any, label: Any, runs: int, steps: int, seed: 
 
 def hardest(net: Sequential, data: Dataset, count: int, seed: int) -> Dataset:
     """The digits on which PGD takes the network's loss highest."""
-    found = pgd(net, data.x, data.y, epsilon=EPSILON, step=0.01, early_stop=False, seed=seed)
+    found = pgd(net, data.x, data.y, epsilon=EPSILON, step=0.01, early_stop=False, seed=seed, progress=True)
     loss = to_numpy(losses.cross_entropy(net(found.x_adv), data.y, "none"))
     return data.take(np.argsort(-loss, kind="stable")[:count])
 
@@ -160,7 +166,7 @@ def hardest(net: Sequential, data: Dataset, count: int, seed: int) -> Dataset:
 def figure_1(nets: dict[str, Sequential], data: Dataset, seed: int, runs: int = 20, steps: int = 100) -> Any:
     """The paper's Figure 1: the loss along walks of PGD, for some digits (columns) and both networks (rows)."""
     figure = plots.new_figure(9.0, 4.6, "The loss along twenty walks of PGD from random starts around the same digit")
-    for axes_of_row, (name, net) in zip(figure.subplots(len(nets), len(data), sharex=True, sharey="row"), nets.items()):
+    for axes_of_row, (name, net) in zip(figure.subplots(len(nets), len(data), sharex=True, sharey=True), nets.items()):
         for axes, image, label in zip(axes_of_row, data.x, data.y[:, None]):
             axes.plot(walks(net, image, label, runs, steps, seed), color=plots.COLOURS[0], linewidth=0.7, alpha=0.7)
             axes.set_title(f"{name}, a {int(label[0])}", fontsize=9)
@@ -185,33 +191,30 @@ def surfaces(nets: dict[str, Sequential], image: Any, label: Any, seed: int) -> 
     """Both networks' losses around one digit, in the plane of the gradient's signs and of random ones."""
     figure = plots.new_figure(9.5, 4.6, f"The cross-entropy around a {int(label[0])}")
     found = {name: plane(net, image, label, seed) for name, net in nets.items()}
-    for i, (name, (side, loss)) in enumerate(found.items()):
-        axes = figure.add_subplot(1, len(nets), i + 1, projection="3d")
-        axes.plot_surface(*np.meshgrid(side, side, indexing="ij"), loss, cmap="viridis", linewidth=0)
-        axes.set(
-            xlabel="along sign(∇ₓJ)",
-            ylabel="along random signs",
-            zlim=(0, max(z.max() for _, z in found.values())),
-        )
+    labels = ("along sign(∇ₓJ)", "along random signs", "cross-entropy")
+    highest = max(float(loss.max()) for _, loss in found.values())
+    for place, (name, (side, loss)) in zip(figure.add_gridspec(1, len(nets)), found.items()):
+        axes = plots.surface_axes(figure, place, side, side, loss, labels, -125, (0.0, highest))
+        axes.set_box_aspect(None, zoom=0.85)  # room for the name of the heights
         axes.set_title(f"{name}: {loss.min():.2g} to {loss.max():.2g}", fontsize=9)
-        axes.view_init(elev=24, azim=-125)
     return figure
 
 
-def beyond(nets: dict[str, Sequential], test: Dataset, seed: int) -> Any:
+def beyond(nets: dict[str, Sequential], data: Dataset, seed: int) -> Any:
     """The paper's Figure 6: accuracy under PGD within other ε than the one trained for."""
-    ladder, data = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.325, 0.35, 0.4], test.take(COSTLY)
-    lines = {name: list(evaluate.robustness_curve(net, data.x, data.y, pgd, ladder, k=1, seed=seed).top(1))
+    ladder, given = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.325, 0.35, 0.4], {"seed": seed, "progress": True}
+    lines = {name: list(evaluate.robustness_curve(net, data.x, data.y, pgd, ladder, k=1, **given).top(1))
              for name, net in nets.items()}  # fmt: skip
-    return plots.curves(ladder, lines, title="Accuracy under PGD, 40 steps", x_label="ε", y_label="accuracy",
-                        y_limits=(0, 1.02))  # fmt: skip
+    title = f"Accuracy on {len(data)} digits under PGD, 40 steps"
+    return plots.curves(ladder, lines, title=title, x_label="ε", y_label="accuracy")
 
 
 def digits(nets: dict[str, Sequential], data: Dataset, seed: int) -> Any:
     """What PGD on the margin makes of some digits against either network, and what that says to it."""
     rows, captions, wrong = {"digits": list(to_numpy(data.x))}, {}, {}
     for name, net in nets.items():
-        found = pgd(net, data.x, data.y, epsilon=EPSILON, step=0.01, objective="margin", seed=seed)
+        found = pgd(net, data.x, data.y, epsilon=EPSILON, step=0.01, objective="margin", seed=seed,
+                    progress=True)  # fmt: skip
         key = f"PGD on the\n{name} one"
         rows[key], wrong[key] = list(to_numpy(found.x_adv)), list(to_numpy(found.success))
         captions[key] = [str(answer) for answer in to_numpy(found.adv_pred)]
@@ -222,25 +225,29 @@ def main() -> None:
     """Train, attack, print, draw."""
     parser = command_line(__doc__ or "", full="whole MNIST and the paper's network: an hour")
     parser.add_argument("--data", choices=["digits", "mnist"], default="digits", help="for the small network")
+    parser.add_argument("--long", action="store_true", help="bundled digits, 50 epochs, 1,000 digits for every attack")
     parser.add_argument("--epochs", type=at_least_one, help="in each phase of training (default: as the recipe says)")
     parser.add_argument("--digits", type=at_least_one, default=60_000, help="at most so many of either set")
     arguments = parser.parse_args()
-    run = "full" if arguments.full else arguments.data
-    both = load_digits() if run == "digits" else load_mnist()
+    if arguments.long + arguments.full + (arguments.data == "mnist") > 1:
+        parser.error("--long, --full and --data mnist are three different runs: give one of them")
+    run = "full" if arguments.full else "long" if arguments.long else arguments.data
+    both = load_digits() if run in ("digits", "long") else load_mnist()
     train_set, test = (data.take(arguments.digits) for data in both)
     kept, folder = HERE / "out" / "checkpoints" if arguments.full else None, out_folder(arguments)
-    stem = "madry" if run == "digits" else f"madry_{run}"  # so that runs on several data sets can lie side by side
+    stem = {"digits": "madry", "long": "madry"}.get(run, f"madry_{run}")  # runs on several sets can lie side by side
     nets, lines = {}, []
     for name, recipe in RECIPES[run].items():
         if arguments.epochs:
             recipe = replace(recipe, phases=tuple((lr, arguments.epochs) for lr, _ in recipe.phases))
         nets[name], seconds = network(name, recipe, train_set, arguments.seed, kept)
-        lines.append(f"{name}: {recipe.said()}; {seconds:.0f} s")
+        lines.append(fill(f"{name}: {recipe.said()}; {seconds:.0f} s", 100, subsequent_indent="    "))
         minidl.save(nets[name], folder / f"{stem}_{name}.npz")
-    which = "the paper's" if arguments.full else "a small"
+    costly, which = COSTLY[run], "the paper's" if arguments.full else "a small"
     data = f"{len(train_set):,} + {len(test):,} digits, {which} network"
-    text = "\n".join([provenance(arguments.seed), data, *lines, "", table_of_attacks(nets, test, arguments.seed),
-                      table_of_distances(nets, test, arguments.seed)])  # fmt: skip
+    text = "\n".join([provenance(arguments.seed), data, *lines, "",
+                      table_of_attacks(nets, test, costly, arguments.seed),
+                      table_of_distances(nets, test.take(max(costly // 10, 1)), arguments.seed)])  # fmt: skip
     print(text)
     write_text(folder / f"{stem}.txt", text)
     labels = to_numpy(test.y)
@@ -249,7 +256,7 @@ def main() -> None:
     write_figure(digits(nets, each, arguments.seed), folder / f"{stem}_digits.png")
     write_figure(figure_1(nets, three, arguments.seed), folder / f"{stem}_figure1.png")
     write_figure(surfaces(nets, each.x[0], each.y[:1], arguments.seed), folder / f"{stem}_surfaces.png")
-    write_figure(beyond(nets, test, arguments.seed), folder / f"{stem}_epsilon.png")
+    write_figure(beyond(nets, test.take(costly), arguments.seed), folder / f"{stem}_epsilon.png")
 
 
 if __name__ == "__main__":

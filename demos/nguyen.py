@@ -1,6 +1,6 @@
 """Nguyen, Yosinski and Clune (2015), on digits: deep neural networks are easily fooled.
 
-    python demos/nguyen.py           bundled digits, three minutes on two cores
+    python demos/nguyen.py           bundled digits: some minutes on two cores
     python demos/nguyen.py --full    whole MNIST, 5 seeds, some twenty minutes
 
 Images made from nothing, and a LeNet that is all but certain of what they show.  Evolution makes them, pixel by pixel
@@ -15,7 +15,7 @@ Do such images fool other networks?  We ask three: another LeNet, a perceptron, 
 Does it help to learn from them?  As in the paper, network i + 1 is trained anew on the digits and, as an eleventh
 class, on CPPN images that fooled networks 1 to i, and then fooled anew.  Ours come from many short evolutions, which
 find the fewer the better the networks get: the table says how many.  What we judge a network by is an evolution of its
-own, of which nothing is learnt; it goes on for 1000 generations.
+own, of which nothing is learnt; with --full it goes on for 1000 generations.
 
 --full can be interrupted and called again: its networks are kept in demos/out/checkpoints, and evolution, which is the
 same each time, is done again.
@@ -50,10 +50,10 @@ from minidl.core import Array
 from minidl.data import Dataset, load_digits, load_mnist
 from minidl.models import Sequential
 from minidl.optim import Adam
+from minidl.progress import bar
 from minidl.train import evaluate
 
 SHORT = 20  # generations of the evolutions whose images are learnt from
-LONGER = 5  # times as many generations are given to what is to fool a network that has learnt
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def table_of_confidence(found: dict[str, list[FoolingResult]], seeds: int) -> st
         cost = [runs[0].forwards, runs[0].backwards, f"{np.mean([run.seconds for run in runs]):.1f}"]
         confidences = [sureness(p, 4) for p in (np.median(early), np.median(end), min(end), least)]
         rows.append([name, *confidences, WAYS[name].paper, *cost])
-    heads = ["images", "median by 50", "at the end", "of the worst seed", "least of all", "paper, by 200", "forwards",
-             "backwards", "seconds"]  # fmt: skip
+    heads = ["images", "median\nby 50", "at the\nend", "of the\nworst seed", "least\nof all", "paper,\nMNIST,\nby 200",
+             "forward\nruns", "backward\nruns", "seconds"]  # fmt: skip
     return table(f"Confidence: the median over the ten classes, and that over {seeds} seed(s)", heads, rows)
 
 
@@ -140,7 +140,7 @@ def table_of_transfer(found: dict[str, list[FoolingResult]], judges: dict[str, S
         for name in SHOWN:
             p, taken = (np.concatenate(both) for both in zip(*(verdicts(net, run) for run in found[name])))
             rows.append([judge, error, name, len(taken), float(taken.mean()), sureness(np.median(p))])
-    heads = ["judge", "its error", "images", "so many", "taken for their class", "median confidence in it"]
+    heads = ["judge", "its error", "images", "so many", "taken for\ntheir class", "median confidence\nin it"]
     return table("Transfer: images made against one LeNet, shown to networks trained on the same digits", heads, rows)
 
 
@@ -156,7 +156,7 @@ def of_digits(result: FoolingResult, digits: int = 10) -> FoolingResult:
 def harvest(net: Sequential, evolutions: int, generations: int, seed: int) -> Array:
     """CPPN images that the network takes for a digit, of many short evolutions: (M, 1, 28, 28)."""
     images = []
-    for i in range(evolutions):
+    for i in bar(range(evolutions), "images to learn from", True, unit="evolution"):
         result = of_digits(finished(fool_cppn(net, generations=generations, seed=seed + i)))
         images.append(result.images[result.confidence >= 0.5])
     return namespace(images[0]).concatenate(images)
@@ -177,8 +177,8 @@ def recognised(net: Sequential, images: Array) -> float | str:
 def retraining(net: Sequential, both: tuple[Dataset, Dataset], arguments: Any,
                kept: Path | None) -> tuple[str, dict[str, FoolingResult]]:  # fmt: skip
     """A table of networks, and what fools each.  The first is given; the others learn from what fooled those before."""
-    (train_set, test), seed, generations = both, arguments.seed, LONGER * arguments.generations
-    marks = (50, arguments.generations, generations)
+    (train_set, test), seed, generations = both, arguments.seed, arguments.longer * arguments.generations
+    marks = sorted({50, arguments.generations, generations})
     learnt = others = train_set.x[:0]
     found: dict[str, FoolingResult] = {}
     rows: list[list[Any]] = []
@@ -196,11 +196,11 @@ def retraining(net: Sequential, both: tuple[Dataset, Dataset], arguments: Any,
         rows.append([name, len(learnt), error, recognised(net, learnt), recognised(net, others),
                      *(sureness(p, 4) for p in sure)])  # fmt: skip
         found[name], others = result, namespace(others).concatenate([others, result.images])
-    heads = ["fooled anew", "learnt from", "error on digits", "known again", "others known",
-             *(f"median by {k}" for k in marks), "least then"]  # fmt: skip
+    heads = ["fooled\nanew", "learnt\nfrom", "error\non digits", "known\nagain", "others\nknown",
+             *(f"median\nby {k}" for k in marks), "least\nthen"]  # fmt: skip
     title = (
-        "Learning from fooling images, an eleventh class (paper: the median stays 99.99 %).  Called fooling:\n"
-        "those learnt from (known again), and others that fooled the networks before, but were not learnt from"
+        "Learning from fooling images, an eleventh class (paper, MNIST: the median stays 99.99 %).\nCalled fooling: "
+        "those learnt from (known again), and others that fooled networks before (others known)"
     )
     return table(title, heads, rows), found
 
@@ -224,7 +224,7 @@ def figures(found: dict[str, list[FoolingResult]], judges: dict[str, Sequential]
         "gallery": gallery(first, title=f"What LeNet, trained on {data}, takes for a digit, and how sure it is"),
         "median": median_confidence({name: found[name] for name in EVOLVED}),
         "cppns": painters,
-        "transfer": judged(first, said, title="Made against one LeNet: how sure others are of the class"),
+        "transfer": judged(first, said, title="Made against one LeNet: how sure others are (the darker, the surer)"),
         "retrained": gallery(anew, title=retrained),
         "resistance": median_confidence(grown, title=learning, marks={}),
     }
@@ -237,13 +237,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=at_least_one, default=4, help="of training (default: 4)")
     parser.add_argument("--digits", type=at_least_one, default=60_000, help="at most so many of either set")
     parser.add_argument("--generations", type=at_least_one, default=200, help="of evolution (default: 200)")
-    parser.add_argument("--rounds", type=at_least_one, help="of retraining (default: 3, or 5 with --full)")
-    parser.add_argument("--evolutions", type=at_least_one, help="short ones in a round (default: 20, 200 with --full)")
+    parser.add_argument("--rounds", type=at_least_one, help="of retraining (default: 2, or 5 with --full)")
+    longer = "as many generations, to judge what has learnt (default: 1, or 5 with --full)"
+    parser.add_argument("--longer", type=at_least_one, metavar="TIMES", help=longer)
+    parser.add_argument("--evolutions", type=at_least_one, help="short ones in a round (default: 10, 200 with --full)")
     arguments = parser.parse_args()
     full = arguments.full
     arguments.seeds = arguments.seeds or (5 if full else 1)
-    arguments.rounds = arguments.rounds or (5 if full else 3)
-    arguments.evolutions = arguments.evolutions or (200 if full else 20)
+    arguments.rounds = arguments.rounds or (5 if full else 2)
+    arguments.longer = arguments.longer or (5 if full else 1)
+    arguments.evolutions = arguments.evolutions or (200 if full else 10)
     train_set, test = (data.take(arguments.digits) for data in (load_mnist() if full else load_digits()))
     kept = HERE / "out" / "checkpoints" if full else None
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)

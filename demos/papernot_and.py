@@ -24,6 +24,7 @@ from minidl.backend import asarray, to_numpy
 from minidl.layers import Dense, Glorot, Sigmoid
 from minidl.models import Sequential
 from minidl.optim import Adam
+from minidl.progress import bar
 
 LOW, HIGH, STEP = 0.11, 0.95, 0.06  # the paper's pair: F(X), F(X*), and how far they are apart
 LOOK = 250  # steps of training between two looks at the surface
@@ -51,7 +52,7 @@ def learn(seed: int, longest: int) -> tuple[Sequential, int, list[float]]:
     x, y = map(asarray, samples(seed))
     optimizer, losses = Adam(lr=0.05), []
     state = optimizer.init(net.params)
-    for step in range(1, longest + 1):
+    for step in bar(range(1, longest + 1), f"seed {seed}, at most", True, unit="step"):
         loss, grads = value_and_grad(lambda params: ops.mean((net.apply(params, x) - y) ** 2), net.params)
         optimizer.update(net.params, grads, state)
         if step % LOOK == 0:
@@ -64,10 +65,10 @@ def learn(seed: int, longest: int) -> tuple[Sequential, int, list[float]]:
 
 def draw(net: Sequential, found: tuple[float, float]) -> dict[str, Any]:
     """Figures 4 and 5: the surface F and the forward derivative ∂F/∂x₂, with the pair on them."""
-    sides = np.linspace(0, 1, 201)
-    points = np.stack(np.meshgrid(sides, sides, indexing="ij"), axis=-1).reshape(-1, 2)
-    f = to_numpy(net(asarray(points))).reshape(201, 201)
-    slope = to_numpy(forward_derivative(net, asarray(points)))[:, 0, 1].reshape(201, 201)
+    x1, x2 = np.linspace(0, 1, 101), np.linspace(0, 1, 801)  # fine where the cliff is steep
+    points = np.stack(np.meshgrid(x1, x2, indexing="ij"), axis=-1).reshape(-1, 2)
+    f = to_numpy(net(asarray(points))).reshape(101, 801)
+    slope = to_numpy(forward_derivative(net, asarray(points)))[:, 0, 1].reshape(101, 801)
     ends = np.array([[1.0, found[0]], [1.0, found[1]]])
     names = [f"X = (1, {found[0]:.3f})", f"X* = (1, {found[1]:.3f})"]
     heights = {"F": to_numpy(net(asarray(ends)))[:, 0],
@@ -78,7 +79,8 @@ def draw(net: Sequential, found: tuple[float, float]) -> dict[str, Any]:
         ("papernot_and_derivative", slope, "∂F/∂x₂", "Its forward derivative by x₂"),
     ):
         marks = {name: (*end, height) for name, end, height in zip(names, ends, heights[label])}
-        figures[file] = plots.surface(sides, sides, z, title=title, labels=("x₁", "x₂", label), marks=marks)
+        labels = ("x₁", "x₂", label)
+        figures[file] = plots.surface(x1, x2, z, title=title, labels=labels, marks=marks, seen_from=-40)
     return figures
 
 

@@ -75,7 +75,8 @@ def lenet(train_set: Dataset, activation: str, seed: int, epochs: tuple[int, int
 
 def against_all(victim: Victim, x: Any, **options: Any) -> AttackResult:
     """Every image against each class but the one it is taken for, with the paper's budget."""
-    return jsma(victim, x, victim.predict(x), all_targets=True, max_distortion=DISTORTION, **options)
+    budget = {"max_distortion": DISTORTION, "progress": True}
+    return jsma(victim, x, victim.predict(x), all_targets=True, **budget, **options)
 
 
 def attack_all(
@@ -92,7 +93,7 @@ def attack_all(
     digest = f"{sum(float(abs(w).sum()) for w in net.params.values()):.3f}"  # of the very network
     folder = kept / "jsma" / f"{name}, theta {theta:+g}, {total} digits, net {digest}"
     folder = folder if outputs == "logits" else folder.with_name(f"{folder.name}, {outputs}")
-    for i in bar(range(0, total, chunk), f"JSMA, {name}", True, unit="chunk"):
+    for i in bar(range(0, total, chunk), f"JSMA, {name}, all", total > chunk, unit="chunk"):
         path = folder / f"{i} to {min(i + chunk, total)}.npz"
         if not path.exists():
             start, x = time.perf_counter(), data.x[i : i + chunk]
@@ -129,7 +130,8 @@ def stopped_early(name: str, ledger: Ledger, paper: tuple[float, float, float]) 
             f"the successful take {ledger.distortion[done].mean():.4f} (paper {paper[2]})\n")  # fmt: skip
 
 
-HEADS = ["network, set, θ", "attacks", "success", "paper", "distortion", "paper", "of successful", "paper", "ms each"]
+HEADS = ["network, set, θ", "attacks", "success", "paper,\nMNIST", "pixels\nof all", "paper,\nMNIST",
+         "of the\nsuccessful", "paper,\nMNIST", "ms\neach"]  # fmt: skip
 
 
 def one_of_each(net: models.Sequential, data: Dataset) -> np.ndarray:
@@ -171,19 +173,20 @@ def source_target_grid(net: models.Sequential, x: Any, theta: float, title: str)
                             row_label="source", column_label="target (framed: not reached)")  # fmt: skip
 
 
-def distortion_ladder(net: models.Sequential, data: Dataset, count: int = 200) -> Any:
+def distortion_ladder(net: models.Sequential, data: Dataset, count: int) -> Any:
     """Figure 16's stimuli: adversarial digits of each class that took more and more pixels to make."""
     result = against_all(Victim(net), data.x[:count])
     distortion, source = to_numpy(result.distortion), to_numpy(result.clean_pred)
-    edges = [0.0, 0.02, 0.04, 0.06, 0.08, 0.10, 0.12, 0.15]
+    edges = [0.0, 0.02, 0.04, 0.06, 0.08, 0.10, 0.12, DISTORTION]
     images: list[list[Any]] = []
     for k in range(10):
         there = [np.flatnonzero((source == k) & (distortion > low) & (distortion <= high) & to_numpy(result.success))
                  for low, high in pairwise(edges)]  # fmt: skip
         images.append([to_numpy(result.x_adv)[some[0]] if len(some) else None for some in there])
-    columns = [f"≤ {100 * high:.3g} %" for high in edges[1:]]
+    columns = [f"{100 * low:.3g}-{100 * high:.3g} %" for low, high in pairwise(edges)]
     return plots.image_grid(images, title="What would you call these? Made with more and more pixels", rows=DIGITS,
-                            columns=columns, row_label="what it was", column_label="pixels changed")  # fmt: skip
+                            columns=columns, row_label="what it was",
+                            column_label=f"pixels changed (empty: none of {count} digits took so many)")  # fmt: skip
 
 
 def intensity_ladder(net: models.Sequential, x: Any) -> Any:
@@ -191,7 +194,7 @@ def intensity_ladder(net: models.Sequential, x: Any) -> Any:
     thetas, targets = [0.1, 0.25, 0.5, 0.75, 1.0], (net(x).argmax(axis=1) + 3) % 10
     columns, failed = [], []
     for theta in thetas:
-        result = jsma(Victim(net), x, Targeted(targets), theta=theta, max_distortion=DISTORTION)
+        result = jsma(Victim(net), x, Targeted(targets), theta=theta, max_distortion=DISTORTION, progress=True)
         columns.append(to_numpy(result.x_adv))
         failed.append(~to_numpy(result.success))
     images = [[to_numpy(x)[r], *(column[r] for column in columns)] for r in range(len(x))]
@@ -216,26 +219,35 @@ def from_nothing(net: models.Sequential, shape: tuple[int, ...]) -> Any:
     )
 
 
-def adversarial_distances(net: models.Sequential, data: Dataset, count: int) -> tuple[np.ndarray, float]:
-    """Figure 15: the mean adversarial distance of each pair of classes, and the network's robustness R."""
+def adversarial_distances(net: models.Sequential, data: Dataset, count: int) -> tuple[np.ndarray, float, list[str]]:
+    """Figure 15: the mean adversarial distance of each pair of classes, the network's robustness R, and row names."""
     x = data.x[:count]
     source = net(x).argmax(axis=1)
     which, targets = every_other_class(source, 10)
     distances = by_class.adversarial_distance(Victim(net, batch_size=128), x[which], targets)
-    return by_class.mean_by_pair(source[which], targets, asarray(distances)), by_class.robustness(distances)
+    means = by_class.mean_by_pair(source[which], targets, asarray(distances))
+    return means, by_class.robustness(distances), counted(source)
+
+
+def counted(source: Any) -> list[str]:
+    """For each class, how many of some digits are taken for it: names for the rows of a matrix."""
+    return [f"{k} ({n})" for k, n in enumerate(np.bincount(to_numpy(source), minlength=10))]
 
 
 def draw(net: models.Sequential, test: Dataset, ledger: Ledger, folder: Path, several: int) -> str:
     """All figures of one network."""
     x = test.x[asarray(one_of_each(net, test))]
     hardness = by_class.hardness_matrix(ledger, LADDER)
-    distance, r = adversarial_distances(net, test, several)
+    distance, r, measured = adversarial_distances(net, test, several)
+    attacked = counted(ledger.clean_pred[::9])  # nine attacks on each digit
     matrices = {
-        "fig12_success": (100 * by_class.success_matrix(ledger), "Success per pair of classes, θ = +1", "%", "{:.0f}"),
-        "fig13_distortion": (100 * by_class.distortion_matrix(ledger), "Pixels changed where it succeeds, θ = +1", "%",
-                             "{:.1f}"),
-        "fig14_hardness": (100 * hardness, "Hardness H(s, t) = ∫ε dτ", "% of the pixels", "{:.1f}"),
-        "fig15_distance": (distance, f"Adversarial distance A(s, t); robustness R = {r:.2f}", "A", "{:.2f}"),
+        "fig12_success": (100 * by_class.success_matrix(ledger), "Success per pair of classes, θ = +1", "%", "{:.0f}",
+                          attacked, (0.0, 100.0)),
+        "fig13_distortion": (100 * by_class.distortion_matrix(ledger), "Pixels changed where it succeeds, θ = +1",
+                             "% of the pixels", "{:.1f}", attacked, None),
+        "fig14_hardness": (100 * hardness, "Hardness H(s, t) = ∫ε dτ", "% of the pixels", "{:.1f}", attacked, None),
+        "fig15_distance": (distance, f"Adversarial distance A(s, t); robustness R = {r:.2f}", "A", "{:.2f}",
+                           measured, None),
     }  # fmt: skip
     figures = {
         "fig07_saliency": figure_7(net, x[3]),
@@ -245,8 +257,16 @@ def draw(net: models.Sequential, test: Dataset, ledger: Ledger, folder: Path, se
         "fig16_distortions": distortion_ladder(net, test, min(200, several)),
         "fig17_intensities": intensity_ladder(net, x),
     } | {
-        name: plots.matrix(values, title=title, label=label, form=form)
-        for name, (values, title, label, form) in matrices.items()
+        name: plots.matrix(
+            values,
+            title=title,
+            label=label,
+            form=form,
+            rows=rows,
+            limits=limits,
+            row_label="source class (digits, each to all targets)",
+        )
+        for name, (values, title, label, form, rows, limits) in matrices.items()
     }
     for name, figure in figures.items():
         write_figure(figure, folder / f"papernot_{name}.png")
@@ -300,7 +320,7 @@ def run(arguments: Any, activations: list[str], sets: dict[str, Dataset], count:
                 fewer = attack_all(net, data, -1.0, f"{activation}, {name}", kept)
                 rows.append(row(f"{activation}, {name}, -1", fewer, (PAPER_DECREASING, "-", "-")))
                 easier = attack_all(net, data, 1.0, f"{activation}, {name}", kept, outputs="probabilities")
-                rows.append(row(f"{activation}, {name}, +1, on probabilities", easier, PAPER[name]))
+                rows.append(row(f"{activation}, {name}, +1, probabilities", easier, PAPER[name]))
                 if activation == activations[0]:
                     notes += draw(net, test, ledger, out_folder(arguments), min(1000, count))
     data = "whole MNIST" if arguments.full else "the bundled digits"

@@ -52,7 +52,7 @@ def opinions(net: Any, attack: AttackResult, control: AttackResult, labels: np.n
         rows[name] = list(to_numpy(x)[chosen])
         captions[name] = [f"{p} ({100 * c:.0f} %)" for p, c in zip(answer.predictions, answer.confidences)]
         wrong[name] = list(answer.wrong)
-    change = "perturbation\n(red: lighter,\nblue: darker)"
+    change = "change\n(red: lighter,\nblue: darker)"
     rows = {"digit": rows.pop("digit"), change: list(to_numpy(attack.x_adv - attack.x)[chosen]), **rows}
     title = "What the network says (and how sure it is); mistakes framed"
     return plots.image_rows(rows, captions, wrong=wrong, scales={change: (-0.25, 0.25)}, title=title)
@@ -84,8 +84,8 @@ def nine_others(net: Sequential, test: Dataset) -> tuple[str, Any]:
 
 def ten_from_nothing(net: Sequential, generations: int, seed: int) -> tuple[str, Any]:
     """For each class noise, and a pattern, evolved until the network takes it for that."""
-    made = {"noise": fool_direct(net, generations=generations, seed=seed),
-            "patterns": fool_cppn(net, generations=generations, seed=seed)}  # fmt: skip
+    made = {"noise": fool_direct(net, generations=generations, seed=seed, progress=True),
+            "patterns": fool_cppn(net, generations=generations, seed=seed, progress=True)}  # fmt: skip
     said = [f"{name} {sureness(result.median[-1])} ({result.seconds:.1f} s)" for name, result in made.items()]
     text = f"Evolved from nothing, {generations} generations, median confidence: " + ", ".join(said) + "\n"
     return text, gallery(made, title="Evolved from nothing: what LeNet takes for a digit, and how sure it is")
@@ -125,7 +125,7 @@ def main() -> None:
     write_figure(fooled, folder / "quickstart_fooled.png")
     labels = to_numpy(test.y)
     write_figure(opinions(net, attacked[at[0.25]], noisy[at[0.25]], labels), folder / "quickstart_digits.png")
-    write_figure(plots.curves(LADDER, accuracy, title="The gradient's direction, not its size, is what breaks it",
+    write_figure(plots.curves(LADDER, accuracy, title="Each pixel moves by ε: along the gradient's signs, or at random",
                               x_label="ε: how far each pixel may move (pixels lie in [0, 1])",
                               y_label="accuracy on the test digits"), folder / "quickstart_accuracy.png")  # fmt: skip
 

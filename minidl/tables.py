@@ -16,8 +16,12 @@ def html_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], title: str =
     """A table of HTML: the title above, a line of heads, the rows; words to the left, numbers to the right."""
     sides = ["left", *["right"] * (len(heads) - 1)]
     lines = [
-        "".join(f'<{tag} style="text-align: {side}">{escape(cell(c))}</{tag}>' for side, c in zip(sides, row))
+        "".join(f'<{tag} style="text-align: {side}">{_lines(cell(c))}</{tag}>' for side, c in zip(sides, row))
         for tag, row in [("th", heads), *(("td", row) for row in rows)]
     ]
     caption = f'<caption style="text-align: left">{escape(title)}</caption>' if title else ""
     return f"<table>{caption}{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br>")

@@ -6,6 +6,7 @@ Each function returns a Figure, as those of `attacks.plots` do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from minidl.core import Array
 from minidl.errors import DTypeError, ShapeError
 from minidl.kernels.reference_evolution import FUNCTIONS
 
-from ..plots import COLOURS, as_picture, image_rows, new_figure
+from ..plots import COLOURS, DASHES, as_picture, image_rows, new_figure
 from .genome import Genome
 from .result import FoolingResult, sureness
 from .structure import INPUTS
@@ -32,6 +33,8 @@ PAPER: dict[str, tuple[int, float | None]] = {
 #: Where a confidence is marked on an axis, and the last one below 1 that float64 has.
 LEVELS = (1e-8, 1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, *(1 - 10.0**-k for k in (6, 8, 10, 12)))
 LAST = 1 - 2.0**-53
+
+SIGNS = ("o", "s", "^", "D", "v", "P", "X")
 
 INPUT_NAMES = ("x", "y", "r", "1")
 FUNCTION_COLOURS = dict(zip(FUNCTIONS, (COLOURS[5], COLOURS[4], COLOURS[2], COLOURS[3])))
@@ -77,22 +80,26 @@ def median_confidence(
     """Confidence against generation, on the scale of log p/(1 - p), on which 99.9 and 99.99 % are as far apart as
     they are hard to reach.
 
-    results: several runs for each name, such as those of several seeds; thin lines are runs, a thick one is their
-    median, up to the end of the shortest.  marks: generation and confidence by name; a line where there is
-    no confidence.  Raises `ShapeError` if there is nothing to draw.
+    results: several runs for each name, such as those of several seeds; thin lines are runs, a thick one with signs
+    on it is their median, up to the end of the shortest.  marks: generation and confidence by name; a line where there
+    is no confidence.  Raises `ShapeError` if there is nothing to draw.
     """
     _check_some("median_confidence", results)
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     figure = new_figure(6.4, 4.2, title)
     axes = figure.subplots()
-    for colour, dashes, (name, runs) in zip(COLOURS * 3, ("-", "--", "-.", ":") * 5, results.items()):
+    styles = zip(cycle(COLOURS), cycle(DASHES), cycle(SIGNS))
+    for k, ((colour, dashes, sign), (name, runs)) in enumerate(zip(styles, results.items())):
         medians = [np.minimum(run.median, LAST) for run in runs]
         for median in medians if len(runs) > 1 else []:
             axes.plot(range(1, len(median) + 1), median, color=colour, linewidth=0.6, alpha=0.5)
         shared = min(map(len, medians))
         middle = np.median([median[:shared] for median in medians], axis=0)
-        axes.plot(range(1, shared + 1), middle, dashes, color=colour, linewidth=2, label=name)
+        apart = max(1, shared // 8)  # where the signs of equal lines stand in turns
+        signs = (k * apart // len(results), apart)
+        axes.plot(range(1, shared + 1), middle, linestyle=dashes, color=colour, linewidth=1.8, marker=sign,
+                  markersize=5, markevery=signs, markeredgecolor="white", markeredgewidth=0.5, label=name)  # fmt: skip
     for name, (generation, confidence) in marks.items():
         if confidence is None:
             axes.axvline(generation, color="black", linewidth=0.8, linestyle=":", label=name)
@@ -102,9 +109,9 @@ def median_confidence(
     axes.yaxis.set_major_locator(FixedLocator(LEVELS))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda p, _: f"{100 * p:.12g} %"))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set(xlabel="generation", ylabel="confidence", xlim=(0, None))
+    axes.set(xlabel="generation", ylabel="median confidence p, as log p/(1 - p)", xlim=(0, None))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="lower right", handlelength=3.5)
     return figure
 
 
@@ -137,7 +144,8 @@ def judged(
         strip, values = figure.add_subplot(grid[2 * r + 1, :]), np.stack([of[name] for of in judges.values()])
         strip.imshow(values, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
         for (judge, k), p in np.ndenumerate(values):
-            strip.text(k, judge, sureness(p, 0), ha="center", va="center", fontsize=7)
+            colour = "white" if p > 0.9 else "black"
+            strip.text(k, judge, sureness(p, 0), ha="center", va="center", fontsize=7, color=colour)
         strip.set(xticks=[], yticks=range(len(judges)), frame_on=False)
         strip.set_yticklabels(list(judges), fontsize=7)
         strip.tick_params(length=0)

@@ -42,6 +42,14 @@ def graphs(columns: int, channels: int = 1, count: int = 3) -> Any:
     return pictures.cppn_graph(genomes, names, painted, title="CPPNs", columns=columns, bounds=(-1, 1))
 
 
+def surfaces_on_one_scale() -> Any:
+    figure = plots.new_figure(6, 3)
+    for place, times in zip(figure.add_gridspec(1, 2), (1, 4)):
+        z = times * np.arange(6.0).reshape(3, 2)
+        plots.surface_axes(figure, place, np.arange(3.0), np.arange(2.0), z, ("a", "b", "c"), limits=(0.0, 20.0))
+    return figure
+
+
 MATRIX = np.array([[np.nan, 0.25, 0.5], [1.0, np.nan, 0.75], [0.0, 0.125, np.nan]])
 CURVE = RobustnessCurve("pgd", np.array([0.0, 0.1, 0.2]), (1, 5), np.array([[0.9, 0.5, 0.1], [1.0, 0.8, 0.4]]))
 DESTROYED = {
@@ -58,6 +66,8 @@ FIGURES: dict[str, Callable[[], Any]] = {
                                      title="Rows", scales={"changes": (-0.5, 0.5)}, wrong={"digits": [True, False, True]}),
     "rows of different lengths": lambda: plots.image_rows({"colour": list(images(2, 3)), "flat": [np.arange(9) / 9]}, heads=["one", "two"],
                                                           scales={"flat": (0, 2)}),
+    "rows with rings": lambda: plots.image_rows({"before": images(2), "after": images(2, 3)}, scales={"before": (0, 2)},
+                                                rings={"after": [np.eye(4, dtype=bool), np.zeros((4, 4), dtype=bool)]}),
     "curves": lambda: plots.curves([1, 2, 3], {"up": [0.1, 0.2, 0.9], "down": [0.9, 0.5, 0.2]}, title="Curves", x_label="x",
                                    y_label="y", marks={"the paper": (2, 0.4), "another": (3, 0.1)}),
     "many curves": lambda: plots.curves([1, 2], {f"line {k}": [k, k + 1.0] for k in range(16)}, title="", x_label="x", y_label="y",
@@ -67,13 +77,18 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "grid without names": lambda: plots.image_grid([list(images(2, 3))]),
     "matrix": lambda: plots.matrix(MATRIX, title="Matrix", label="success"),
     "matrix of another form": lambda: plots.matrix(10 * MATRIX, title="", label="pixels", form="{:.0f}", row_label="r", column_label="c"),
+    "matrix of percentages": lambda: plots.matrix(100 * MATRIX, title="", label="%", rows=["0 (6)", "1 (9)", "2 (1)"], limits=(0, 100)),
     "empty matrix": lambda: plots.matrix(np.full((2, 2), np.nan), title="", label=""),
     "surface": lambda: plots.surface(np.linspace(0, 1, 5), np.linspace(-1, 1, 4), np.outer(np.arange(5), np.arange(4)), title="Surface",
                                      labels=("x", "y", "z"), marks={"here": (0.5, 0.0, 3.0), "there": (1, 1, 12)}),
+    "surface from elsewhere": lambda: plots.surface(np.arange(3.0), np.arange(2.0), np.arange(6.0).reshape(3, 2), title="",
+                                                    labels=("a", "b", "c"), marks={}, seen_from=-40),
+    "surfaces on one scale": surfaces_on_one_scale,
     "surface without marks": lambda: plots.surface(np.arange(3.0), np.arange(3.0), np.ones((3, 3)), title="", labels=("a", "b", "c"), marks={}),
     "robustness": lambda: evaluation_plots.robustness_curves({"PGD": CURVE, "FGSM": CURVE}, title="Robustness", scale=255),
     "destruction": lambda: evaluation_plots.destruction_curves(DESTROYED, title="Destroyed", levels={"blur": {"fast": 0.7, "none": 1}}),
     "destruction by one": lambda: evaluation_plots.destruction_curves({"JPEG": DESTROYED["JPEG"]}, k=(3,)),
+    "destruction by less and less": lambda: evaluation_plots.destruction_curves({"JPEG": ([95, 60, 20], {"fast": [[0.1, 0.2, 0.6]]})}, k=(1,)),
     "no destruction": lambda: evaluation_plots.destruction_curves({}),
     "success by distance": lambda: evaluation_plots.success_by_distance({"a": ATTACKED, "none": NOTHING}, title="Success"),
     "success by linf": lambda: evaluation_plots.success_by_distance({"a": ATTACKED}, "linf"),

@@ -191,6 +191,9 @@ def test_demos_run_and_write_what_they_say(arguments, written, tmp_path) -> None
         content = (tmp_path / name).read_bytes()
         assert len(content) > 200
         assert not name.endswith(".png") or content.startswith(b"\x89PNG")
+        if name.endswith(".txt"):
+            rules = re.findall("^-+$", content.decode(), re.MULTILINE)
+            assert max(map(len, rules), default=0) <= 100, "a table is too wide"
     assert "error" in said
 
 

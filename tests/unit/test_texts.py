@@ -43,6 +43,7 @@ def attacked() -> str:
 
 PRINTED: dict[str, Callable[[], str]] = {
     "a table": lambda: table("Title", ["name", "n", "share"], [["a", 3, 0.25], ["longer", 12345, float("nan")], ["c", -1, "-"]]),
+    "a table with a head of two lines": lambda: table("Title", ["name", "paper,\nMNIST", "n"], [["a", 0.5, 1]]),
     "an empty table": lambda: table("Title", ["name", "n"], []),
     "attacks": attacked,
     "no attacks": lambda: str(AttackTable(())),
