@@ -100,7 +100,7 @@ class Bar:
         words = (known or {}) | words
         self.said.append(" ".join(f"{name}={word}" for name, word in words.items()))
 
-    def set_postfix_str(self, words: str, *_: Any) -> None:
+    def set_postfix_str(self, words: str, **_: Any) -> None:
         self.said.append(words)
 
     def __str__(self) -> str:
