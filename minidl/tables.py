@@ -24,4 +24,4 @@ def html_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], title: str =
 
 
 def _lines(text: str) -> str:
-    return escape(text).replace("\n", "<br>")
+    return escape(text).replace("\n", "<br/>")

@@ -49,7 +49,7 @@ def test_channels_last_are_told_what_to_type_at_every_door(door) -> None:
         match=r"\(N, 3, 4, 5\), got \(6, 4, 5, 3\). Fix: x.transpose\(0, 3, 1, 2\) for channels first$",
     ) as caught:
         door(LAST)
-    typed = eval(caught.value.fix.rpartition(" is ")[2], {"x": LAST})
+    typed = eval(caught.value.fix.partition(" for ")[0], {"x": LAST})
     np.testing.assert_array_equal(typed, X)
     door(typed.copy())
 
@@ -62,7 +62,7 @@ def test_what_is_said_to_type_makes_a_batch(shape, wanted, becomes) -> None:
     fix = reshaped(shape, wanted)
     assert (fix == "") == (becomes is None)
     if becomes is not None:
-        assert eval(fix.rpartition(" is ")[2], {"x": np.zeros(shape)}).shape == becomes
+        assert eval(fix.partition(" for ")[0], {"x": np.zeros(shape)}).shape == becomes
 
 
 # --- dtypes ----------------------------------------------------------------------------------------------
