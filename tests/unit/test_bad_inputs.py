@@ -309,6 +309,8 @@ OTHERS = {
     "fit: no examples": (lambda: train.fit(NET, DATA.take(0), epochs=1), ShapeError, "one batch"),
     "fit: arrays": (lambda: train.fit(NET, X, epochs=1), DTypeError, "Dataset.*ndarray"),
     "fit: probabilities": (lambda: train.fit(softmaxed(), DATA, epochs=1), DTypeError, "leave the Softmax out"),
+    "fit: outputs of no classes": (
+        lambda: train.fit(models.Sequential(layers.ReLU(), input_shape=(1, 4, 4)), DATA, epochs=1), RangeError, r"outputs of shape \(1, 4, 4\)"),
     "fit: classes": (lambda: train.fit(models.mlp((1, 4, 4), 2, (3,)), DATA, epochs=1), RangeError, "as many classes"),
     "evaluate: outputs": (lambda: evaluation.evaluate(lambda x: x, DATA), ShapeError, r"logits \(3, classes\)"),
     "calibration": (lambda: evaluation.evaluate(NET, DATA).calibration(0), RangeError, "bin"),

@@ -107,6 +107,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "judged": lambda: pictures.judged({"direct": fooled(), "CPPN": fooled(1)}, {
         "MLP": {"direct": np.array([0.1, 0.5, 0.999]), "CPPN": np.array([0.2, 0.6, 1.0])},
         "LeNet": {"direct": np.zeros(3), "CPPN": np.ones(3)}}, title="Judged"),
+    "three judged": lambda: pictures.judged({name: fooled() for name in "abc"}, {"MLP": {name: np.zeros(3) for name in "abc"}}),
     "judged by name": lambda: pictures.judged({"direct": fooled()}, {"MLP": {"direct": np.zeros(3)}}, ["a", "b", "c"]),
     "graphs": lambda: graphs(2),
     "graphs in a row": lambda: graphs(5, channels=3, count=2),

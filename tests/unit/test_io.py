@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import time
 import tracemalloc
 import zipfile
 from dataclasses import dataclass
@@ -531,6 +532,18 @@ def test_parts_that_are_being_written_are_left_alone(tmp_path) -> None:
         assert len(scraps(tmp_path)) == 1
     assert path.read_bytes() == b"first"
     assert not scraps(tmp_path)
+
+
+def test_without_locks_parts_are_swept_after_a_day(tmp_path, monkeypatch) -> None:
+    """As on Windows."""
+    monkeypatch.setattr(files, "fcntl", None)
+    old, recent = tmp_path / ".run.abcdefgh.part", tmp_path / ".run.ijklmnop.part"
+    for part, hours in ((old, 25), (recent, 23)):
+        part.touch()
+        os.utime(part, (time.time() - hours * 3600,) * 2)
+    with atomically(tmp_path / "run") as file:
+        file.write(b"whole")
+    assert scraps(tmp_path) == [recent.name]
 
 
 def test_ctrl_c_just_after_the_file_has_its_name_is_ctrl_c(tmp_path, monkeypatch) -> None:

@@ -179,6 +179,15 @@ def test_blas_is_set_back_by_the_last_of_several_threads() -> None:
     assert blas_threads() == before
 
 
+def test_libraries_are_told_apart_by_their_threads(monkeypatch) -> None:
+    """OpenBLAS on OpenMP keeps a number for each thread; on pthreads, as other libraries, one for the process."""
+    openmp, pthreads, other = (type(name, (), {"threading_layer": name})() for name in ("openmp", "pthreads", "?"))
+    del type(other).threading_layer
+    monkeypatch.setattr(threads, "_blas", lambda: [openmp, pthreads, other])
+    assert threads._of_each_thread.__wrapped__() == [openmp]
+    assert threads._of_the_process.__wrapped__() == [pthreads, other]
+
+
 class Counted:
     """A library that keeps a number of threads for each thread that calls it."""
 
