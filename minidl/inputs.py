@@ -48,7 +48,7 @@ def check_lesson(operation: str, x: Array, net: Any, stacklevel: int) -> None:
     stacklevel: of the warning, a `RuntimeWarning`, as seen from the caller.
     """
     if is_wider(x, net):
-        fix = f"dataset.replace(x=dataset.x.astype({net.dtype!r})), or a network of dtype={str(x.dtype)!r}"
+        fix = f"dataset.replace(x=dataset.x.astype({net.dtype!r})) for this network"
         raise DTypeError(operation, f"images in {net.dtype}, as the network computes", f"{x.dtype}", fix)
     size = 0.0 if _may_scale(net) else root_mean_square(x)
     if size > USUAL:

@@ -199,10 +199,10 @@ class Conv2d(Layer):
 
     def __post_init__(self, dilation: int, groups: int) -> None:
         if dilation != 1:
-            fix = "in a layer of your own, call conv.conv2d with filters that have zeros between their weights"
+            fix = "call conv.conv2d in a layer of your own, with filters that have zeros between their weights"
             raise RangeError("Conv2d", "dilation=1, as the kernels know no other", repr(dilation), fix)
         if groups != 1:
-            fix = "in a layer of your own, join conv.conv2d of x[:, :n] and x[:, n:] by ops.concatenate(parts, axis=1)"
+            fix = "join conv.conv2d of x[:, :n] and x[:, n:] by ops.concatenate(parts, axis=1) in a layer of your own"
             raise RangeError("Conv2d", "groups=1, as the kernels know no other", repr(groups), fix)
         if not isinstance(self.channels, Integral) or self.channels < 1:
             raise RangeError("Conv2d", "a whole number of channels, at least 1", repr(self.channels))

@@ -104,7 +104,7 @@ def of_each(operation: str, loss: Loss, logits: Array, labels: Array) -> Array:
     expected = f"a loss that returns one floating-point number per example, shape {labels.shape}"
     if not hasattr(each, "dtype") or each.dtype.kind != "f":
         got = f"{type(each).__name__} of dtype {each.dtype}" if hasattr(each, "dtype") else type(each).__name__
-        raise DTypeError(operation, expected, got, "an array of minidl's operations on the logits")
+        raise DTypeError(operation, expected, got, "use minidl's operations on the logits, and give back their array")
     if each.shape != labels.shape:
         fix = "leave out the mean over the examples" if each.ndim == 0 else "sum over the classes: axis=-1"
         raise ShapeError(operation, expected, f"shape {each.shape}", fix)

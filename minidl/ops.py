@@ -221,7 +221,8 @@ def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
         got = f"{[getattr(part, 'shape', part) for part in parts]}"
         flat = all(getattr(part, "ndim", 0) == 0 for part in parts)
         fix = "use ops.stack" if flat else "give all of them the same axes, by x[None] or np.asarray(x)"
-        fix = fix if len(parts) else ""
+        if len(parts) == 0:
+            fix = ""
         raise ShapeError("concatenate", "one or more arrays of the same rank, at least 1", got, fix)
     (axis,) = _from_the_end("concatenate", parts[0], axis)
     others = [p.shape[:axis] + p.shape[p.ndim + axis + 1 :] for p in parts]
@@ -272,7 +273,7 @@ def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
     except TypeError as error:
         raise DTypeError("astype", "a floating-point dtype", repr(dtype)) from error
     if wanted.kind != "f":
-        fix = f"ops.stop_gradient(x).astype({str(wanted)!r}), through which nothing is differentiated"
+        fix = f"ops.stop_gradient(x).astype({str(wanted)!r}) for numbers without a derivative"
         raise DTypeError("astype", "a floating-point dtype", str(wanted), fix)
     return _astype(x, dtype=wanted)
 

@@ -26,7 +26,7 @@ def dot(a: Array, b: Array) -> Array:
     """
     ranks = [getattr(x, "ndim", 0) for x in (a, b)]
     if max(ranks) > 2:
-        fix = "a @ b multiplies stacks of matrices; ops.einsum says which axes are summed over"
+        fix = "use a @ b for stacks of matrices, or ops.einsum, which says what is summed over"
         raise ShapeError("dot", "numbers, vectors or matrices", f"arrays of ranks {ranks[0]} and {ranks[1]}", fix)
     return ops.multiply(a, b) if 0 in ranks else ops.matmul(a, b)
 
@@ -77,7 +77,9 @@ def _parsed(subscripts: str, operands: Sequence[Array]) -> tuple[list[Letters], 
     if len(set(result)) < len(result) or not set(result) <= {*counts, *range(dots, 0)}:
         raise RangeError("einsum", "letters of the operands, each once, behind '->'", repr(subscripts))
     if dots and "..." not in word:
-        raise RangeError("einsum", "'...' behind '->', too", repr(subscripts), "to sum over axes, name them")
+        raise RangeError(
+            "einsum", "'...' behind '->', too", repr(subscripts), "name the axes that are to be summed over"
+        )
     return named, result
 
 
@@ -87,7 +89,7 @@ def _letters(subscripts: str, word: str, rank: int) -> Letters:
     hidden = rank - len(before) - len(after)
     if hidden < 0 or (hidden and not dots):
         expected = f"an operand of rank {len(before + after)} for {word!r} in {subscripts!r}"
-        fix = "one letter for each axis, or '...' for those that need none"
+        fix = "write one letter for each axis, or '...' for those that need none"
         raise ShapeError("einsum", expected, f"rank {rank}", fix)
     return [*before, *range(-hidden, 0), *after]
 

@@ -116,7 +116,9 @@ class Recipe:
             raise RangeError("fit", "a patience of whole epochs, at least 1", repr(patience))
         if self.validation is None or not len(self.validation):
             got = "no validation set" if self.validation is None else "an empty one"
-            raise RangeError("fit", "a validation set to be patient with", got, "rest, validation = train.split(0.9)")
+            raise RangeError(
+                "fit", "a validation set to be patient with", got, "split one off: rest, validation = train.split(0.9)"
+            )
 
 
 def _check_labels(net: Sequential, data: Dataset) -> None:

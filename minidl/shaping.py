@@ -112,7 +112,7 @@ def _ends(x: Array, width: Any) -> list[tuple[int, int]]:
         expected = f"a width, (before, after), or {x.ndim} such pairs"
         raise ShapeError("pad", expected, f"width={width} for x of shape {x.shape}")
     if any(n < 0 for ends in each for n in ends):
-        raise RangeError("pad", "widths of at least 0", f"width={width}", "to cut entries off, index: x[1:-1]")
+        raise RangeError("pad", "widths of at least 0", f"width={width}", "x[1:-1] for one entry less at each end")
     return [(int(before), int(after)) for before, after in each]
 
 

@@ -85,8 +85,9 @@ def find(folder: Path, name: str) -> Path:
     ``train-images-idx3-ubyte`` is also found as ``train-images.idx3-ubyte``, and within a folder of its own name.
     """
     # os.path.exists is False for a folder that may not be searched, where Path.exists raises up to Python 3.13.
-    there = (place for place in _spellings(folder, name) if os.path.exists(place) and not os.path.isdir(place))
-    return next(there, folder / f"{name}.gz")
+    places = [place for place in _spellings(folder, name) if os.path.exists(place)]
+    files = (place for place in places if not os.path.isdir(place))
+    return next(files, next(iter(places), folder / f"{name}.gz"))  # a folder in its place will be told when it is read
 
 
 def _spellings(folder: Path, name: str) -> Iterator[Path]:
@@ -99,8 +100,7 @@ def _spellings(folder: Path, name: str) -> Iterator[Path]:
 
 def missing(folder: Path, names: Iterable[str]) -> list[str]:
     """Those of the files that are not in the folder, neither unpacked nor gzipped."""
-    places = {name: find(folder, name) for name in names}
-    return [name for name, place in places.items() if not os.path.exists(place) or os.path.isdir(place)]
+    return [name for name in names if not os.path.exists(find(folder, name))]
 
 
 def own_folder(

@@ -46,7 +46,7 @@ def read_folder(
             _check_memory(len(files), pixels)
             x, channels = np.empty((len(files), *pixels.shape), np.uint8), len(pixels)
         if pixels.shape != x.shape[1:]:
-            fix = f"size={x.shape[2:]} makes all of them one size"
+            fix = f"size={x.shape[2:]} for all of them"
             raise DataError("from_folder", f"{file} to be of {_words(x[0])} as {files[0][0]} is", _words(pixels), fix)
         x[i] = pixels
     return scaled("from_folder", x, path), np.array([label for _, label in files], np.int64), names
@@ -63,7 +63,9 @@ def _words(pixels: np.ndarray) -> str:
 def _check_memory(count: int, pixels: np.ndarray) -> None:
     if count * pixels.size > LARGEST:
         got = f"{count} of {pixels.size}, which take {count * pixels.size * 4 / 2**30:.1f} GB"
-        raise DataError("from_folder", f"at most {LARGEST} pixels and channels in all", got, "size=(64, 64), or fewer")
+        raise DataError(
+            "from_folder", f"at most {LARGEST} pixels and channels in all", got, "size=(64, 64) for smaller ones"
+        )
 
 
 def _classes(path: Path, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -88,8 +90,11 @@ def _pictures(folder: Path, wanted: Sequence[str] | None) -> list[Path]:
     entries = _entries(folder)
     for entry in entries:
         if not _is_picture(entry.name):
-            inner = entry.is_dir() and "name the folder that holds the folders of the classes"
-            fix = inner or "move it elsewhere, or save it as PNG"
+            inner, other = (
+                "name the folder that holds the folders of the classes",
+                "move it elsewhere, or save it as PNG",
+            )
+            fix = inner if entry.is_dir() else other
             raise DataError("from_folder", f"PNG and JPEG pictures alone in {folder}", entry.name, fix)
     if not entries and wanted is None:
         fix = "remove the folder, or say class_names=(...), of which some may have no pictures"

@@ -73,7 +73,7 @@ def _header(path: str | Path, lines: Iterator[Line]) -> tuple[int, list[Line]]:
     if fields[0].isdigit():
         return len(fields), [(number, line)]
     if fields[0].strip(b'" ').lower() != b"label":
-        fix = "labels go first; a file without them, as Kaggle's test.csv, can neither be learnt from nor measured on"
+        fix = "take a file with labels: one without, such as Kaggle's test.csv, can neither be learnt from nor measured on"
         raise DataError("from_csv", f"the first column of {path} to be called label", f"{fields[0][:40]!r}", fix)
     return len(fields), []
 
@@ -105,6 +105,6 @@ def _row(path: str | Path, number: int, line: bytes, columns: int) -> tuple[int,
         got = f"{error.args[0][:40]!r} in column {fields.index(error.args[0], 1) + 1}"
         raise DataError("from_csv", f"pixels from 0 to 255, whole numbers, in line {number} of {path}", got) from error
     if not fields[0].isdigit() or len(fields[0]) > LONGEST:
-        fix, got = "the label is the first column", f"{fields[0][:40]!r} in line {number}"
+        fix, got = "put the label into the first column", f"{fields[0][:40]!r} in line {number}"
         raise DataError("from_csv", f"labels from 0 to {10**LONGEST - 1}, whole numbers, in {path}", got, fix)
     return int(fields[0]), pixels

@@ -134,10 +134,10 @@ def test_interrupted_it_leaves_the_best_so_far(tmp_path, monkeypatch) -> None:
     for stop in (KeyboardInterrupt, ZeroDivisionError):
         theirs, net = train._learn, network()
 
-        def tired(net: Any, recipe: Any, state: Any, start: Any, batches: Any, stop: Any = stop, theirs: Any = theirs):
-            if start.epoch == 4:
+        def tired(net: Any, recipe: Any, state: Any, epoch: int, shown: Any, stop: Any = stop, theirs: Any = theirs):
+            if epoch == 4:
                 raise stop
-            return theirs(net, recipe, state, start, batches)
+            return theirs(net, recipe, state, epoch, shown)
 
         with monkeypatch.context() as patch:
             patch.setattr(train, "_learn", tired)

@@ -289,7 +289,7 @@ def test_there_is_a_figure_for_each() -> None:
     blurred = {"blur": ([0.5, 1.0], {"fast": [[0.1, 0.4], [0.2, np.nan]], "slow": [[0.3, 0.5], [0.2, 0.2]]})}
     figure = evaluation_plots.destruction_curves(blurred, levels={"blur": {"fast": 0.7}})
     assert "slow, top-5" in drawn(figure)
-    assert [list(line.get_ydata()) for line in figure.axes[0].lines][2] == [0.7, 0.7]
+    assert [list(line.get_ydata()) for line in figure.axes[0].lines][2] == [0.7]
     birds = evaluation_plots.vulnerability_bars(vulnerability(ending([0], [0], [2]), 3), ["wren", "finch", "shrike"])
     assert "→ shrike" in drawn(birds)
 

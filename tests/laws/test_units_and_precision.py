@@ -197,6 +197,7 @@ WHOLE = HALF.astype(np.float32)
 Y32, T32 = CONFIDENT(WHOLE).argmax(axis=-1), other_targets(CONFIDENT, WHOLE, np.random.default_rng(2))
 
 
+@pytest.mark.filterwarnings("ignore:.*images in float64 have a network:RuntimeWarning")
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("name", ATTACKS)
 def test_images_come_back_as_they_came(name, kind) -> None:

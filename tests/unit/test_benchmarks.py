@@ -139,7 +139,7 @@ def test_missing_peers_are_said_to_be_missing(monkeypatch) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is here")
 def test_without_a_gpu_the_cupy_backend_says_so(run) -> None:
-    with pytest.raises(SystemExit, match=r"expected CuPy and a GPU, got No module .*Fix: pip install"):
+    with pytest.raises(SystemExit, match=r"expected CuPy and a GPU, got No module .*Fix: run pip install"):
         run(benchmarks.main, "--quick", "--backend", "cupy")
 
 

@@ -20,8 +20,8 @@ from minidl import errors
 from tests.approval import FOLDER
 
 #: The verbs that fixes begin with.
-VERBS = re.split(r"\s+", """ask attack check change compare compose convert decorate define delete draw end evaluate exchange fetch fool
-give import join keep leave load make name pass put run save say scale sum take use wrap write""")  # fmt: skip
+VERBS = re.split(r"\s+", """ask attack call check change compare compose convert decorate define delete draw end evaluate exchange fetch fool
+give import join keep leave load make mend move name pass put remove run save say scale split sum take unpack use wrap write""")  # fmt: skip
 
 SOURCES = [path for package in (minidl, attacks) for path in sorted(Path(package.__path__[0]).rglob("*.py"))]
 

@@ -220,7 +220,7 @@ def test_shape_and_names_of_a_table(tmp_path) -> None:
 
 
 REFUSED_TABLES = {
-    "the test file": ([HEADER.removeprefix("label,"), *(row.partition(",")[2] for row in ROWS)], {}, r"first column of \S* to be called label, got b'pixel0'. Fix: labels go first; a file without them"),
+    "the test file": ([HEADER.removeprefix("label,"), *(row.partition(",")[2] for row in ROWS)], {}, r"first column of \S* to be called label, got b'pixel0'. Fix: take a file with labels"),
     "labels last": (["a,b,label", "1,2,3"], {}, "called label, got b'a'"),
     "a short line": ([HEADER, *ROWS[:2], ROWS[2][:-4], ROWS[3]], {}, r"10 columns in line 4 of \S*a\.csv, got 9"),
     "a long line": ([HEADER, ROWS[0] + ",3"], {}, "10 columns in line 2 .*got 11"),
@@ -231,7 +231,7 @@ REFUSED_TABLES = {
     "no pixel": ([HEADER, "1,0,0,,0,0,0,0,0,0"], {}, "got b'' in column 4"),
     "a word for a label": ([HEADER, "cat,0,0,0,0,0,0,0,0,0"], {}, "labels from 0 to 9999.*got b'cat' in line 2"),
     "a label below 0": ([HEADER, "-1,0,0,0,0,0,0,0,0,0"], {}, "got b'-1' in line 2"),
-    "an identity number": ([HEADER, "10000,0,0,0,0,0,0,0,0,0"], {}, "Fix: the label is the first column"),
+    "an identity number": ([HEADER, "10000,0,0,0,0,0,0,0,0,0"], {}, "Fix: put the label into the first column"),
     "a header alone": ([HEADER], {}, "images in .*no line but the header"),
     "nothing": ([""], {}, "to begin with a line of columns, got b''"),
     "semicolons": ([HEADER.replace(",", ";")], {}, "Fix: save it with commas"),
