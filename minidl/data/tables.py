@@ -73,7 +73,7 @@ def _header(path: str | Path, lines: Iterator[Line]) -> tuple[int, list[Line]]:
     if fields[0].isdigit():
         return len(fields), [(number, line)]
     if fields[0].strip(b'" ').lower() != b"label":
-        fix = "take a file with labels: one without, such as Kaggle's test.csv, can neither be learnt from nor measured on"
+        fix = "take a file with labels: from one without, such as Kaggle's test.csv, nothing can be learnt"
         raise DataError("from_csv", f"the first column of {path} to be called label", f"{fields[0][:40]!r}", fix)
     return len(fields), []
 

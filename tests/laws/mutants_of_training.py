@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from attacks.training import BoundedAdversary, FGSMAdversary, PGDAdversary
 from minidl import history, identity, losses, optim, recipe, schedules, train
 from tests.laws import test_early_stopping as stopping
@@ -22,6 +24,12 @@ def bounded(clip: bool = True, norm: str = "linf", low: float = 0.0, high: float
 
 def resumed(tmp_path: object) -> None:
     laws.test_resumed_runs_end_with_the_same_bits(PGDAdversary(0.3, steps=2, warm_up=2.5), tmp_path)
+
+
+def at_any_line(tmp_path: object, monkeypatch: object) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fit was interrupted")
+        stopping.test_interrupted_at_any_line(None, 0, tmp_path, monkeypatch)
 
 
 def stopped(cut: int = 3, patience: int = 2) -> object:
@@ -102,6 +110,6 @@ MUTANTS = [
     Mutant("patience: the best not in the file", line(history, "write_checkpoint", "kept[1] if history.patience is not None else {}", "params if history.patience is not None else {}"), stopped()),
     Mutant("patience: goes on from the best", line(history, "resume", "asarray(arrays[name])", 'asarray(arrays[name.replace("params/", "best/") if best else name])'), stopped()),
     Mutant("patience: not known to checkpoints", line(recipe.Recipe, "settings", 'identity("fit", self.patience)', "self.validation and self.patience and 2"), stopping.test_a_checkpoint_knows_its_patience_and_its_best),
-    Mutant("Ctrl-C: the history a line before the parameters", line(train, "fit", "history, kept = longer, now_kept", "history = longer\n            kept = now_kept"), lambda tmp_path, monkeypatch: stopping.test_interrupted_at_any_line(None, 0, tmp_path, monkeypatch)),
+    Mutant("Ctrl-C: the history a line before the parameters", line(train, "fit", "history, kept = longer, now_kept", "history = longer\n                kept = now_kept"), at_any_line),
 ]
 # fmt: on

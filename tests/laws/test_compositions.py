@@ -140,3 +140,10 @@ def test_einsum_is_numpys_where_nothing_is_left() -> None:
         np.testing.assert_array_equal(ops.einsum(subscripts, *operands), np.einsum(subscripts, *operands))
     assert ops.einsum(" ij , jk -> ik ", X, X.T).shape == (2, 2)
     assert ops.einsum(",i->i", 2.0, X[0]).tolist() == [6.0, -2.0, 4.0]
+
+
+def test_implied_letters_are_in_order() -> None:
+    """Of the alphabet, not of the operands: so has NumPy it."""
+    x, y = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    for subscripts, operands in (("ji", (x,)), ("cb,ba", (x, y))):
+        np.testing.assert_array_equal(ops.einsum(subscripts, *operands), np.einsum(subscripts, *operands))

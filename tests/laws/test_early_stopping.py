@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from functools import partial
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minidl import backend, train
 from minidl import history as histories
-from minidl import train
 from minidl.errors import DataError, RangeError
 from minidl.evaluation import evaluate
 from minidl.losses import CrossEntropy, cross_entropy
@@ -26,8 +27,13 @@ EPOCHS = 6
 OPTIONS = {"batch_size": 25, "optimizer": Adam(Cosine(0.02, EPOCHS)), "validation": data(30, 1), "progress": False}
 
 
-def parameters_after() -> list[bytes]:
+def after() -> list[bytes]:
     """What the network is after each epoch, 0 of them among these: training does not depend on what is measured."""
+    return _after(backend.current().name)
+
+
+@functools.cache
+def _after(kernels: str) -> list[bytes]:
     found = []
     for epochs in range(EPOCHS + 1):
         net = network()
@@ -36,14 +42,12 @@ def parameters_after() -> list[bytes]:
     return found
 
 
-AFTER = parameters_after()
-
-
 def measured(monkeypatch: Any, errors: list[int]) -> None:
     """From now on the validation errors are these, epoch by epoch, whatever the network."""
+    known = after()
 
     def validate(net: Any, validation: Any, loss: Any) -> dict[str, float]:
-        return {"validation_loss": 1.0, "validation_error": float(errors[AFTER.index(parameters(net)) - 1])}
+        return {"validation_loss": 1.0, "validation_error": float(errors[known.index(parameters(net)) - 1])}
 
     monkeypatch.setattr(train, "_validate", validate)
 
@@ -69,7 +73,7 @@ def test_it_stops_when_patience_is_over_and_leaves_the_best(errors, patience) ->
     stop, kept = by_hand(errors, patience)
     assert (len(history), history.best_epoch, history.kept_epoch) == (stop, kept, kept)
     assert history.stopped_early == (stop - kept == patience)
-    assert parameters(net) == AFTER[kept]
+    assert parameters(net) == after()[kept]
 
 
 def test_without_patience_the_last_epoch_stays(monkeypatch) -> None:
@@ -77,7 +81,7 @@ def test_without_patience_the_last_epoch_stays(monkeypatch) -> None:
     net = network()
     history = fit(net, data(), epochs=EPOCHS, **OPTIONS)
     assert (history.best_epoch, history.kept_epoch, history.stopped_early) == (1, EPOCHS, False)
-    assert parameters(net) == AFTER[EPOCHS]
+    assert parameters(net) == after()[EPOCHS]
 
 
 ERRORS = [3, 1, 2, 2, 0, 2]
@@ -93,10 +97,10 @@ def test_resumed_runs_end_with_the_same_bits(patience, cut, tmp_path, monkeypatc
         net, path = network(), tmp_path / f"run{again is None}"
         options = OPTIONS | {"patience": patience, "checkpoint": path}
         fit(net, data(), epochs=cut, **options)
-        assert parameters(net) == AFTER[by_hand(ERRORS[:cut], patience)[1]]
+        assert parameters(net) == after()[by_hand(ERRORS[:cut], patience)[1]]
         for _ in range(2):
             history = fit(again or net, data(), epochs=EPOCHS, **options)
-            assert parameters(again or net) == AFTER[kept]
+            assert parameters(again or net) == after()[kept]
             assert (len(history), history.kept_epoch) == (stop, kept)
             assert history.stopped_early == (patience == 2)
 
@@ -117,13 +121,13 @@ def test_interrupted_at_any_line(patience, behind, tmp_path, monkeypatch) -> Non
         begun = parameters(net)
         history, there = at_line(lines, number, partial(fit, net, data(), epochs=2, **options))
         if history is None:  # before there was anything, or when all was done
-            assert parameters(net) in (begun, AFTER[end])
+            assert parameters(net) in (begun, after()[end])
         else:
             assert history.interrupted is there
-            assert parameters(net) == (AFTER[history.kept_epoch] if len(history) else begun)
+            assert parameters(net) == (after()[history.kept_epoch] if len(history) else begun)
             kept += there
         assert fit(net, data(), epochs=2, **options).kept_epoch == end
-        assert parameters(net) == AFTER[end]
+        assert parameters(net) == after()[end]
     assert kept > 20
 
 
@@ -147,7 +151,7 @@ def test_interrupted_it_leaves_the_best_so_far(tmp_path, monkeypatch) -> None:
             else:
                 history = fit(net, data(), epochs=EPOCHS, patience=3, **OPTIONS)
                 assert (history.interrupted, len(history), history.kept_epoch) == (True, 4, 2)
-        assert parameters(net) == AFTER[2]
+        assert parameters(net) == after()[2]
 
 
 # --- what is measured, and said ---------------------------------------------------------------------------
@@ -203,7 +207,7 @@ def test_a_checkpoint_knows_its_patience_and_its_best(tmp_path) -> None:
         net = network()
         with pytest.raises(DataError, match=r"to hold (finite parameters|the arrays of this run)"):
             fit(net, data(), epochs=2, patience=2, **options)
-        assert parameters(net) == AFTER[0]
+        assert parameters(net) == after()[0]
 
 
 def test_numpys_patience_is_a_number_too(tmp_path) -> None:
