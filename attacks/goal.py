@@ -17,11 +17,13 @@ from minidl.losses import as_labels
 class Goal:
     """One label per example, (N,) integer, and what they mean to the attack.
 
-    direction: +1 to get away from the labels, -1 to get to them.  letter: what the labels are called, y or t.
+    direction: +1 to get away from the labels, -1 to get to them.  there: what examples are called that achieve it.
+    letter: what the labels are called, y or t.
     """
 
     labels: Array
     direction: ClassVar[int]
+    there: ClassVar[str]
     letter: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -47,6 +49,7 @@ class Untargeted(Goal):
     """Any class but y."""
 
     direction = 1
+    there = "misread"
     letter = "y"
 
     def achieved(self, predictions: Array) -> Array:
@@ -54,9 +57,10 @@ class Untargeted(Goal):
 
 
 class Targeted(Goal):
-    """The class t, which must not be the one the network gives already."""
+    """The class t.  Examples that the network takes for it already come back as they are, as successes."""
 
     direction = -1
+    there = "at their target"
     letter = "t"
 
     def achieved(self, predictions: Array) -> Array:

@@ -112,6 +112,8 @@ class AttackResult:
             lines.append(f"  success {float(self.success.mean()):.4f}, prediction changed {changed:.4f}")
             lengths = [f"{key} {float(getattr(self, key).mean()):.4g}" for key in ("l0", "l1", "l2", "linf")]
             lines.append(f"  mean distance: {', '.join(lengths)}")
+            there = int(self.goal.achieved(self.clean_pred).sum())
+            lines += [f"  {there} of them {self.goal.there} from the start"] if there else []
         lines.append(f"  {self.forwards} forward, {self.backwards} backward")
         return "\n".join(lines)
 
@@ -181,10 +183,6 @@ class Run:
         self.clean_logits, self.clean_pred = logits, logits.argmax(axis=-1)
         self.classes: int = logits.shape[1]
         check_labels(attack, goal.labels, logits)
-        if isinstance(goal, Targeted) and (goal.labels == self.clean_pred).any():
-            which = namespace(x).nonzero(goal.labels == self.clean_pred)[0]
-            got = f"its present answer for {len(which)} examples, the first at index {int(which[0])}"
-            raise RangeError(attack, "targets other than what the network answers now", got, "leave those out")
 
     def as_returned(self, images: Array, origin: Array) -> Array:
         """Images made from those at `origin`, both (n, ...), as they would be given back: rounded if that is coarser.
@@ -219,12 +217,17 @@ class Run:
     def end(self, x_adv: Array, iterations: Any = 1, **params: Any) -> AttackResult:
         """The result, with x_adv in the dtype of the caller's images, and success recomputed from it as it is then.
 
-        iterations: of each example (N,), or of all of them.
+        iterations: of each example (N,), or of all of them.  Examples that were at their target from the start come
+        back as they are, after 0 iterations, whatever was done with them.
         An attack may end several times, once for each ε; each result counts the shared work, and its own.  Its
         seconds are those until it was there.
         """
         forwards, backwards = self.victim.forwards, self.victim.backwards
-        x_adv = given_back(x_adv, self.given)
+        x_adv, iterations = given_back(x_adv, self.given), _of_each(iterations, x_adv)
+        if isinstance(self.goal, Targeted):
+            xp, there = namespace(x_adv), self.goal.achieved(self.clean_pred)
+            x_adv = xp.where(norms.per_example(there, x_adv), self.given, x_adv)
+            iterations = xp.where(there, 0, iterations)
         try:
             adv_pred = self.victim.predict(x_adv)
         except KeyboardInterrupt:  # while it is judged what was found: that would be lost
@@ -237,7 +240,7 @@ class Run:
             params["interrupted"] = self.interrupted
         return AttackResult(
             self.given, x_adv, self.goal.achieved(adv_pred), self.goal, self.clean_pred, adv_pred,
-            _of_each(iterations, x_adv), shared + self.victim.forwards - forwards,
+            iterations, shared + self.victim.forwards - forwards,
             backwards - self._start[1], self.seed, {"attack": self.attack, **params}, self.seconds,
         )  # fmt: skip
 
@@ -268,9 +271,8 @@ def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
     """Check everything that can be wrong with an attack's arguments, then predict the images as they are.
 
     Raises `DTypeError`, `ShapeError` or `RangeError`: for images that are not a floating-point batch within
-    the victim's bounds, labels that are not one integer class per image, targets that the network answers
-    already, outputs that are not logits, or a seed that is not a whole number of at least 0.  Warns of images in a
-    wider dtype than the network's.
+    the victim's bounds, labels that are not one integer class per image, outputs that are not logits, or a seed that
+    is not a whole number of at least 0.  Warns of images in a wider dtype than the network's.
     """
     victim, goal = as_victim(victim), as_goal(goal)
     victim.check_images(attack, x)

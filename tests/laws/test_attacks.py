@@ -11,6 +11,7 @@ from attacks import AttackResult, Targeted, Untargeted, Victim, fgsm, sign_noise
 from attacks.norms import NORMS, l0_length
 from minidl import losses, models, ops
 from minidl.layers import Glorot
+from tests.laws.every_attack import ATTACKS
 from tests.strategies import arrays, shapes
 
 seeds = st.integers(0, 2**32 - 1)
@@ -232,3 +233,36 @@ def test_tiny_and_zero_gradients() -> None:
     np.testing.assert_array_equal(NORMS["linf"].steepest(tiny), [[1, -1], [0, 0]])
     np.testing.assert_array_equal(NORMS["l1"].steepest(tiny), [[0, -1], [0, 0]])
     assert ops.sum(NORMS["l2"].project(tiny, 1.0)[1]) == 0
+
+
+# --- examples that are there from the start ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "least_likely"])  # which chooses the targets
+def test_who_is_at_the_target_comes_back_as_they_are(name) -> None:
+    """As successes, after no step; nobody else is treated otherwise because of them."""
+    net, (x, _) = network(), images(2)
+    now = net(x).argmax(axis=-1)
+    away = other_targets(net, x, np.random.default_rng(2))
+    targets = np.where(np.arange(len(x)) % 3 == 1, now, away)
+    there = targets == now
+
+    def attacked(t: np.ndarray) -> AttackResult:
+        return ATTACKS[name](Victim(net), x, Targeted(t), t, 1.0)
+
+    found, others = attacked(targets), attacked(away)
+    np.testing.assert_array_equal(found.x_adv[there], x[there])
+    assert found.success[there].all()
+    assert not found.iterations[there].any()
+    assert f"{there.sum()} of them at their target from the start" in found.summary()
+    np.testing.assert_allclose(found.x_adv[~there], others.x_adv[~there], atol=1e-5)  # batches of other sizes
+    np.testing.assert_array_equal(found.iterations[~there], others.iterations[~there])
+
+
+def test_misread_images_are_counted() -> None:
+    net, (x, _) = network(), images(2)
+    now = net(x).argmax(axis=-1)
+    misread = np.arange(len(x)) % 3 == 1
+    said = fgsm(net, x, np.where(misread, (now + 1) % 5, now)).summary()
+    assert f"{misread.sum()} of them misread from the start" in said
+    assert "from the start" not in fgsm(net, x, now).summary()
