@@ -29,7 +29,6 @@ from minidl.errors import BackendError, DTypeError, MinidlError, RangeError, Sha
 NET = models.mlp((1, 4, 4), 5, (12,))
 X = np.random.default_rng(0).random((3, 1, 4, 4)).astype(np.float32)
 Y = np.array([0, 1, 2])
-NOW = NET(X).argmax(axis=-1)
 A, B = np.ones((2, 3)), np.ones((4, 5))
 DATA = Dataset(X, Y, tuple("abcde"))
 

@@ -118,7 +118,6 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "pgd: dlr of two classes towards a target", lambda: pgd(two, x, binary["t"], objective="dlr")
     yield "pgd: an unknown objective", lambda: pgd(net, x, y, objective="hinge")
     yield "least_likely: targets", lambda: least_likely(net, x, Targeted(t))
-    yield "some targets are answers", lambda: jsma(net, x, Targeted(np.where(np.arange(7) % 3, t, p)))
     for options in ({"confidence": -1.0}, {"confidence": True}, {"lr": 0.0}, {"initial_c": 0}, {"largest_c": 0.0}, {"largest_c": 1e-9},
                     {"steps": 0}, {"steps": 2.5}):  # fmt: skip
         yield f"cw_l0: {options}", lambda o=options: cw_l0(net, x, y, **o)
