@@ -145,6 +145,13 @@ LOOPS: dict[str, Callable[[], Loop]] = {
 
 def press(name: str, times: int, seed: int) -> tuple[int, int]:
     """Interrupt one loop so many times.  Returns how often it raised KeyboardInterrupt, and how often it returned."""
+    heard: list[int] = []
+
+    def hear(number: int, frame: object) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, hear)  # which processes in the background ignore, unless they are told otherwise
     loop = LOOPS[name]()
     loop()
     start = time.perf_counter()
@@ -168,6 +175,7 @@ def press(name: str, times: int, seed: int) -> tuple[int, int]:
         assert [library.get_num_threads() for library in threads._blas()] == blas, "BLAS has another number of threads"
         if (raised + returned) % 10 == 0:
             loop()  # goes on as if nothing had been
+    assert len(heard) == times, f"{len(heard)} interrupts of {times} came"
     return raised, returned
 
 
