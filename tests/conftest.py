@@ -5,6 +5,7 @@ in this process, so that it can print, and be looked into with ``--pdb``.
 """
 
 import os
+import signal
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 # Before NumPy is imported: processes that share the cores already gain nothing from threads, and wait for each other.
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# A script in the background has its processes ignore Ctrl-C, which some of the tests press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("fixed", derandomize=True, max_examples=25, database=None, **COMMON)
