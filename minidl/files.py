@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import stat
 import tempfile
 import time
@@ -66,33 +67,37 @@ def atomically(path: str | Path) -> Iterator[IO[bytes]]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    handle, temporary = _begun(path)
+    parts: list[Path] = []
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _begun(path, parts) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
             if fcntl is not None:
-                os.replace(temporary, path)  # while it is locked: nobody can sweep it away
+                os.replace(parts[-1], path)  # while it is locked: nobody can sweep it away
         if fcntl is None:
-            os.replace(temporary, path)
+            os.replace(parts[-1], path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):  # Ctrl-C may come when it has its name already
-            os.unlink(temporary)
+        for part in parts:
+            with contextlib.suppress(OSError):  # it was never made, has its name already, or is open still (Windows)
+                os.unlink(part)
         raise
 
 
-def _begun(path: Path) -> tuple[int, str]:
-    """A new file beside the path, open and locked for as long as it is, which shows that its writer is alive."""
+def _begun(path: Path, parts: list[Path]) -> IO[bytes]:
+    """A new file beside the path, open and locked for as long as it is, which shows that its writer is alive.
+
+    parts: gets its name before it is there, so that it can be removed whenever Ctrl-C comes.
+    """
     while True:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        parts.append(path.with_name(f".{path.name}.{secrets.token_hex(4)}.part"))
+        file = open(parts[-1], "xb")  # noqa: SIM115  # its caller closes it
         if fcntl is not None:
             with contextlib.suppress(OSError):  # file systems without locks: there nothing is swept either
-                fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.exists(temporary):
-            return handle, temporary
-        os.close(handle)  # it was swept away before it was locked
+                fcntl.flock(file, fcntl.LOCK_EX)
+        if os.path.exists(parts[-1]):
+            return file
+        file.close()  # it was swept away before it was locked
 
 
 def _sweep(path: Path) -> None:
@@ -112,10 +117,3 @@ def _remove_unlocked(part: str) -> None:
     with open(part, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.unlink(part)
-
-
-def _umask() -> int:
-    """The process's umask, which mkstemp's private files do not follow."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

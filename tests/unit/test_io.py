@@ -27,6 +27,7 @@ from minidl import files, layers, models
 from minidl.errors import DataError, DTypeError, ShapeError
 from minidl.files import atomically
 from minidl.npz import write_archive
+from tests.unit.test_threads import pressing
 
 
 def network() -> models.Sequential:
@@ -559,6 +560,25 @@ def test_ctrl_c_just_after_the_file_has_its_name_is_ctrl_c(tmp_path, monkeypatch
         file.write(b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # files that are closed by themselves
+def test_ctrl_c_at_any_line_of_writing_leaves_the_old_file_or_the_new_and_no_part(tmp_path) -> None:
+    """A part that was left beside a finished run would stay there: nothing is written to its name any more."""
+    path, number, there = tmp_path / "file", 0, True
+
+    def write() -> None:
+        with atomically(path) as file:
+            file.write(b"new")
+
+    while there:
+        number += 1
+        path.write_bytes(b"old")
+        _, there = pressing((atomically.__wrapped__, files._begun), [number], write)
+        assert os.listdir(tmp_path) == ["file"], number
+        assert path.read_bytes() in (b"old", b"new")
+    assert number > 12
+    assert path.read_bytes() == b"new"
 
 
 def current_umask() -> int:
