@@ -119,12 +119,30 @@ class Dataset:
         return replace(self, **changes)
 
     def take(self, which: Any) -> Dataset:
-        """Some of the examples: the first n for a number, else those of a slice, an index array or a mask."""
+        """Some of the examples: the first n for a number, else those of a slice, an index array or a mask.
+
+        Raises `RangeError` for a number below 0 and for numbers of examples that there are not, `DTypeError` and
+        `ShapeError` for what is neither whole numbers nor a mask of all examples.
+        """
         if isinstance(which, (int, np.integer)) and which < 0:
             raise RangeError("Dataset.take", "a number of examples, at least 0", f"{which}")
         which = slice(which) if isinstance(which, (int, np.integer)) else which
-        which = which if isinstance(which, slice) else namespace(self.x).asarray(which)
+        which = which if isinstance(which, slice) else self._numbers(which)
         return self.replace(x=self.x[which], y=self.y[which])
+
+    def _numbers(self, which: Any) -> Array:
+        """An index array or a mask, checked: CuPy would take numbers that are too large for others."""
+        found = namespace(self.x).asarray(which)
+        found = found if found.size else found.astype("int64")  # NumPy takes [] for floats
+        if found.dtype.kind not in "biu":
+            raise DTypeError("Dataset.take", "whole numbers or a mask", f"{found.dtype}", "which.astype(np.int64)")
+        if found.ndim != 1 or (found.dtype == bool and len(found) != len(self)):
+            expected = f"a list of numbers, or a mask of {len(self)} examples"
+            raise ShapeError("Dataset.take", expected, f"an array of shape {found.shape}")
+        if found.size and found.dtype != bool and not -len(self) <= found.min() <= found.max() < len(self):
+            got = f"numbers from {found.min()} to {found.max()}"
+            raise RangeError("Dataset.take", f"numbers of {len(self)} examples", got)
+        return found
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Two data sets, the first with `fraction` of the examples, drawn at random from the seed; order is kept.

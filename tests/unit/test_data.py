@@ -464,6 +464,17 @@ def data(n: int = 10) -> Dataset:
 
 def test_take_split_replace() -> None:
     d = data()
+    for nothing in ([], np.array([]), 0, slice(0), np.zeros(len(d), bool)):
+        assert len(d.take(nothing)) == 0
+    for wrong, error, words in (
+        ([0.5], DTypeError, "whole numbers.*float64.*astype"),
+        ([[0]], ShapeError, r"shape \(1, 1\)"),
+        ([True], ShapeError, f"a mask of {len(d)} examples"),
+        ([0, len(d)], RangeError, f"from 0 to {len(d)}"),
+        ([-len(d) - 1], RangeError, f"numbers of {len(d)} examples"),
+    ):
+        with pytest.raises(error, match=words):
+            d.take(wrong)
     np.testing.assert_array_equal(d.take(3).x, d.x[:3])
     np.testing.assert_array_equal(d.take(np.array([5, 1])).y, d.y[[5, 1]])
     np.testing.assert_array_equal(d.take(d.y == 2).x, d.x[d.y == 2])
