@@ -31,8 +31,9 @@ J = forward_derivative(net, x)[0]  # (10, 1, 28, 28)
 alpha = J[target]  # what a lighter pixel does for the target
 beta = J.sum(axis=0) - alpha  # and what it does for all others together
 largest = float(np.quantile(abs(np.stack([alpha, beta / 9])), 0.995))
-rows = {f"the digit, a {label}": [x[0]], f"α, for a {target}": [alpha], "β/9, for the others": [beta / 9]}
-plots.image_rows(rows, scales=dict.fromkeys(list(rows)[1:], (-largest, largest)))
+print(f"a {label}; α, for a {target}; and β/9, the mean of what it does for the others")
+rows = {f"a {label}": [x[0]], "α": [alpha], "β/9": [beta / 9]}
+plots.image_rows(rows, scales=dict.fromkeys(("α", "β/9"), (-largest, largest)))
 
 # %% [markdown]
 # A pixel serves the target if $\alpha > 0$ and $\beta < 0$: it lifts the target and sinks the rest. The saliency map
