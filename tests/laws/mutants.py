@@ -283,7 +283,7 @@ MUTANTS = [
     Mutant("result: success judged before the attack", line(attacks.result.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_attacks.test_bounds_budget_and_honesty),
     Mutant("victim: pull-backs not counted", line(attacks.victim.Victim, "pull_back", "self.backwards += prod(g.shape[:-1])", ""), test_attacks.test_a_ladder_reuses_one_gradient),
     Mutant("targets: who is there is moved", line(attacks.result.Run, "end", "xp.where(norms.per_example(there, x_adv), self.given, x_adv)", "x_adv"), lambda: test_attacks.test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
-    Mutant("targets: who is there has taken steps", line(attacks.result.Run, "end", "xp.where(there, 0, iterations)", "iterations"), lambda: test_attacks.test_who_is_at_the_target_comes_back_as_they_are("pgd")),
+    Mutant("targets: who is there has taken steps", line(attacks.result.Run, "end", "xp.where(there, 0, iterations)", "iterations"), lambda: test_attacks.test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
     Mutant("noise: the seed forgotten", line(attacks.gradient_sign, "sign_noise", "random_signs(seed, run.x)", "random_signs(0, run.x)"), test_attacks.test_same_seed_same_bits),
     Mutant("L2: squares vanish", line(ops, "norm", "scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)", "scale = xp.ones_like(largest)"), test_attacks.test_tiny_and_zero_gradients),
     Mutant("L1 projection: grows what is inside", line(attacks.norms, "l1_project", "return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)", "return (xp.sign(rows) * xp.maximum(abs(rows) - theta, 0)).reshape(d.shape)"), lambda: test_attacks.test_projection("l1")),
