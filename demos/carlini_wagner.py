@@ -1,6 +1,6 @@
 """The closest adversarial digits: Carlini and Wagner 2017, "Towards evaluating the robustness of neural networks".
 
-    python demos/carlini_wagner.py                  bundled digits, two of them: some minutes
+    python demos/carlini_wagner.py                  bundled digits, two of them: two or three minutes on two cores
     python demos/carlini_wagner.py --full           whole MNIST, 100 test digits, about an hour on two cores, resumable
     python demos/carlini_wagner.py --weights FILE   a network that was trained before
 

@@ -1,6 +1,6 @@
 """Su, Vargas and Sakurai (2017): one pixel, three, or five, found by differential evolution, against two networks.
 
-    python demos/few_pixel.py                                   bundled digits and two small networks: some minutes
+    python demos/few_pixel.py                                   bundled digits and two small networks: two minutes
     python demos/few_pixel.py --images 100                      more of the digits, all with and without a target
     python demos/few_pixel.py --data cifar10 --weights FILE     photos, and networks from files, as demos/madan.py keeps
 

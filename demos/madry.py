@@ -1,6 +1,6 @@
 """Madry et al. (2018): learn from the worst images one can find, and the network holds.
 
-    python demos/madry.py                  bundled digits and a small network: some minutes on two cores
+    python demos/madry.py                  bundled digits and a small network: two minutes on two cores
     python demos/madry.py --long           the same for 50 epochs, and more digits for the attacks that take long
     python demos/madry.py --data mnist     whole MNIST and the small network: ten minutes of training
     python demos/madry.py --full           whole MNIST and the paper's network: the better part of an hour

@@ -1,6 +1,6 @@
 """Nguyen, Yosinski and Clune (2015), on digits: deep neural networks are easily fooled.
 
-    python demos/nguyen.py           bundled digits: some minutes on two cores
+    python demos/nguyen.py           bundled digits: a minute and a half on two cores
     python demos/nguyen.py --full    whole MNIST, 5 seeds, some twenty minutes
 
 Images made from nothing, and a LeNet that is all but certain of what they show.  Evolution makes them, pixel by pixel
