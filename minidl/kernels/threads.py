@@ -173,9 +173,9 @@ _own = threading.local()  # the same, of libraries that keep a number for each t
 def _hold() -> None:
     with _blas_lock:
         if not _holders:
-            _before[:] = [library.get_num_threads() for library in _of_the_process()]
+            _before[:] = _numbers(_of_the_process())
         if _of_each_thread() and threading.get_ident() not in _holders:
-            _own.before = [library.get_num_threads() for library in _of_each_thread()]
+            _own.before = _numbers(_of_each_thread())
         _holders.add(threading.get_ident())
         _limit(_of_the_process(), 1)
     _limit(_of_each_thread(), 1)
@@ -212,6 +212,11 @@ def _of_each_thread() -> list[Any]:
 def _of_the_process() -> list[Any]:
     """Libraries with one number of threads for the whole process: OpenBLAS as NumPy's wheels bring it."""
     return [library for library in _blas() if getattr(library, "threading_layer", "") != "openmp"]
+
+
+def _numbers(libraries: list[Any]) -> list[int]:
+    """How many threads each has now."""
+    return [library.get_num_threads() for library in libraries]
 
 
 def _limit(libraries: list[Any], *numbers: int) -> None:
