@@ -35,8 +35,8 @@ class StepDecay:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _check("StepDecay", start=self.start, factor=self.factor)
-        _check_length("StepDecay", every=self.every)
+        _check("StepDecay", "of at least 0", start=self.start, factor=self.factor)
+        _check("StepDecay", "above 0", every=self.every)
 
     def __call__(self, epochs: float) -> float:
         return self.start * self.factor ** (epochs // self.every)
@@ -55,8 +55,8 @@ class Cosine:
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("Cosine", start=self.start, end=self.end)
-        _check_length("Cosine", epochs=self.epochs)
+        _check("Cosine", "of at least 0", start=self.start, end=self.end)
+        _check("Cosine", "above 0", epochs=self.epochs)
 
     def __call__(self, epochs: float) -> float:
         passed = min(epochs / self.epochs, 1.0)
@@ -76,25 +76,20 @@ class WarmUp:
 
     def __post_init__(self) -> None:
         if not callable(self.then):
-            _check("WarmUp", then=self.then)
-        _check_length("WarmUp", epochs=self.epochs)
+            _check("WarmUp", "of at least 0", then=self.then)
+        _check("WarmUp", "above 0", epochs=self.epochs)
 
     def __call__(self, epochs: float) -> float:
         return min(epochs / self.epochs, 1.0) * value_at(self.then, epochs)
 
 
-def is_number(value: Any, least: float = 0.0) -> bool:
-    """Whether it is a finite number of at least so much."""
-    return isinstance(value, Real) and not isinstance(value, bool) and least <= float(value) < math.inf
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number of at least 0."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
 
 
-def _check(schedule: str, **numbers: Any) -> None:
+def _check(schedule: str, wanted: str, **numbers: Any) -> None:
+    """Refuse what is no finite number, or not as wanted: "of at least 0" or "above 0"."""
     for name, value in numbers.items():
-        if not is_number(value):
-            raise RangeError(schedule, f"{name} of at least 0, finite", repr(value))
-
-
-def _check_length(schedule: str, **numbers: Any) -> None:
-    for name, value in numbers.items():
-        if not is_number(value) or value == 0:
-            raise RangeError(schedule, f"{name} above 0, finite", repr(value))
+        if not is_number(value) or (wanted == "above 0" and value == 0):
+            raise RangeError(schedule, f"{name} {wanted}, finite", repr(value))

@@ -132,7 +132,7 @@ def fit(
     try:
         if checkpoint is not None and Path(checkpoint).exists():
             settings["start"], history, kept = resume(checkpoint, settings, epochs, net.params, state)
-        steps = len(recipe.batches(0))
+        steps = len(dataset.batches(batch_size, drop_last=drop_last))
         with bar(range(epochs * steps), "fit", progress, unit="batch", initial=len(history) * steps) as shown:
             while len(history) < epochs and not history.stopped_early:
                 shown.set_description(f"epoch {len(history) + 1}/{epochs}", refresh=False)
