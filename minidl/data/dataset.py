@@ -23,6 +23,7 @@ from .tables import read_csv
 class Dataset:
     """Examples x (N, ...) floating-point and their labels y (N,), int64 in 0 … K-1, with the K classes' names.
 
+    class_names: of label 0, 1, …; none given: these numbers, "0" to that of the greatest label.
     From the loaders, x is float32 images (N, C, H, W) with pixels in [0, 1].
 
         x = photos.transpose(0, 3, 1, 2).astype(np.float32) / 255  # of bytes (N, H, W, C)
@@ -36,7 +37,7 @@ class Dataset:
 
     x: Array
     y: Array
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         kinds = [getattr(getattr(a, "dtype", None), "kind", "?") for a in (self.x, self.y)]
@@ -47,10 +48,13 @@ class Dataset:
             raise DTypeError("Dataset", "floating-point x and integer y", got, " and ".join(fixes))
         if self.x.ndim < 2 or self.y.shape != self.x.shape[:1]:
             raise ShapeError("Dataset", "x (N, ...) and y (N,)", f"{self.x.shape} and {self.y.shape}")
-        if len(self.y) and not 0 <= self.y.min() <= self.y.max() < len(self.class_names):
-            got = f"labels from {self.y.min()} to {self.y.max()} for {len(self.class_names)} names"
-            raise RangeError("Dataset", "a class name for every label", got)
+        least, greatest = (int(self.y.min()), int(self.y.max())) if len(self.y) else (0, -1)
+        names = tuple(self.class_names) or tuple(map(str, range(greatest + 1)))
+        if least < 0 or greatest >= len(names):
+            raise RangeError("Dataset", "a class name for every label, from label 0 on",
+                             f"labels from {least} to {greatest} for {len(names)} names")  # fmt: skip
         object.__setattr__(self, "y", self.y.astype("int64", copy=False))
+        object.__setattr__(self, "class_names", names)
 
     @classmethod
     def from_folder(

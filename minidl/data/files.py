@@ -141,7 +141,8 @@ def _nothing_there(
         f" (or in {', '.join(others)})" if others else ""
     )
     absent = next((place for place in (root, nearest) if not os.path.isdir(place)), None)
-    got = f"no folder {absent}" if absent else f"no such files, but {listing(nearest)}"
+    there = listing(nearest)
+    got = f"no folder {absent}" if absent else f"no such files, but {there}" if there else "an empty folder"
     if named:
         of_file = "name a folder: that of the file, or the one that it unpacks to"
         fix = of_file if os.path.isfile(root) else f"put the files into {nearest}, gzipped or not"
@@ -151,13 +152,13 @@ def _nothing_there(
 
 
 def listing(folder: Path, most: int = 8) -> str:
-    """What is in a folder, for an error: the first names in order, folders with a stroke, and how many others."""
+    """What is in a folder, for an error: the first names in order, folders with a stroke, how many others; or ""."""
     try:
         names = sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(folder))
     except OSError as error:
         return f"a folder that cannot be looked into ({error.strerror})"
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more or "nothing"
+    return ", ".join(names[:most]) + more
 
 
 def cache_folder() -> Path:

@@ -74,7 +74,7 @@ def _classes(path: Path, wanted: Sequence[str] | None) -> tuple[str, ...]:
     names = [entry.name for entry in entries if entry.is_dir()]
     loose = [entry.name for entry in entries if not entry.is_dir() and _is_picture(entry.name)]
     if not names or loose:
-        got = f"{loose[0]} beside them" if names else listing(path)
+        got = f"{loose[0]} beside them" if names else listing(path) or "an empty folder"
         raise DataError("from_folder", f"pictures in sub-folders of {path}, one for each class", got)
     if wanted is None:
         return tuple(names)

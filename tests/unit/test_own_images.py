@@ -311,6 +311,15 @@ def test_examples_in_turn(library) -> None:
             assert (type(label), label) == (int, i % 3)
 
 
+def test_classes_are_named_by_their_numbers_unless_named(library) -> None:
+    x, y = np.zeros((3, 4), np.float32), np.array([2, 0, 1])
+    assert Dataset(backend.asarray(x), backend.asarray(y)).class_names == ("0", "1", "2")
+    assert Dataset(backend.asarray(x), backend.asarray(y), list("abc")).class_names == ("a", "b", "c")
+    assert Dataset(x[:0], y[:0]).class_names == ()
+    with pytest.raises(RangeError, match=r"every label, from label 0 on, got labels from -1 to 1 for 2 names"):
+        Dataset(x, y - 1)
+
+
 def test_bytes_are_told_what_to_type() -> None:
     with pytest.raises(DTypeError, match=r"got uint8 and int64. Fix: x.astype\(np.float32\) / 255 for bytes$"):
         Dataset(GREY, np.zeros(6, np.int64), ("a",))
