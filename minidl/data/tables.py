@@ -19,7 +19,7 @@ from .pixels import scaled
 
 LINE = 2**22  # bytes in a line: a million pixels
 LONGEST = 4  # digits of a label: a longer one is more likely an identity number
-BYTES = {str(n).encode(): n for n in range(256)}  # looked up, three times as fast as int() of each
+BYTES = {str(n).encode(): n for n in range(256)}  # looked up: faster than int() of each, and nothing else is found
 
 Line = tuple[int, bytes]  # its number, and what is in it
 
