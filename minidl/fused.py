@@ -13,6 +13,7 @@ from typing import Any
 from . import conv, ops
 from .backend import kernels
 from .core import Array, Box, Primitive, unbox
+from .kernels.slopes import SLOPES
 
 Size = tuple[int, int]
 
@@ -40,12 +41,8 @@ def _through(t: Array, y: Array, found: Array, activation: str, key: int | None,
     if not _nested(t, y):
         return kernels(y).unit_slope(t, y, activation, key, rate)
     if key is None:
-        return t * _SLOPES[activation](y)
-    return t * _SLOPES[activation](y * (1 - rate)) * kernels(found).dropout_mask(key, found, rate)
-
-
-_SLOPES = {"identity": lambda phi: 1, "relu": lambda phi: phi > 0, "tanh": lambda phi: 1 - phi * phi,
-           "sigmoid": lambda phi: phi * (1 - phi)}  # fmt: skip
+        return t * SLOPES[activation](y)
+    return t * SLOPES[activation](y * (1 - rate)) * kernels(found).dropout_mask(key, found, rate)
 
 
 def _to_rows(t: Array, y: Array) -> Array:
