@@ -42,6 +42,7 @@ from .reference_descent import BETA1, BETA2, EPSILON, adam_rates
 
 Array = Any
 
+#: What "SLOPES;" stands for in the source: one line for each activation.
 CASES = "\n    ".join(f"case {name.upper()}: return {slopes.in_c(name)};" for name in slopes.SLOPES)
 SOURCE = Path(__file__).with_name("cuda.cu").read_text(encoding="utf-8").replace("SLOPES;", CASES)
 OPTIONS = ("--std=c++17", "--fmad=false")  # products are rounded before they are added to, as in `reference`
