@@ -8,21 +8,28 @@ joins what belongs together, by two rules:
 
 In the second the maximum comes first, because an increasing function and a maximum can change places: so the
 activation runs on fewer pixels (with windows of 2×2 on a quarter of them), and only they are kept.  What the rules do
-not know stays a step of its own.  ``print(net.plan())`` shows the result; ``net.fused = False`` switches it off.
+not know stays a step of its own.
+
+Joining pays where kernels are compiled: on the backends "numba" and "cupy".  On "numpy" a network runs its layers as
+they stand, so that a print in a layer's `apply` prints.  ``print(net.plan())`` shows which it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from . import fused, ops
+from .backend import current
 from .core import Array
-from .layers import Conv2d, Dense, Dropout, Layer, MaxPool2d, Params, ReLU, Sigmoid, Tanh
+from .kernels import reference
+from .layers import ACTIVATIONS, Conv2d, Dense, Dropout, Layer, MaxPool2d, Params
 
-#: Activations that may be joined; all are increasing.
-ACTIVATIONS: dict[type[Layer], str] = {ReLU: "relu", Tanh: "tanh", Sigmoid: "sigmoid"}
+#: What kernels call the activations, all of which may be joined.
+NAMES: dict[type[Layer], str] = {kind: name for name, kind in ACTIVATIONS.items()}
 
 ParamsOf = Callable[[str], Params]
 
@@ -45,6 +52,24 @@ class Plan(tuple[Step, ...]):
         return "\n".join(f"{names:<{width}}  {how}" for names, how in rows)
 
 
+_joining: ContextVar[bool] = ContextVar("minidl_joining", default=True)
+
+
+def joining() -> bool:
+    """Whether layers are joined here and now: where kernels are compiled, and not within `one_by_one`."""
+    return _joining.get() and current().kernels is not reference
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """``with plan.one_by_one():`` every network runs its layers one by one, as it does on the backend "numpy"."""
+    before = _joining.set(False)
+    try:
+        yield
+    finally:
+        _joining.reset(before)
+
+
 def plan(layers: dict[str, Layer], join: bool = True) -> Plan:
     """The plan of layers by name.  join: False for one step for each layer."""
     return Plan(_steps(list(layers.items()), join))
@@ -58,11 +83,11 @@ def _steps(layers: Sequence[tuple[str, Layer]], join: bool) -> Iterator[Step]:
             step = _alone(layers)
         elif kinds[0] is Conv2d and _is_simple_pooling(layers[1:2]):
             step = _convolution(layers[:2], None)
-        elif kinds[0] is Conv2d and _is_simple_pooling(layers[2:3]) and kinds[1] in ACTIVATIONS:
+        elif kinds[0] is Conv2d and _is_simple_pooling(layers[2:3]) and kinds[1] in NAMES:
             step = _convolution([layers[0], layers[2]], layers[1])
-        elif kinds[0] is Dense and Dropout in kinds[2:3] and kinds[1] in ACTIVATIONS:
+        elif kinds[0] is Dense and Dropout in kinds[2:3] and kinds[1] in NAMES:
             step = _dense(layers[0], layers[1], layers[2])
-        elif kinds[0] is Dense and kinds[1:2] and kinds[1] in ACTIVATIONS:
+        elif kinds[0] is Dense and kinds[1:2] and kinds[1] in NAMES:
             step = _dense(layers[0], layers[1], None)
         elif kinds[0] is Dropout:
             step = _dropout(layers[0])
@@ -96,7 +121,7 @@ def _dropout(dropout: Named) -> Step:
 
 
 def _dense(dense: Named, activation: Named, dropout: Named | None) -> Step:
-    (name, layer), kind = dense, ACTIVATIONS[type(activation[1])]
+    (name, layer), kind = dense, NAMES[type(activation[1])]
 
     def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
         params = params_of(name)
@@ -111,7 +136,7 @@ def _dense(dense: Named, activation: Named, dropout: Named | None) -> Step:
 
 def _convolution(ends: Sequence[Named], activation: Named | None) -> Step:
     (name, layer), (pool_name, pool) = ends
-    kind = ACTIVATIONS[type(activation[1])] if activation else "identity"
+    kind = NAMES[type(activation[1])] if activation else "identity"
 
     def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
         params = params_of(name)
