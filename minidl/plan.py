@@ -8,17 +8,24 @@ joins what belongs together, by two rules:
 
 In the second the maximum comes first, because an increasing function and a maximum can change places: so the
 activation runs on fewer pixels (with windows of 2×2 on a quarter of them), and only they are kept.  What the rules do
-not know stays a step of its own.  ``print(net.plan())`` shows the result; ``net.fused = False`` switches it off.
+not know stays a step of its own.
+
+Joining pays where kernels are compiled: on the backends "numba" and "cupy".  On "numpy" a network runs its layers as
+they stand, so that a print in a layer's `apply` prints.  ``print(net.plan())`` shows which it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from . import fused, ops
+from .backend import current
 from .core import Array
+from .kernels import reference
 from .layers import Conv2d, Dense, Dropout, Layer, MaxPool2d, Params, ReLU, Sigmoid, Tanh
 
 #: Activations that may be joined; all are increasing.
@@ -43,6 +50,24 @@ class Plan(tuple[Step, ...]):
         rows = [(" + ".join(step.layers), step.how) for step in self]
         width = max(len(names) for names, _ in rows)
         return "\n".join(f"{names:<{width}}  {how}" for names, how in rows)
+
+
+_joining: ContextVar[bool] = ContextVar("minidl_joining", default=True)
+
+
+def joining() -> bool:
+    """Whether layers are joined here and now: where kernels are compiled, and not within `one_by_one`."""
+    return _joining.get() and current().kernels is not reference
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """``with plan.one_by_one():`` every network runs its layers one by one, as it does on the backend "numpy"."""
+    before = _joining.set(False)
+    try:
+        yield
+    finally:
+        _joining.reset(before)
 
 
 def plan(layers: dict[str, Layer], join: bool = True) -> Plan:

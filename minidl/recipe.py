@@ -18,6 +18,7 @@ from .errors import DTypeError, RangeError, ShapeError
 from .identity import digest, identity
 from .inputs import check_lesson
 from .optim import Optimizer
+from .plan import joining
 from .sequential import Sequential
 
 __all__ = ["Recipe"]
@@ -51,7 +52,7 @@ class Recipe:
         """
         validation, alpha = self.validation, float(getattr(self.adversary, "alpha", 1))
         return {
-            "network": identity("fit", net), "fused": net.fused, "backend": current().name,
+            "network": identity("fit", net), "fused": net.fused and joining(), "backend": current().name,
             "start": digest(*net.params.values()), "data": digest(self.dataset.x, self.dataset.y),
             "optimizer": identity("fit", self.optimizer), "batch_size": int(self.batch_size),
             "shuffle": bool(self.shuffle), "drop_last": bool(self.drop_last), "loss": identity("fit", self.loss),

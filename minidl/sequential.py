@@ -20,7 +20,7 @@ from .core import Array
 from .errors import DTypeError, ShapeError
 from .inputs import reshaped
 from .layers import Flatten, Layer, Shape, Softmax
-from .plan import Plan, plan
+from .plan import Plan, joining, plan
 from .tables import html_table
 
 
@@ -29,12 +29,13 @@ class Sequential:
 
     input_shape: of one example, such as (1, 28, 28).  A network that starts with Flatten takes flat rows as
     well.  seed: of the initial parameters.  dtype: "float32" for work, "float64" for checking derivatives.
-    fused: whether neighbouring layers are computed as one where `plan` joins them; the outputs are the same but
-    for rounding.  An attribute that can be set at any time.
+    fused: whether neighbouring layers are computed as one where `plan` joins them, which it does on compiled kernels;
+    the outputs are the same but for rounding.  An attribute that can be set at any time.
     Raises `ShapeError` for lengths below 1, and as soon as two layers do not fit.
     """
 
     fused = True  # for networks pickled before there was a choice
+    _kept: tuple[list[Any], dict[str, Layer], Plan] | None = None  # the last plan, and what it was made for
 
     def __init__(self, *layers: Layer, input_shape: int | Sequence[int], seed: int = 0, dtype: str = "float32",
                  fused: bool = True) -> None:  # fmt: skip
@@ -111,8 +112,21 @@ class Sequential:
         return x
 
     def plan(self) -> Plan:
-        """The steps in which `apply` computes: layers joined where ``net.fused``, else one by one.  Print it."""
-        return plan(self.layers, self.fused)
+        """The steps in which `apply` computes here and now.  Print it.
+
+        Neighbouring layers are joined on compiled kernels, if ``net.fused``; else there is a step for each layer.
+        The plan is kept until one of these, or a layer, is another.
+        """
+        join = self.fused and joining()
+        made_for = [join, *((name, id(layer)) for name, layer in self.layers.items())]
+        kept = self._kept
+        if kept is None or kept[0] != made_for:  # the layers are kept as well, lest others come by their ids
+            kept = self._kept = made_for, dict(self.layers), plan(self.layers, join)
+        return kept[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: all but the plan, which is made of functions and soon made again."""
+        return {name: value for name, value in vars(self).items() if name != "_kept"}
 
     def steps(self, params: dict[str, Array], x: Array, rng: Any = None) -> Iterator[tuple[str, Array]]:
         """The name and output of every layer in turn, none of them joined, for those who want to look inside."""

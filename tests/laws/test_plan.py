@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minidl import backend, grad, hvp, linearize, losses, models, ops
+from minidl import plan as planning
+from minidl.kernels import reference
 from minidl.layers import AvgPool2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh
 
 activations = st.sampled_from([ReLU(), Tanh(), Sigmoid()])
@@ -57,14 +61,20 @@ def everything(net, x, fused: bool) -> dict[str, np.ndarray]:
     return found | {"awake, jvp": awake.jvp(moved)}
 
 
-@pytest.mark.parametrize("name", ["numpy", "numba"])
-@settings(max_examples=40)
+@pytest.fixture(params=["numba", "numpy"])
+def joining(request, monkeypatch) -> None:
+    """Layers are joined: by the compiled kernels, and, as they never are by themselves, by the readable ones."""
+    with backend.use(request.param):
+        if request.param == "numpy":
+            monkeypatch.setattr(planning, "reference", None)
+        yield
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(net=networks(), n=st.integers(0, 3), seed=st.integers(0, 2**32 - 1))
-def test_joined_or_not_is_the_same_function(name, net, n, seed) -> None:
+def test_joined_or_not_is_the_same_function(joining, net, n, seed) -> None:
     x = np.random.default_rng(seed).normal(size=(max(n, 1), 2, 8, 7))
-    with backend.use(name):
-        one_by_one, joined = everything(net, x, False), everything(net, x, True)
-        empty = net(x[:0])
+    one_by_one, joined, empty = everything(net, x, False), everything(net, x, True), net(x[:0])
     assert empty.shape == (0, 3)
     for what, expected in one_by_one.items():
         assert joined[what].dtype == np.float64
@@ -85,6 +95,73 @@ def test_the_plans_of_the_papers_networks() -> None:
     assert str(net.plan()).splitlines()[0].split() == ["conv1", "as", "it", "is"]
 
 
+@dataclass(frozen=True)
+class Watched(ReLU):
+    """ReLU, with a look at it."""
+
+    def apply(self, params, x, rng=None):
+        print("ReLU of", x.shape)
+        return super().apply(params, x, rng)
+
+
+def names(net: models.Sequential) -> list[tuple[str, ...]]:
+    return [step.layers for step in net.plan()]
+
+
+def test_on_readable_kernels_a_network_runs_its_layers(monkeypatch) -> None:
+    """Each with its own `apply`, so that what is written there is what happens."""
+    net, seen = models.lenet(), []
+    for kind in {type(layer) for layer in net.layers.values()}:
+        apply = kind.apply
+        monkeypatch.setattr(kind, "apply", lambda *a, kind=kind, apply=apply: seen.append(kind) or apply(*a))
+    for name, expected in (("numba", [Flatten, Dense]), ("numpy", [type(layer) for layer in net.layers.values()])):
+        with backend.use(name):
+            seen.clear()
+            net(np.zeros((1, 1, 28, 28), np.float32))
+            assert seen == expected
+            assert (len(net.plan()) == len(net.layers)) == (backend.current().kernels is reference)
+
+
+def test_joining_can_be_left_for_a_while() -> None:
+    net = models.lenet()
+    joined, each = names(net), [(name,) for name in net.layers]
+    with planning.one_by_one():
+        assert names(net) == each
+        with planning.one_by_one():
+            assert names(net) == each
+        assert names(net) == each
+    assert names(net) == joined != each
+    with pytest.raises(ZeroDivisionError), planning.one_by_one():
+        raise ZeroDivisionError
+    assert names(net) == joined
+
+
+def test_a_plan_is_kept_until_something_is_another(capsys) -> None:
+    net = models.lenet()
+    first, joined = net.plan(), names(net)
+    assert net.plan() is first
+    with backend.use("numpy"):
+        assert names(net) == [(name,) for name in net.layers]
+    assert names(net) == joined
+    net.fused = False
+    assert names(net) == [(name,) for name in net.layers]
+    net.fused, net.layers["relu1"] = True, Watched()
+    assert names(net) == [("conv1",), ("relu1",), ("maxpool1",), *joined[1:]]
+    net(np.zeros((1, 1, 28, 28), np.float32))
+    assert capsys.readouterr().out == "ReLU of (1, 20, 24, 24)\n"
+    del net.layers["relu3"]
+    assert names(net)[-2:] == [("dense1",), ("dense2",)]
+
+
+def test_networks_with_a_plan_can_be_copied_and_pickled() -> None:
+    net = models.lenet(seed=3)
+    x = np.random.default_rng(0).random((2, 1, 28, 28), dtype=np.float32)
+    expected, plan = net(x), net.plan()
+    for other in (copy.copy(net), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(other(x), expected)
+        assert net.plan() is plan is not other.plan()
+
+
 def test_what_is_not_exactly_a_known_layer_stays_alone() -> None:
     @dataclass(frozen=True)
     class Softened(ReLU):
@@ -97,7 +174,7 @@ def test_what_is_not_exactly_a_known_layer_stays_alone() -> None:
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_gradients_of_gradients_go_through_joined_layers(activation) -> None:
+def test_gradients_of_gradients_go_through_joined_layers(joining, activation) -> None:
     """The derivative of ‖∂loss/∂x‖² in the parameters, as gradient penalties want it."""
     net = models.lenet((1, 16, 16), 4, channels=(2, 3), hidden=5, activation=activation, dtype="float64")
     x, y = np.random.default_rng(0).random((3, 1, 16, 16)), np.array([0, 3, 1])
