@@ -26,10 +26,13 @@ Rules = Rule | tuple[Rule | None, ...] | list[Rule | None] | Mapping[int, Rule]
 
 
 class Used:
-    """What an override has done so far: `calls` in all, and `counts` for each rule, such as {"pull[0]": 12}."""
+    """What an override has done so far: `calls` in all, and `counts` for each rule, such as {"pull[0]": 12}.
+
+    holds: whether its block is open.
+    """
 
     def __init__(self, primitive: Primitive, rules: Mapping[Key, Rule]) -> None:
-        self.primitive, self.counts = primitive, Counter[str]()
+        self.primitive, self.counts, self.holds = primitive, Counter[str](), False
         self.rules = {key: _watched(self, key, rule) for key, rule in rules.items()}
 
     @property
@@ -119,10 +122,12 @@ def _take(used: Used) -> None:
             primitive.forward = lambda *x, **options: _rule(primitive, ("forward", 0), own["forward"])(*x, **options)
             primitive.push = _LookedUp(primitive, "push", own["push"])
             primitive.pull = _LookedUp(primitive, "pull", own["pull"])
+    used.holds = True
     _active.set((*_active.get(), used))
 
 
 def _give_back(used: Used) -> None:
+    used.holds = False
     _active.set(tuple(other for other in _active.get() if other is not used))
     with _lock:
         own, holders = _held.get(used.primitive, ({}, set()))
@@ -149,7 +154,8 @@ class _LookedUp:
 def _rule(primitive: Primitive, key: Key, own: Rule) -> Rule:
     """The innermost override of that rule that this thread has, and that is not running just now; else the own one."""
     for used in reversed(_active.get()):
-        if used.primitive is primitive and key in used.rules and (used, key) not in _running.get():
+        # A task that was started within a block has a copy of what was active there, and keeps it beyond the end.
+        if used.primitive is primitive and used.holds and key in used.rules and (used, key) not in _running.get():
             return used.rules[key]
     return own
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from contextvars import copy_context
+from functools import partial
 
 import numpy as np
 import pytest
@@ -112,12 +114,17 @@ def test_several_operations_at_once() -> None:
         np.testing.assert_array_equal(slope(ops.sin), np.cos(X))
 
 
-def test_what_has_ended_stays_so() -> None:
+def test_what_has_ended_stays_so_also_where_it_was_handed_on() -> None:
+    """To a task that was started within the block, which sees the override as long as that is open."""
     with testing.override(ops.tanh, pull=double) as ended:
-        pass
+        task = copy_context()
+        np.testing.assert_array_equal(task.run(slope, ops.tanh), 2)
     with testing.override(ops.tanh, push=double):  # which has its rules looked up again
-        np.testing.assert_allclose(slope(ops.tanh), 1 - np.tanh(X) ** 2)
-    assert ended.calls == 0
+        for run in (slope, partial(task.run, slope)):
+            np.testing.assert_allclose(run(ops.tanh), 1 - np.tanh(X) ** 2)
+    assert ended.calls == 1
+    assert not ended.holds
+    assert overriding._active.get() == ()
 
 
 def test_of_several_the_innermost_counts_and_can_call_the_one_it_replaced() -> None:
@@ -310,7 +317,8 @@ MUTANTS = [
     Mutant("override: of every primitive", line(overriding, "_rule", "used.primitive is primitive and", ""), test_several_operations_at_once),
     Mutant("override: the first to leave takes all with it", line(overriding, "_give_back", "if not holders:", "if True:"), test_blocks_may_end_in_any_order),
     Mutant("override: never put back", line(overriding, "_give_back", "setattr(used.primitive, name, value)", "pass"), tidy(test_what_was_there_is_put_back_whatever_happens_in_the_block)),
-    Mutant("override: on again with the next one", line(overriding, "_give_back", "if other is not used", ""), tidy(test_what_has_ended_stays_so)),
+    Mutant("override: on again with the next one", line(overriding, "_rule", "and used.holds", ""), tidy(test_what_has_ended_stays_so_also_where_it_was_handed_on)),
+    Mutant("override: never forgotten", line(overriding, "_give_back", "if other is not used", ""), tidy(test_what_has_ended_stays_so_also_where_it_was_handed_on)),
     Mutant("override: Ctrl-C while it is put back", line(overriding, "_holding", "_give_back(used)  # once more, for a Ctrl-C in the first", "pass"), tidy(test_ctrl_c_at_any_line_leaves_the_engine_as_it_was)),
     Mutant("override: not counted", line(overriding, "_watched", "used.counts[name] += 1", "pass"), test_walks_take_the_rules_of_the_moment),
     Mutant("override: the shape of a tangent for that of a cotangent", line(overriding, "_check_shape", 'if direction == "push" else (y, x)', 'if direction == "pull" else (y, x)'), test_rules_that_return_something_else_are_told),
