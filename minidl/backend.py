@@ -4,7 +4,7 @@ An operation never asks what is in use; it asks the arrays it was given: `namesp
 made x, and `kernels(x)` the kernels that run on it.  `use(name)` decides where *new* arrays are made (data,
 parameters, random draws), and which kernels serve the arrays of that library:
 
-    "numpy"   NumPy arrays, the readable kernels of `kernels.reference`
+    "numpy"   NumPy arrays, the readable kernels of `kernels.reference`; networks run layer by layer
     "numba"   NumPy arrays, the same kernels compiled (`kernels.cpu`): the default
     "cupy"    CuPy arrays on an NVIDIA GPU, with CUDA kernels (`kernels.cuda`)
 
@@ -28,6 +28,7 @@ import numpy as np
 
 from .errors import BackendError, DTypeError
 from .kernels import library, reference, threads
+from .kernels.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,19 @@ class Backend:
 
 
 @cache
+def _readable() -> ModuleType:
+    """The readable kernels, for which freed memory is kept: they make many arrays, and those of layers one by one."""
+    keep_freed_memory()
+    return reference
+
+
+@cache
 def _compiled() -> tuple[ModuleType, str]:
     """The Numba kernels; or the readable ones, and why."""
     try:
         return importlib.import_module("minidl.kernels.cpu"), ""
     except Exception as error:  # with a NumPy that it does not know, Numba fails in more ways than ImportError
-        return reference, f"; Numba cannot be imported: {error!r}"
+        return _readable(), f"; Numba cannot be imported: {error!r}"
 
 
 def _numba_note() -> str:
@@ -82,7 +90,7 @@ def _cupy() -> Backend:
 
 #: How to set up each backend.
 BACKENDS: dict[str, Callable[[], Backend]] = {
-    "numpy": lambda: Backend("numpy", np, lambda: reference),
+    "numpy": lambda: Backend("numpy", np, _readable),
     "numba": lambda: Backend("numba", np, lambda: _compiled()[0], _numba_note),
     "cupy": _cupy,
 }

@@ -46,7 +46,7 @@ class Bilinear(Primitive):
         def push_second(t: Array, c: Array, a: Array, b: Array, **options: Any) -> Array:
             return self.stacked(a, t, **options)
 
-        super().__init__(name, _kernel(name), push=[push_first, push_second], pull=[])
+        super().__init__(name, _kernel(name), push=(push_first, push_second), pull=())
         self.shared = shared
 
     def stacked(self, a: Array, b: Array, **options: Any) -> Array:
@@ -86,18 +86,18 @@ _conv2d = Bilinear("conv2d", shared=((0, 0), (0, 1)))  # images share N, filters
 _input = Bilinear("conv2d_input", shared=((0, 0), (1, 1)))  # outputs share N, filters share C
 _weights = Bilinear("conv2d_weights", shared=((1, 1), (1, 0)))  # images share C, outputs share O
 
-_conv2d.pull = [
+_conv2d.pull = (
     lambda g, y, x, w, **o: _input.stacked(g, w, size=x.shape[2:], **o),
     lambda g, y, x, w, **o: _weights.stacked(x, g, size=w.shape[2:], **o),
-]
-_input.pull = [
+)
+_input.pull = (
     lambda g, x, y, w, size, **o: _conv2d.stacked(g, w, **o),
     lambda g, x, y, w, size, **o: _weights.stacked(g, y, size=w.shape[2:], **o),
-]
-_weights.pull = [
+)
+_weights.pull = (
     lambda g, w, x, y, size, **o: _input.stacked(y, g, size=x.shape[2:], **o),
     lambda g, w, x, y, size, **o: _conv2d.stacked(x, g, **o),
-]
+)
 
 
 def conv2d(x: Array, w: Array, stride: int = 1, padding: int = 0) -> Array:

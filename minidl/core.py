@@ -1,11 +1,37 @@
 """The engine: run a function once and keep its derivative as a chain of linear maps.  *Read this file first.*
 
-At a point, the derivative of every operation is a linear map, its Jacobian J.  It can be used two ways:
-*pushed forward* onto a tangent (J·t: move the input a little along t, how does the output move?) and
-*pulled back* from a cotangent (Jᵀ·g: if g says how much each output matters, how much does each input
-matter?).  `linearize(f, x)` runs f on a `Box` around x.  Whenever a `Primitive` meets a Box it computes its
-value as usual and writes one `Node` into the record.  Walking the record first to last pushes tangents
-through the chain rule; walking it last to first pulls cotangents back, which is backpropagation.
+At a point, the derivative of every operation is a linear map, its Jacobian J.  It can be used two ways.  The
+*Jacobian-vector product* J·t pushes a *tangent* t forward: move the input a little along t, how does the output move?
+The *vector-Jacobian product* Jᵀ·g pulls a *cotangent* g back: if g says how much each output matters, how much does
+each input matter?
+
+`linearize(f, x)` runs f on a `Box` around x.  Whenever a `Primitive` meets a Box it computes its value as usual and
+writes one `Node` into the record.  For f(x) = x·x·x at x = 5 these are two, behind the input:
+
+    node         value    forward, from a tangent of 1        backward, from a cotangent of 1
+    0  x             5    t₀ = 1                              g₀ = 25 + 5·5 + 5·5 = 75
+    1  u = x·x      25    t₁ = 1·5 + 5·1 = 10                 g₁ = 1·5 = 5, and 1·25 = 25 for g₀
+    2  y = u·x     125    t₂ = 10·5 + 25·1 = 75               g₂ = 1
+
+A product a·b pushes t to t·b or a·t, and pulls g back to g·b or g·a; that is all this takes.  Down the page, tangents
+go through the chain rule: each argument of a node pushes it, and the pushes add up.  Up the page, cotangents do, which
+is backpropagation: each node pulls its own back to its arguments, and there they add up.  Both find f'(5) = 3·5² = 75.
+
+The walks are made of multiplications and additions, and those are primitives, too.  So a derivative of a derivative,
+``grad(lambda x: grad(f, x), x)``, needs nothing new: its record holds the run of f, and then the inner walk back.
+
+    node         value    outer walk back, from a cotangent of 1
+    0  x             5    10 + 10 + 5 + 5 = 30
+    1  u = x·x      25    1
+    2  y = u·x     125    none: f'(x) does not depend on it
+    3  a = 1·x       5    5 + 5 = 10                          inner node 2 pulls 1 back: to u,
+    4  b = 1·u      25    1                                   and to x
+    5  c = a·x      25    1                                   inner node 1 pulls a back: to x,
+    6  d = b + c    50    1
+    7  e = a·x      25    1                                   and to x once more
+    8  f' = d + e   75    1
+
+It finds f''(5) = 6·5 = 30.  In code:
 
     lin = linearize(f, x)      # runs f once
     lin.value                  # f(x)
@@ -31,12 +57,74 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .backend import namespace
+from .directions import stacked_axes
 from .errors import DTypeError, ShapeError
 
 Array = Any  # a NumPy or CuPy array, or a Box around one
 Arrays = Any  # an Array, or a flat dict of them, such as a network's parameters
 
+
+def jacobian_vector_product(nodes: list[Node], output: int, tangents: list[Array]) -> Array:
+    """J·t, the forward walk: the tangent of the node `output`, from those of the inputs, which are the first nodes."""
+    for node in nodes[len(tangents) : output + 1]:  # 1. First to last: all arguments of a node have their tangents.
+        pushed = [node.push(position, tangents[parent]) for position, parent in node.parents]  # 2. Each pushes it,
+        tangents.append(functools.reduce(operator.add, pushed))  # 3. and the pushes add up.
+    return tangents[output]
+
+
+def vector_jacobian_product(nodes: list[Node], output: int, cotangent: Array, inputs: int) -> list[Array | None]:
+    """Jᵀ·g, the walk back from the node `output`: a cotangent for each input, None where it has no influence."""
+    cotangents = {output: cotangent}
+    for index in range(output, inputs - 1, -1):  # 1. Last to first: all that depends on a node has been there.
+        if index in cotangents:
+            g = cotangents.pop(index)
+            for position, parent in nodes[index].parents:
+                pulled = nodes[index].pull(position, g)  # 2. It pulls its cotangent back to each argument.
+                cotangents[parent] = cotangents[parent] + pulled if parent in cotangents else pulled  # 3. They add up.
+    return [cotangents.get(index) for index in range(inputs)]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One application of a primitive: all that its derivative rules may need.
+
+    `parents` pairs the position of an argument with the index of the node that made it; arguments that do
+    not depend on the input of the recorded function have no entry.  An input is a node without parents.
+    """
+
+    primitive: Primitive
+    arguments: tuple[Array, ...]
+    options: dict[str, Any]
+    output: Array
+    parents: tuple[tuple[int, int], ...]
+
+    def push(self, position: int, tangent: Array) -> Array:
+        return self.primitive.push[position](tangent, self.output, *self.arguments, **self.options)
+
+    def pull(self, position: int, cotangent: Array) -> Array:
+        return self.primitive.pull[position](cotangent, self.output, *self.arguments, **self.options)
+
+
 _levels = itertools.count(1)
+
+
+@dataclass(slots=True)
+class Record:
+    """What happened, in order: first the inputs, then the applications of primitives.
+
+    `level` tells nested records apart: a record begun later is an inner one.  That is all it takes to keep
+    the derivatives of `grad` of `grad` from being confused with each other.  Nothing is recorded once the record is
+    no longer `open`.
+    """
+
+    nodes: list[Node] = field(default_factory=list)
+    level: int = field(default_factory=lambda: next(_levels))
+    open: bool = True
+
+    def box(self, value: Array, node: Node | None = None) -> Box:
+        """A box around the value that the node computed; or around an input, if there is none."""
+        self.nodes.append(node or Node(_INPUT, (), {}, value, ()))
+        return Box(value, self, len(self.nodes) - 1)
 
 
 class Box:
@@ -82,45 +170,6 @@ def settle(x: Array) -> Array:
     return x
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One application of a primitive: all that its derivative rules may need.
-
-    `parents` pairs the position of an argument with the index of the node that made it; arguments that do
-    not depend on the input of the recorded function have no entry.
-    """
-
-    primitive: Primitive
-    arguments: tuple[Array, ...]
-    options: dict[str, Any]
-    output: Array
-    parents: tuple[tuple[int, int], ...]
-
-    def push(self, position: int, tangent: Array) -> Array:
-        return self.primitive.push[position](tangent, self.output, *self.arguments, **self.options)
-
-    def pull(self, position: int, cotangent: Array) -> Array:
-        return self.primitive.pull[position](cotangent, self.output, *self.arguments, **self.options)
-
-
-@dataclass(slots=True)
-class Record:
-    """What happened, in order.  The inputs come first, with no node (None) behind them.
-
-    `level` tells nested records apart: a record begun later is an inner one.  That is all it takes to keep
-    the derivatives of `grad` of `grad` from being confused with each other.  Nothing is recorded once the record is
-    no longer `open`.
-    """
-
-    nodes: list[Node | None] = field(default_factory=list)
-    level: int = field(default_factory=lambda: next(_levels))
-    open: bool = True
-
-    def box(self, value: Array, node: Node | None = None) -> Box:
-        self.nodes.append(node)
-        return Box(value, self, len(self.nodes) - 1)
-
-
 class Primitive:
     """A function of arrays, and the two ways to apply its derivative.
 
@@ -129,13 +178,14 @@ class Primitive:
         push[i](t, y, x₀, x₁, …, **options) = J_i·t       t: (..., *x_i.shape)  ->  (..., *y.shape)
         pull[i](g, y, x₀, x₁, …, **options) = J_iᵀ·g      g: (..., *y.shape)    ->  (..., *x_i.shape)
 
-    `push` and `pull` are sequences of rules, None for an argument that is never differentiated.  Rules are
+    `push` and `pull` are tuples of rules, None for an argument that is never differentiated.  Rules are
     written in primitives themselves, so derivatives can be differentiated again.  Most primitives come from
     one of the two families below, `elementwise` and `linear`.
     """
 
     def __init__(self, name: str, forward: Callable, push: Any, pull: Any) -> None:
-        self.name, self.forward, self.push, self.pull = name, forward, push, pull
+        self.name, self.forward = name, forward
+        self.push, self.pull = (tuple(each) if isinstance(each, list) else each for each in (push, pull))
 
     def __call__(self, *arguments: Array, **options: Any) -> Array:
         records = [a.record for a in arguments if isinstance(a, Box)]
@@ -157,6 +207,9 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
+_INPUT = Primitive("input", lambda x: x, push=(), pull=())
+
+
 def elementwise(name: str, forward: Callable, *derivatives: Callable | int) -> Primitive:
     """The family whose Jacobian is diagonal: give ∂y/∂x_i as a function of (y, x₀, x₁, …), or as a constant.
 
@@ -168,7 +221,7 @@ def elementwise(name: str, forward: Callable, *derivatives: Callable | int) -> P
             return lambda t, *_: t if derivative == 1 else t * derivative
         return lambda t, y, *arguments: t * derivative(y, *arguments)
 
-    rules = [rule(derivative) for derivative in derivatives]
+    rules = [rule(derivative) for derivative in derivatives]  # one list, of which two tuples are made
     return Primitive(name, forward, push=rules, pull=rules)
 
 
@@ -184,7 +237,7 @@ def linear(name: str, forward: Callable, transpose: Callable) -> Primitive:
     def pull(g: Array, y: Array, x: Array, **options: Any) -> Array:
         return transpose(g, x, **options)
 
-    primitive = Primitive(name, forward, push=[push], pull=[pull])
+    primitive = Primitive(name, forward, push=(push,), pull=(pull,))
     return primitive
 
 
@@ -254,49 +307,36 @@ class Linearization:
         """The names of the pieces of x that the value depends on: through any operation, whatever its derivative."""
         needed, last = {self._index}, -1 if self._index is None else self._index
         for index in range(last, len(self._inputs) - 1, -1):
-            node = self._nodes[index]
-            if node is not None and index in needed:
-                needed.update(parent for _, parent in node.parents)
+            if index in needed:
+                needed.update(parent for _, parent in self._nodes[index].parents)
         names = self._x if isinstance(self._x, dict) else [None]
         return {name for index, name in enumerate(names) if index in needed}
 
     @property
     def widest(self) -> int:
         """The size in bytes of the largest array on record: a walk's is as large, for each direction stacked."""
-        arrays = [*self._inputs, *(node.output for node in self._nodes if node is not None)]
-        return max((a.size * a.dtype.itemsize for a in arrays), default=0)
+        return max((node.output.size * node.output.dtype.itemsize for node in self._nodes), default=0)
 
     def jvp(self, tangent: Arrays) -> Array:
         """J·t, the forward walk.  t like x, with any extra leading axes: (..., *x.shape) -> (..., *y.shape).
 
         Raises `ShapeError` unless the last axes of t have the shape of x.
         """
-        tangents: list[Array] = self._split(tangent)
+        given: list[Array] = self._split(tangent)
         if self._index is None:
-            stacked = _stacked("jvp", tangents[0], self._inputs[0]) if tangents else ()
+            stacked = stacked_axes("jvp", given[0], self._inputs[0]) if given else ()
             return _zeros(stacked + self.value.shape, self.value)
-        for node in self._nodes[len(tangents) : self._index + 1]:
-            assert node is not None
-            moved = [node.push(position, tangents[parent]) for position, parent in node.parents]
-            tangents.append(functools.reduce(operator.add, moved))
-        return _own(tangents[self._index], self.value.dtype, self._split(tangent))
+        return _own(jacobian_vector_product(self._nodes, self._index, [*given]), self.value.dtype, given)
 
     def vjp(self, cotangent: Array) -> Arrays:
         """Jᵀ·g, the backward walk.  g: (..., *y.shape) -> (..., *x.shape), a dict of them if x is a dict.
 
         Raises `ShapeError` unless the last axes of g have the shape of y.
         """
-        stacked, cotangent = _stacked("vjp", cotangent, self.value), _typed(cotangent, self.value)
-        cotangents: dict[int | None, Array] = {self._index: cotangent}
-        last = -1 if self._index is None else self._index
-        for index in range(last, len(self._inputs) - 1, -1):
-            node, g = self._nodes[index], cotangents.pop(index, None)
-            if node is None or g is None:  # the output does not depend on this node
-                continue
-            for position, parent in node.parents:
-                pulled = node.pull(position, g)
-                cotangents[parent] = cotangents[parent] + pulled if parent in cotangents else pulled
-        found = [cotangents.get(i) for i in range(len(self._inputs))]
+        stacked, cotangent = stacked_axes("vjp", cotangent, self.value), _typed(cotangent, self.value)
+        found: list[Array] = [None] * len(self._inputs)
+        if self._index is not None:
+            found = vector_jacobian_product(self._nodes, self._index, cotangent, len(found))
         given = [cotangent]
         for i, (g, x) in enumerate(zip(found, self._inputs)):
             found[i] = _zeros(stacked + x.shape, x) if g is None else _own(g, x.dtype, given)
@@ -318,7 +358,7 @@ class Linearization:
         else:
             pieces = [tangent]
         for piece, x in zip(pieces, self._inputs):
-            _stacked("jvp", piece, x)
+            stacked_axes("jvp", piece, x)
         return [_typed(piece, x) for piece, x in zip(pieces, self._inputs)]
 
 
@@ -337,32 +377,6 @@ def _own(found: Array, dtype: Any, given: list[Array]) -> Array:
         return found
     found = found.astype(dtype, copy=False)
     return found.copy() if found.base is not None or any(found is other for other in given) else found
-
-
-def _stacked(walk: str, direction: Array, base: Array) -> tuple[int, ...]:
-    """The extra leading axes of a tangent or cotangent at `base`."""
-    if not hasattr(direction, "dtype"):
-        got, fix = type(direction).__name__, f"np.asarray({DIRECTIONS[walk]})"
-        raise DTypeError(walk, f"an array whose last axes are {base.shape}", got, fix)
-    shape, count = direction.shape, direction.ndim - base.ndim
-    if count < 0 or shape[count:] != base.shape:
-        last = ", ".join(["..."] + [str(n) for n in base.shape])
-        raise ShapeError(walk, f"shape ({last})", f"{shape}", _reshaped(DIRECTIONS[walk], shape, base.shape))
-    return shape[:count]
-
-
-#: What the tangent of one walk and the cotangent of the other are called.
-DIRECTIONS = {"jvp": "t", "vjp": "g"}
-
-
-def _reshaped(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """How to make a direction of that shape one of (..., *wanted), where one can be meant."""
-    batch = next((i for i, n in enumerate(wanted) if n != 1), len(wanted))  # axes of length 1 that were left out
-    stacked = len(shape) - len(wanted[batch:])
-    if stacked >= 0 and shape[stacked:] == wanted[batch:]:
-        return f"{name}.reshape({(*shape[:stacked], *wanted)})"
-    fits = len(shape) <= len(wanted) and all(n in (1, m) for n, m in zip(shape[::-1], wanted[::-1]))
-    return f"np.broadcast_to({name}, {wanted})" if fits else "put extra axes in front" if stacked > 0 else ""
 
 
 def _zeros(shape: tuple[int, ...], like: Array) -> Array:

@@ -1,9 +1,8 @@
 """Neighbouring operations as one: what a `Sequential` computes with where its `plan` has joined layers.
 
-A fused operation runs its kernel first, on plain arrays, and then puts what was found on record, with a
-primitive of its own.  The rules are those of the operations that it stands for.  Where nothing is nested they
-call a kernel, which saves the arrays in between; where a derivative is itself being differentiated, they are
-written in primitives, as all rules are.
+A fused operation is a primitive whose function is a kernel.  Its rules are those of the operations that it stands
+for.  Where nothing is nested they call a kernel, too, which saves the arrays in between; where a derivative is itself
+being differentiated, they are written in primitives, as all rules are.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 from . import conv, ops
 from .backend import kernels
 from .core import Array, Box, Primitive, unbox
+from .kernels.slopes import SLOPES
 
 Size = tuple[int, int]
 
@@ -30,22 +30,17 @@ def unit(z: Array, bias: Array | None, activation: str, key: int | None = None, 
     z (..., U), bias (U) or None; activation φ: "identity", "relu", "tanh" or "sigmoid".  key: of the dropout mask,
     as `layers.Dropout` draws it, and rate: its rate; no dropout if the key is None.
     """
-    bias = 0 if bias is None else bias
-    found = kernels(unbox(z)).unit(unbox(z), unbox(bias), activation, key, rate)
-    return _unit(z, bias, found=found, activation=activation, key=key, rate=rate)
+    return _unit(z, 0 if bias is None else bias, activation=activation, key=key, rate=rate)
 
 
-def _through(t: Array, y: Array, found: Array, activation: str, key: int | None, rate: float) -> Array:
+def _through(t: Array, y: Array, activation: str, key: int | None, rate: float) -> Array:
     """t times ∂y/∂z, which is diagonal: both rules of z."""
     if not _nested(t, y):
         return kernels(y).unit_slope(t, y, activation, key, rate)
     if key is None:
-        return t * _SLOPES[activation](y)
-    return t * _SLOPES[activation](y * (1 - rate)) * kernels(found).dropout_mask(key, found, rate)
-
-
-_SLOPES = {"identity": lambda phi: 1, "relu": lambda phi: phi > 0, "tanh": lambda phi: 1 - phi * phi,
-           "sigmoid": lambda phi: phi * (1 - phi)}  # fmt: skip
+        return t * SLOPES[activation](y)
+    mask = kernels(unbox(y)).dropout_mask(key, unbox(y), rate)
+    return t * SLOPES[activation](y * (1 - rate)) * mask
 
 
 def _to_rows(t: Array, y: Array) -> Array:
@@ -56,15 +51,15 @@ def _to_rows(t: Array, y: Array) -> Array:
 
 _unit = Primitive(
     "unit",
-    lambda z, bias, found, **o: found,
-    push=[
+    lambda z, bias, **o: kernels(z).unit(z, bias, **o),
+    push=(
         lambda t, y, z, bias, **o: _through(t, y, **o),
         lambda t, y, z, bias, **o: _through(_to_rows(t, y), y, **o),
-    ],
-    pull=[
+    ),
+    pull=(
         lambda g, y, z, bias, **o: _through(g, y, **o),
         lambda g, y, z, bias, **o: ops.sum(_through(g, y, **o), axis=range(-y.ndim, -1)),
-    ],
+    ),
 )
 
 
@@ -84,6 +79,11 @@ def conv2d_max(x: Array, w: Array, bias: Array | None, stride: int, padding: int
     of_both = {"stride": stride, "padding": padding, "size": size, "step": step}
     found, places = kernels(unbox(x)).conv2d_max(unbox(x), unbox(w), unbox(bias), **of_both)
     return _conv2d_max(x, w, bias, found=found, places=places, between=between, **of_both)
+
+
+def _as_found(x: Array, w: Array, bias: Array, found: Array, **_: Any) -> Array:
+    """The function of the primitive.  Its kernel has run before: it gives the places, too, and the rules need those."""
+    return found
 
 
 def _pooled(z: Array, places: Array, size: Size, step: int, **_: Any) -> Array:
@@ -121,11 +121,11 @@ def _to_channels(t: Array, y: Array) -> Array:
 
 _conv2d_max = Primitive(
     "conv2d_max",
-    lambda x, w, bias, found, **o: found,
-    push=[
+    _as_found,
+    push=(
         lambda t, y, x, w, bias, **o: _pooled(conv._conv2d.stacked(t, w, **_of_conv(**o)), **o),
         lambda t, y, x, w, bias, **o: _pooled(conv._conv2d.stacked(x, t, **_of_conv(**o)), **o),
         lambda t, y, x, w, bias, **o: _to_channels(t, y),
-    ],
-    pull=[_pull_input, _pull_weights, lambda g, y, x, w, bias, **o: _pull_bias(g)],
+    ),
+    pull=(_pull_input, _pull_weights, lambda g, y, x, w, bias, **o: _pull_bias(g)),
 )

@@ -293,6 +293,10 @@ class Sigmoid(Layer):
         return ops.sigmoid(x)
 
 
+#: The activations by name, as models, plans and kernels call them; all are increasing.
+ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
+
+
 @dataclass(frozen=True)
 class Softmax(Layer):
     """e^{x_k}/Σ_j e^{x_j} over the classes.  Losses and attacks want logits: only reports end with this layer."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from .errors import DTypeError, RangeError, ShapeError
 from .layers import (
+    ACTIVATIONS,
     Conv2d,
     Dense,
     Dropout,
@@ -23,14 +24,10 @@ from .layers import (
     MaxPool2d,
     Normal,
     ReLU,
-    Sigmoid,
-    Tanh,
 )  # fmt: skip
 from .sequential import Sequential
 
 __all__ = ["ACTIVATIONS", "VGG", "Sequential", "carlini", "lenet", "madry", "mlp", "softmax_regression", "vgg"]
-
-ACTIVATIONS: dict[str, Callable[[], Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
 
 #: Convolutions in each of the five stages, by the number of layers with weights: configurations A, B, D and E.
 VGG = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}

@@ -21,8 +21,133 @@ from typing import Any
 from .backend import kernels, namespace
 from .core import Array, Box, Primitive, elementwise, linear, settle, unbox
 from .errors import DTypeError, RangeError, ShapeError
+from .kernels import slopes
 
 Axes = int | Sequence[int] | None
+
+
+# --- elementwise, of one array: y as a function of x, then ∂y/∂x as one of y and x, or as a constant ---------
+# Derivatives are written in these operations themselves, and so have derivatives.  Those of the activations are
+# functions in a file of their own, since compiled kernels are made of them, too.
+
+exp = elementwise("exp", lambda x: namespace(x).exp(x), lambda y, x: y)
+log = elementwise("log", lambda x: namespace(x).log(x), lambda y, x: 1 / x)
+sqrt = elementwise("sqrt", lambda x: namespace(x).sqrt(x), lambda y, x: 0.5 / y)
+sin: Primitive = elementwise("sin", lambda x: namespace(x).sin(x), lambda y, x: cos(x))
+cos: Primitive = elementwise("cos", lambda x: namespace(x).cos(x), lambda y, x: -sin(x))
+sign = elementwise("sign", lambda x: namespace(x).sign(x), 0)
+absolute = elementwise("absolute", lambda x: namespace(x).abs(x), lambda y, x: sign(x))  # 0 at 0
+negative = elementwise("negative", operator.neg, -1)
+relu = elementwise("relu", lambda x: namespace(x).maximum(x, 0), lambda y, x: slopes.relu(y))  # 0 at 0
+tanh = elementwise("tanh", lambda x: namespace(x).tanh(x), lambda y, x: slopes.tanh(y))
+sigmoid = elementwise("sigmoid", lambda x: kernels(x).sigmoid(x), lambda y, x: slopes.sigmoid(y))
+softplus = elementwise("softplus", lambda x: kernels(x).softplus(x), lambda y, x: sigmoid(x))
+
+
+# --- elementwise, of two arrays: the function, then ∂y/∂a and ∂y/∂b ------------------------------------------
+
+
+def broadcasting(operation: Callable[..., Array], axes: int = 0) -> Callable[..., Array]:
+    """The operation, with its boxed arguments first repeated to their common shape (but for the last `axes`)."""
+
+    def repeated(*arguments: Array) -> Array:
+        shapes = [getattr(a, "shape", ()) for a in arguments]
+        if not any(isinstance(a, Box) for a in arguments) or len(set(shapes)) == 1:
+            return operation(*arguments)
+        outer = [shape[: len(shape) - axes] for shape in shapes]
+        common = _common_shape(name, outer)
+        return operation(*(broadcast_to(a, common + a.shape[a.ndim - axes :]) if isinstance(a, Box) else a
+                           for a in arguments))  # fmt: skip
+
+    name = getattr(operation, "name", "minidl")
+    repeated.__name__ = name
+    repeated.__doc__ = f"The primitive `{name}`, its boxed arguments repeated to one shape first."
+    repeated.__wrapped__ = operation  # type: ignore[attr-defined]
+    return repeated
+
+
+def _common_shape(name: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    rank = builtins.max(len(shape) for shape in shapes)
+    common = []
+    for lengths in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes)):
+        longer = {n for n in lengths if n != 1}
+        if len(longer) > 1:
+            raise ShapeError(name, "shapes that broadcast together", " and ".join(map(str, shapes)))
+        common.append(longer.pop() if longer else 1)
+    return tuple(common)
+
+
+add = broadcasting(elementwise("add", operator.add, 1, 1))
+subtract = broadcasting(elementwise("subtract", operator.sub, 1, -1))
+multiply = broadcasting(elementwise("multiply", operator.mul, lambda y, a, b: b, lambda y, a, b: a))
+divide = broadcasting(elementwise("divide", operator.truediv, lambda y, a, b: 1 / b, lambda y, a, b: -y / b))
+# a mod b = a - b·⌊a/b⌋, in which ⌊a/b⌋ counts as a constant: it is one between its jumps, where b divides a.
+mod = broadcasting(elementwise("mod", operator.mod, 1, lambda y, a, b: -(unbox(a) // unbox(b))))
+# Where both are equal the first argument is the maximum, and the minimum.
+maximum = broadcasting(
+    elementwise("maximum", lambda a, b: namespace(a, b).maximum(a, b), lambda y, a, b: a >= b, lambda y, a, b: a < b)
+)
+minimum = broadcasting(
+    elementwise("minimum", lambda a, b: namespace(a, b).minimum(a, b), lambda y, a, b: a <= b, lambda y, a, b: a > b)
+)
+# ∂aᵇ/∂a is 0 for b = 0, at a = 0 too; ∂aᵇ/∂b is given as 0 for a ≤ 0, where aᵇ is real for some b only.
+power = broadcasting(
+    elementwise(
+        "power", operator.pow, lambda y, a, b: b * a ** _one_less(a, b), lambda y, a, b: _slope_in_exponent(y, a)
+    )
+)
+
+
+def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array:
+    """x, but low where it is less and high where it is more: min(max(x, low), high).
+
+    low, high: numbers, or arrays that broadcast with x; None for no bound.  The slope is 1 at the bounds and between
+    them, 0 outside.  Raises `RangeError` for two numbers of which low is the greater.
+    """
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
+        raise RangeError("clip", "low of at most high", f"low={low}, high={high}")
+    x = x if low is None else maximum(x, low)
+    return x if high is None else minimum(x, high)
+
+
+def _one_less(a: Array, b: Array) -> Array:
+    """b - 1; but 1 where a = b = 0, so that the factor b in front makes the derivative 0, and not 0/0."""
+    if isinstance(b, (int, float)):  # stays a number, which takes on the dtype of the base
+        return b - 1 if b else 1
+    return where((b == 0) & (a == 0), 1, b - 1)
+
+
+def _slope_in_exponent(y: Array, a: Array) -> Array:
+    """y·log a, and 0 for a ≤ 0.  There y must go, too: it is infinite for a = 0 and b < 0, and ∞·0 is NaN."""
+    if isinstance(a, (int, float)):
+        return y * math.log(a) if a > 0 else 0
+    positive = a > 0
+    return where(positive, y, 0) * log(where(positive, a, 1))
+
+
+def stop_gradient(x: Array) -> Array:
+    """The value of x as a plain array: for every derivative, nested ones included, it is a constant."""
+    return unbox(x)
+
+
+_where = broadcasting(
+    Primitive(
+        "where",
+        lambda condition, a, b: namespace(condition, a, b).where(condition, a, b),
+        push=(None, lambda t, y, c, a, b: where(c, t, 0), lambda t, y, c, a, b: where(c, 0, t)),
+        pull=(None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g)),
+    )
+)
+
+
+def where(condition: Array, a: Array, b: Array) -> Array:
+    """a where the (boolean) condition holds, b elsewhere.  What is not chosen gets a cotangent of 0.
+
+    Its value has no influence, not even NaN.  But its derivative is asked for all the same, and 0·∞ is NaN: the
+    gradient of ``where(x > 0, sqrt(x), 0)`` is NaN at 0 and below.  Choose first, and then compute:
+    ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
+    """
+    return _where(unbox(condition), a, b)
 
 
 # --- linear: changes of shape ----------------------------------------------------------------------------
@@ -98,36 +223,6 @@ def broadcast_to(x: Array, shape: Sequence[int]) -> Array:
     if len(own) > len(shape) or any(n not in (1, m) for n, m in zip(own[::-1], shape[::-1])):
         raise ShapeError("broadcast_to", f"a shape that {own} can be repeated to", f"{shape}")
     return x if own == shape else _broadcast_to(x, shape=shape, ndim=len(own))
-
-
-def broadcasting(operation: Callable[..., Array], axes: int = 0) -> Callable[..., Array]:
-    """The operation, with its boxed arguments first repeated to their common shape (but for the last `axes`)."""
-
-    def repeated(*arguments: Array) -> Array:
-        shapes = [getattr(a, "shape", ()) for a in arguments]
-        if not any(isinstance(a, Box) for a in arguments) or len(set(shapes)) == 1:
-            return operation(*arguments)
-        outer = [shape[: len(shape) - axes] for shape in shapes]
-        common = _common_shape(name, outer)
-        return operation(*(broadcast_to(a, common + a.shape[a.ndim - axes :]) if isinstance(a, Box) else a
-                           for a in arguments))  # fmt: skip
-
-    name = getattr(operation, "name", "minidl")
-    repeated.__name__ = name
-    repeated.__doc__ = f"The primitive `{name}`, its boxed arguments repeated to one shape first."
-    repeated.__wrapped__ = operation  # type: ignore[attr-defined]
-    return repeated
-
-
-def _common_shape(name: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    rank = builtins.max(len(shape) for shape in shapes)
-    common = []
-    for lengths in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes)):
-        longer = {n for n in lengths if n != 1}
-        if len(longer) > 1:
-            raise ShapeError(name, "shapes that broadcast together", " and ".join(map(str, shapes)))
-        common.append(longer.pop() if longer else 1)
-    return tuple(common)
 
 
 def _sum_transpose(g: Array, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -278,108 +373,11 @@ def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
     return _astype(x, dtype=wanted)
 
 
-# --- elementwise: the function, then ∂y/∂x for each argument ---------------------------------------------
-
-
-def _of_library(name: str) -> Callable[..., Array]:
-    """The library's own function of that name, for whichever library the arguments come from."""
-    return lambda *arguments: getattr(namespace(*arguments), name)(*arguments)
-
-
-def _of_kernels(name: str) -> Callable[..., Array]:
-    return lambda *arguments: getattr(kernels(*arguments), name)(*arguments)
-
-
-exp = elementwise("exp", _of_library("exp"), lambda y, x: y)
-log = elementwise("log", _of_library("log"), lambda y, x: 1 / x)
-sqrt = elementwise("sqrt", _of_library("sqrt"), lambda y, x: 0.5 / y)
-sin: Primitive = elementwise("sin", _of_library("sin"), lambda y, x: cos(x))
-cos: Primitive = elementwise("cos", _of_library("cos"), lambda y, x: -sin(x))
-tanh = elementwise("tanh", _of_library("tanh"), lambda y, x: 1 - y * y)
-sigmoid = elementwise("sigmoid", _of_kernels("sigmoid"), lambda y, x: y * (1 - y))
-softplus = elementwise("softplus", _of_kernels("softplus"), lambda y, x: sigmoid(x))
-relu = elementwise("relu", lambda x: namespace(x).maximum(x, 0), lambda y, x: y > 0)  # 0 at 0
-sign = elementwise("sign", _of_library("sign"), 0)
-absolute = elementwise("absolute", _of_library("abs"), lambda y, x: sign(x))  # 0 at 0
-negative = elementwise("negative", operator.neg, -1)
-
-add = broadcasting(elementwise("add", operator.add, 1, 1))
-subtract = broadcasting(elementwise("subtract", operator.sub, 1, -1))
-multiply = broadcasting(elementwise("multiply", operator.mul, lambda y, a, b: b, lambda y, a, b: a))
-divide = broadcasting(elementwise("divide", operator.truediv, lambda y, a, b: 1 / b, lambda y, a, b: -y / b))
-# a mod b = a - b·⌊a/b⌋, in which ⌊a/b⌋ counts as a constant: it is one between its jumps, where b divides a.
-mod = broadcasting(elementwise("mod", operator.mod, 1, lambda y, a, b: -(unbox(a) // unbox(b))))
-# Where both are equal the first argument is the maximum, and the minimum.
-maximum = broadcasting(elementwise("maximum", _of_library("maximum"), lambda y, a, b: a >= b, lambda y, a, b: a < b))
-minimum = broadcasting(elementwise("minimum", _of_library("minimum"), lambda y, a, b: a <= b, lambda y, a, b: a > b))
-# ∂aᵇ/∂a is 0 for b = 0, at a = 0 too; ∂aᵇ/∂b is given as 0 for a ≤ 0, where aᵇ is real for some b only.
-power = broadcasting(
-    elementwise(
-        "power",
-        operator.pow,
-        lambda y, a, b: b * a ** _one_less(a, b),
-        lambda y, a, b: _slope_in_exponent(y, a),
-    )
-)
-
-
-def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array:
-    """x, but low where it is less and high where it is more: min(max(x, low), high).
-
-    low, high: numbers, or arrays that broadcast with x; None for no bound.  The slope is 1 at the bounds and between
-    them, 0 outside.  Raises `RangeError` for two numbers of which low is the greater.
-    """
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
-        raise RangeError("clip", "low of at most high", f"low={low}, high={high}")
-    x = x if low is None else maximum(x, low)
-    return x if high is None else minimum(x, high)
-
-
-def _one_less(a: Array, b: Array) -> Array:
-    """b - 1; but 1 where a = b = 0, so that the factor b in front makes the derivative 0, and not 0/0."""
-    if isinstance(b, (int, float)):  # stays a number, which takes on the dtype of the base
-        return b - 1 if b else 1
-    return where((b == 0) & (a == 0), 1, b - 1)
-
-
-def _slope_in_exponent(y: Array, a: Array) -> Array:
-    """y·log a, and 0 for a ≤ 0.  There y must go, too: it is infinite for a = 0 and b < 0, and ∞·0 is NaN."""
-    if isinstance(a, (int, float)):
-        return y * math.log(a) if a > 0 else 0
-    positive = a > 0
-    return where(positive, y, 0) * log(where(positive, a, 1))
-
-
-def stop_gradient(x: Array) -> Array:
-    """The value of x as a plain array: for every derivative, nested ones included, it is a constant."""
-    return unbox(x)
-
-
-_where = broadcasting(
-    Primitive(
-        "where",
-        lambda condition, a, b: namespace(condition, a, b).where(condition, a, b),
-        push=(None, lambda t, y, c, a, b: where(c, t, 0), lambda t, y, c, a, b: where(c, 0, t)),
-        pull=(None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g)),
-    )
-)
-
-
-def where(condition: Array, a: Array, b: Array) -> Array:
-    """a where the (boolean) condition holds, b elsewhere.  What is not chosen gets a cotangent of 0.
-
-    Its value has no influence, not even NaN.  But its derivative is asked for all the same, and 0·∞ is NaN: the
-    gradient of ``where(x > 0, sqrt(x), 0)`` is NaN at 0 and below.  Choose first, and then compute:
-    ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
-    """
-    return _where(unbox(condition), a, b)
-
-
 # --- general: give both rules ----------------------------------------------------------------------------
 
 _matmul = Primitive(
     "matmul",
-    _of_kernels("matmul"),
+    lambda a, b: kernels(a, b).matmul(a, b),
     push=(lambda t, y, a, b: matmul(t, b), lambda t, y, a, b: matmul(a, t)),
     pull=(lambda g, y, a, b: matmul(g, _swap_last(b)), lambda g, y, a, b: matmul(_swap_last(a), g)),
 )

@@ -26,10 +26,10 @@ from . import fused, ops
 from .backend import current
 from .core import Array
 from .kernels import reference
-from .layers import Conv2d, Dense, Dropout, Layer, MaxPool2d, Params, ReLU, Sigmoid, Tanh
+from .layers import ACTIVATIONS, Conv2d, Dense, Dropout, Layer, MaxPool2d, Params
 
-#: Activations that may be joined; all are increasing.
-ACTIVATIONS: dict[type[Layer], str] = {ReLU: "relu", Tanh: "tanh", Sigmoid: "sigmoid"}
+#: What kernels call the activations, all of which may be joined.
+NAMES: dict[type[Layer], str] = {kind: name for name, kind in ACTIVATIONS.items()}
 
 ParamsOf = Callable[[str], Params]
 
@@ -83,11 +83,11 @@ def _steps(layers: Sequence[tuple[str, Layer]], join: bool) -> Iterator[Step]:
             step = _alone(layers)
         elif kinds[0] is Conv2d and _is_simple_pooling(layers[1:2]):
             step = _convolution(layers[:2], None)
-        elif kinds[0] is Conv2d and _is_simple_pooling(layers[2:3]) and kinds[1] in ACTIVATIONS:
+        elif kinds[0] is Conv2d and _is_simple_pooling(layers[2:3]) and kinds[1] in NAMES:
             step = _convolution([layers[0], layers[2]], layers[1])
-        elif kinds[0] is Dense and Dropout in kinds[2:3] and kinds[1] in ACTIVATIONS:
+        elif kinds[0] is Dense and Dropout in kinds[2:3] and kinds[1] in NAMES:
             step = _dense(layers[0], layers[1], layers[2])
-        elif kinds[0] is Dense and kinds[1:2] and kinds[1] in ACTIVATIONS:
+        elif kinds[0] is Dense and kinds[1:2] and kinds[1] in NAMES:
             step = _dense(layers[0], layers[1], None)
         elif kinds[0] is Dropout:
             step = _dropout(layers[0])
@@ -121,7 +121,7 @@ def _dropout(dropout: Named) -> Step:
 
 
 def _dense(dense: Named, activation: Named, dropout: Named | None) -> Step:
-    (name, layer), kind = dense, ACTIVATIONS[type(activation[1])]
+    (name, layer), kind = dense, NAMES[type(activation[1])]
 
     def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
         params = params_of(name)
@@ -136,7 +136,7 @@ def _dense(dense: Named, activation: Named, dropout: Named | None) -> Step:
 
 def _convolution(ends: Sequence[Named], activation: Named | None) -> Step:
     (name, layer), (pool_name, pool) = ends
-    kind = ACTIVATIONS[type(activation[1])] if activation else "identity"
+    kind = NAMES[type(activation[1])] if activation else "identity"
 
     def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
         params = params_of(name)

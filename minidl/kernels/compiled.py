@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from . import reference
 
@@ -40,11 +42,23 @@ def compiled(relaxed: bool = True) -> Callable[[Callable], Callable]:
     return decorate
 
 
+@functools.cache
+def sources() -> str:
+    """SHA-256 of all the texts that a compiled loop may have been made of: the files of this folder."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
 class ForgivingCache(FunctionCache):
     """Numba's cache on disk; what is damaged in it is compiled anew, and what cannot be written is left out.
 
-    Numba's own would end every later run with EOFError once a process was killed while it wrote there.
+    Numba's own would end every later run with EOFError once a process was killed while it wrote there.  And it knows a
+    loop by the date of its own file alone: it would go on with an old `slopes.tanh` in it, or old options of this file.
     """
+
+    def __init__(self, loop: Callable) -> None:
+        super().__init__(loop)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, sources())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 import numba  # noqa: F401
 import numpy as np
 
-from . import reference, threads
+from . import reference, slopes, threads
 from .compiled import compiled, twin
 from .cpu_conv import (  # noqa: F401
     channel_sums,
@@ -146,8 +146,9 @@ def cross_entropy_slope(z: Array, labels: Array) -> Array:
 
 # --- a unit's way from the sum of its inputs to its output ------------------------------------------------
 
-IDENTITY, RELU, TANH, SIGMOID = range(4)
-KINDS = {"identity": IDENTITY, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
+KINDS = {name: kind for kind, name in enumerate(slopes.SLOPES)}
+IDENTITY, RELU, TANH, SIGMOID = KINDS.values()
+_, relu_slope, tanh_slope, sigmoid_slope = map(compiled(relaxed=False), slopes.SLOPES.values())
 
 
 @compiled(relaxed=False)
@@ -192,13 +193,13 @@ def _unit_slope(first, last, g, y, kind, drop, key, least, factor, kept, found):
         for i in range(len(y)):
             phi, slope = kept * y[i], factor
             if kind == RELU:  # what was dropped is 0, too
-                slope = factor if y[i] > zero else zero
+                slope = factor if relu_slope(y[i], one) else zero
             elif drop and draw(key, first + i) < least:
                 slope = zero
             elif kind == TANH:
-                slope = factor * (one - phi * phi)
+                slope = factor * tanh_slope(phi, one)
             elif kind == SIGMOID:
-                slope = factor * (phi * (one - phi))
+                slope = factor * sigmoid_slope(phi, one)
             products[i] = cotangents[i] * slope
 
 

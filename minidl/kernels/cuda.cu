@@ -35,7 +35,7 @@ extern "C" __global__ void dropout_mask(
 
 // --- a unit's way from the sum of its inputs to its output ---------------------------------------------------
 
-enum { IDENTITY, RELU, TANH, SIGMOID };
+enum { IDENTITY, RELU, TANH, SIGMOID }; // in the order of slopes.py
 
 __device__ real sigmoid(real z)
 {
@@ -53,14 +53,14 @@ __device__ real activated(real z, int activation)
     }
 }
 
-// The slope of the activation, from y, its value.
+// The slope of the activation, from y, its value.  For SLOPES stands, when this is compiled, what slopes.py says:
+// "case TANH: return one - y * y;", and so on.
 __device__ real slope(real y, int activation)
 {
+    const real one = 1;
     switch (activation) {
-    case RELU: return y > 0;
-    case TANH: return 1 - y * y;
-    case SIGMOID: return y * (1 - y);
-    default: return 1;
+    SLOPES;
+    default: return 0; // there are no others
     }
 }
 

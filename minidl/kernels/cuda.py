@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from . import library, reference
+from . import library, reference, slopes
 from .reference import (  # noqa: F401
     ACTIVATIONS,
     FUNCTIONS,
-    SLOPES,
     best_pairs_by_definition,
     channel_sums,
     convolve_by_definition,
@@ -43,7 +42,9 @@ from .reference_descent import BETA1, BETA2, EPSILON, adam_rates
 
 Array = Any
 
-SOURCE = Path(__file__).with_name("cuda.cu").read_text(encoding="utf-8")
+#: What "SLOPES;" stands for in the source: one line for each activation.
+CASES = "\n    ".join(f"case {name.upper()}: return {slopes.in_c(name)};" for name in slopes.SLOPES)
+SOURCE = Path(__file__).with_name("cuda.cu").read_text(encoding="utf-8").replace("SLOPES;", CASES)
 OPTIONS = ("--std=c++17", "--fmad=false")  # products are rounded before they are added to, as in `reference`
 REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 BLOCK = 128  # threads that start together
@@ -107,7 +108,7 @@ def _reals(like: Array, *numbers: float) -> tuple[Any, ...]:
 
 # --- a unit's way from the sum of its inputs to its output ------------------------------------------------
 
-CODES = {name: np.int32(code) for code, name in enumerate(("identity", "relu", "tanh", "sigmoid"))}
+CODES = {name: np.int32(code) for code, name in enumerate(slopes.SLOPES)}
 
 
 def _dropout(like: Array, key: int | None, rate: float) -> tuple[Any, ...]:

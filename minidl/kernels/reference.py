@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import library
+from . import library, slopes
 from .reference_conv import (  # noqa: F401
     channel_sums,
     conv2d,
@@ -103,22 +103,16 @@ def unit(z: Array, bias: Any, activation: str, key: int | None, rate: float) -> 
 def unit_slope(g: Array, y: Array, activation: str, key: int | None, rate: float) -> Array:
     """g times ∂y/∂z, which is diagonal, from y = unit(z, …) alone: g (..., *y.shape)."""
     if key is None:
-        return g * SLOPES[activation](y)
-    return g * (SLOPES[activation](y * (1 - rate)) * dropout_mask(key, y, rate))
+        return g * slopes.SLOPES[activation](y)
+    return g * (slopes.SLOPES[activation](y * (1 - rate)) * dropout_mask(key, y, rate))
 
 
-#: Activations φ by name, all of them increasing; and their slopes φ'(z), from φ(z).
+#: Activations φ by name, all of them increasing.  Their slopes are in `slopes`.
 ACTIVATIONS = {
     "identity": lambda z: z,
     "relu": lambda z: library(z).maximum(z, 0),
     "tanh": lambda z: library(z).tanh(z),
     "sigmoid": sigmoid,
-}
-SLOPES = {
-    "identity": lambda y: 1,
-    "relu": lambda y: y > 0,
-    "tanh": lambda y: 1 - y * y,
-    "sigmoid": lambda y: y * (1 - y),
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import pickle
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from minidl import backend, grad, hvp, linearize, losses, models, ops
 from minidl import plan as planning
 from minidl.kernels import reference
 from minidl.layers import AvgPool2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh
+from minidl.testing import Mutant, line
 
 activations = st.sampled_from([ReLU(), Tanh(), Sigmoid()])
 pools = st.sampled_from([MaxPool2d(2), MaxPool2d(3, 2), MaxPool2d(2, 1), MaxPool2d(2, (1, 2)), MaxPool2d(2, padding=1),
@@ -136,7 +139,7 @@ def test_joining_can_be_left_for_a_while() -> None:
     assert names(net) == joined
 
 
-def test_a_plan_is_kept_until_something_is_another(capsys) -> None:
+def test_a_plan_is_kept_until_something_is_another() -> None:
     net = models.lenet()
     first, joined = net.plan(), names(net)
     assert net.plan() is first
@@ -145,10 +148,13 @@ def test_a_plan_is_kept_until_something_is_another(capsys) -> None:
     assert names(net) == joined
     net.fused = False
     assert names(net) == [(name,) for name in net.layers]
-    net.fused, net.layers["relu1"] = True, Watched()
+    net.fused = True
+    assert names(net) == joined
+    net.layers["relu1"] = Watched()
     assert names(net) == [("conv1",), ("relu1",), ("maxpool1",), *joined[1:]]
-    net(np.zeros((1, 1, 28, 28), np.float32))
-    assert capsys.readouterr().out == "ReLU of (1, 20, 24, 24)\n"
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        net(np.zeros((1, 1, 28, 28), np.float32))
+    assert said.getvalue() == "ReLU of (1, 20, 24, 24)\n"
     del net.layers["relu3"]
     assert names(net)[-2:] == [("dense1",), ("dense2",)]
 
@@ -157,7 +163,8 @@ def test_networks_with_a_plan_can_be_copied_and_pickled() -> None:
     net = models.lenet(seed=3)
     x = np.random.default_rng(0).random((2, 1, 28, 28), dtype=np.float32)
     expected, plan = net(x), net.plan()
-    for other in (copy.copy(net), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+    for copied in (copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))):
+        other = copied(net)
         np.testing.assert_array_equal(other(x), expected)
         assert net.plan() is plan is not other.plan()
 
@@ -187,3 +194,17 @@ def test_gradients_of_gradients_go_through_joined_layers(joining, activation) ->
     net.fused = False
     for name, expected in grad(steepness, net.params).items():
         np.testing.assert_allclose(joined[name], expected, rtol=1e-9, atol=1e-12)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("plan: joined on readable kernels, too", line(planning, "joining", " and current().kernels is not reference", ""), test_on_readable_kernels_a_network_runs_its_layers),
+    Mutant("plan: never joined", line(planning, "joining", "is not reference", "is reference"), test_on_readable_kernels_a_network_runs_its_layers),
+    Mutant("plan: joined whatever the block says", line(planning, "one_by_one", "_joining.set(False)", "_joining.set(True)"), test_joining_can_be_left_for_a_while, "numba"),
+    Mutant("plan: the first for ever", line(models.Sequential, "plan", "kept is None or kept[0] != made_for", "kept is None"), test_a_plan_is_kept_until_something_is_another, "numba"),
+    Mutant("plan: blind to layers", line(models.Sequential, "plan", "(name, id(layer))", "name"), test_a_plan_is_kept_until_something_is_another, "numba"),
+    Mutant("plan: made at every call", line(models.Sequential, "plan", "kept is None or kept[0] != made_for", "True"), test_a_plan_is_kept_until_something_is_another, "numba"),
+    Mutant("plan: given to copies", line(models.Sequential, "__getstate__", ' if name != "_kept"', ""), test_networks_with_a_plan_can_be_copied_and_pickled, "numba"),
+]
+# fmt: on

@@ -12,6 +12,7 @@ from minidl import (
     conv,
     core,
     derivatives,
+    fused,
     layers,
     losses,
     ops,
@@ -19,7 +20,7 @@ from minidl import (
     reductions,
     shaping,
 )
-from minidl.kernels import reference_conv
+from minidl.kernels import reference_conv, slopes
 from minidl.testing import CASE_LAWS, CASES, Mutant, Patch, line, over_the_zoo, rule, slope
 
 
@@ -132,9 +133,17 @@ MUTANTS = [
     Mutant("cross-entropy: cotangent of ones", rule(losses._cross_entropy, "pull", lambda g, y, z, labels: losses._slope(z, labels) * ops.reshape(g * 0 + 1, (*g.shape, 1))), zoo("adjoint", "cross_entropy")),
     Mutant("cross-entropy: not nestable", rule(losses._slope, "push", lambda t, y, z, labels: t * 0), zoo("nested", "cross_entropy")),
     Mutant("penalty: L2 with a half", line(losses, "l2", "w * w", "w * w / 2"), zoo("value", "penalty")),
+    # --- joined layers, and the slopes of activations, from which all rules for them are made
+    Mutant("tanh: 1 + y² in the table", line(slopes, "tanh", "one - y * y", "one + y * y"), zoo("differences", "tanh")),
+    Mutant("sigmoid: y² in the table", line(slopes, "sigmoid", "(one - y)", "y"), zoo("differences", "sigmoid")),
+    Mutant("relu: slope 1 in the table", line(slopes, "relu", "y > 0", "y >= 0"), zoo("differences", "relu")),
+    Mutant("unit: nested, the slope of what dropout scaled", line(fused, "_through", "y * (1 - rate)", "y"), zoo("nested", "unit")),
+    Mutant("unit: nested, nothing dropped", line(fused, "_through", "* mask", ""), zoo("nested", "unit")),
+    Mutant("unit: the bias of one row", line(fused, "_to_rows", "(1,) * (y.ndim - 1) + units", "units + (1,) * (y.ndim - 1)"), zoo("adjoint", "unit")),
+    Mutant("conv2d_max: the bias on the last axis", line(fused, "_pull_bias", "(-4, -2, -1)", "(-4, -3, -2)"), zoo("nested stacks", "conv2d_max")),
     # --- the engine
     Mutant("forward walk: only the first argument", lambda patch: patch.setattr(core.functools, "reduce", lambda f, parts: parts[0]), zoo("differences", "gram")),
-    Mutant("backward walk: overwrites", line(core.Linearization, "vjp", "cotangents[parent] + pulled if parent in cotangents else pulled", "pulled"), zoo("adjoint", "gram")),
+    Mutant("backward walk: overwrites", line(core, "vector_jacobian_product", "cotangents[parent] + pulled if parent in cotangents else pulled", "pulled"), zoo("adjoint", "gram")),
     Mutant("chunks: the last one lost", line(derivatives, "_basis", "range(0, max(size, 1), step)", "range(0, max(size - step, 1), step)"), zoo("modes", "tanh")),
     # --- layers and random draws
     Mutant("dense: bias forgotten", line(layers.Dense, "apply", 'y + params["b"] if self.bias else y', "y"), zoo("value", "dense_layer")),

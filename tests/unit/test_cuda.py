@@ -342,7 +342,7 @@ def test_the_sources_are_ascii() -> None:
 
 
 def asked_of_a_namespace(source: str) -> set[str]:
-    """What a program takes from an array library: ``xp.name``, ``library(x).name``, ``_of_library("name")``."""
+    """What a program takes from an array library: ``xp.name``, ``library(x).name``."""
     tree = ast.parse(source)
 
     def is_namespace(node) -> bool:
@@ -358,8 +358,6 @@ def asked_of_a_namespace(source: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and (getattr(node.value, "id", "") in bound or is_namespace(node.value)):
             asked.add(node.attr)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_of_library":
-            asked.add(node.args[0].value)
     return asked
 
 
@@ -368,9 +366,8 @@ def test_the_names_asked_of_a_namespace_are_found() -> None:
 xp, n = library(a), 3
 other = namespace(b)
 xp.one(other.two, library(c).three, current().namespace.four, n.not_this)
-five = _of_library("five")
 """
-    assert asked_of_a_namespace(source) == {"one", "two", "three", "four", "five"}
+    assert asked_of_a_namespace(source) == {"one", "two", "three", "four"}
 
 
 def test_cupy_has_every_name_that_is_asked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -183,6 +184,17 @@ def test_a_damaged_cache_is_compiled_anew(tmp_path, damage) -> None:
             path.write_bytes(path.read_bytes()[:rest])
         assert python(USE, **kept) == "6.0"
         assert all(path.stat().st_size > 60 for path in files)  # sound again
+
+
+def test_a_change_to_any_file_of_the_kernels_is_noticed(tmp_path) -> None:
+    """A loop is kept with what it calls: Numba by itself would go on with the slope that was compiled in the first run."""
+    copied = shutil.copytree(ROOT / "minidl", tmp_path / "minidl", ignore=shutil.ignore_patterns("__pycache__"))
+    slopes, kept = copied / "kernels" / "slopes.py", {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import numpy as np; from minidl.kernels import cpu; "
+    code += "print(cpu.unit_slope(np.ones(1), np.full(1, 0.5), 'tanh', None, 0)[0])"
+    assert python(code, **kept) == "0.75"
+    slopes.write_text(slopes.read_text(encoding="utf-8").replace("one - y * y", "one + y * y"), encoding="utf-8")
+    assert python(code, **kept) == "1.25"
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path) -> None:

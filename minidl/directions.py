@@ -1,0 +1,35 @@
+"""What a tangent or a cotangent must be like, and what to type where it is not: the checks before the walks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import DTypeError, ShapeError
+
+#: What the tangent of one walk and the cotangent of the other are called.
+DIRECTIONS = {"jvp": "t", "vjp": "g"}
+
+
+def stacked_axes(walk: str, direction: Any, base: Any) -> tuple[int, ...]:
+    """The extra leading axes of a tangent ("jvp") or cotangent ("vjp") at `base`, an array.
+
+    Raises `DTypeError` for what is no array, `ShapeError` unless its last axes have the shape of the base.
+    """
+    if not hasattr(direction, "dtype"):
+        got, fix = type(direction).__name__, f"np.asarray({DIRECTIONS[walk]})"
+        raise DTypeError(walk, f"an array whose last axes are {base.shape}", got, fix)
+    shape, count = direction.shape, direction.ndim - base.ndim
+    if count < 0 or shape[count:] != base.shape:
+        last = ", ".join(["..."] + [str(n) for n in base.shape])
+        raise ShapeError(walk, f"shape ({last})", f"{shape}", _reshaped(DIRECTIONS[walk], shape, base.shape))
+    return shape[:count]
+
+
+def _reshaped(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """How to make a direction of that shape one of (..., *wanted), where one can be meant."""
+    batch = next((i for i, n in enumerate(wanted) if n != 1), len(wanted))  # axes of length 1 that were left out
+    stacked = len(shape) - len(wanted[batch:])
+    if stacked >= 0 and shape[stacked:] == wanted[batch:]:
+        return f"{name}.reshape({(*shape[:stacked], *wanted)})"
+    fits = len(shape) <= len(wanted) and all(n in (1, m) for n, m in zip(shape[::-1], wanted[::-1]))
+    return f"np.broadcast_to({name}, {wanted})" if fits else "put extra axes in front" if stacked > 0 else ""
