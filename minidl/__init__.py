@@ -1,7 +1,7 @@
 """minidl: a deep-learning engine to read in an afternoon.
 
 Reading order: core, ops, losses, derivatives (the engine); conv, layers, models, optim, schedules, train (networks);
-evaluation, backend, kernels/reference, io, data (everything around them); testing (the laws).
+evaluation, backend, kernels/reference, io, data (everything around them); testing (the laws, and rules of your own).
 """
 
 from . import backend, data, layers, losses, models, numpy_calls, ops, optim, schedules, testing, train  # noqa: F401

@@ -39,3 +39,7 @@ class DataError(MinidlError, ValueError):
 
 class BackendError(MinidlError, RuntimeError):
     """The array library or the kernels asked for cannot be used here."""
+
+
+class MissingPackageError(MinidlError, ImportError):
+    """A package that only some of the project needs is not installed."""

@@ -52,22 +52,22 @@ class Plan(tuple[Step, ...]):
         return "\n".join(f"{names:<{width}}  {how}" for names, how in rows)
 
 
-_joining: ContextVar[bool] = ContextVar("minidl_joining", default=True)
+_apart: ContextVar[int] = ContextVar("minidl_apart", default=0)  # how many blocks of `one_by_one` this is within
 
 
 def joining() -> bool:
     """Whether layers are joined here and now: where kernels are compiled, and not within `one_by_one`."""
-    return _joining.get() and current().kernels is not reference
+    return not _apart.get() and current().kernels is not reference
 
 
 @contextmanager
 def one_by_one() -> Iterator[None]:
     """``with plan.one_by_one():`` every network runs its layers one by one, as it does on the backend "numpy"."""
-    before = _joining.set(False)
+    _apart.set(_apart.get() + 1)
     try:
         yield
     finally:
-        _joining.reset(before)
+        _apart.set(_apart.get() - 1)
 
 
 def plan(layers: dict[str, Layer], join: bool = True) -> Plan:

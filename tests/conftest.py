@@ -8,8 +8,6 @@ import os
 import signal
 from typing import Any
 
-from hypothesis import HealthCheck, settings
-
 # Before NumPy is imported: processes that share the cores already gain nothing from threads, and wait for each other.
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -17,10 +15,10 @@ for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS
 # A script in the background has its processes ignore Ctrl-C, which some of the tests press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("fixed", derandomize=True, max_examples=25, database=None, **COMMON)
-settings.register_profile("fresh", max_examples=300, print_blob=True, **COMMON)
-settings.load_profile("fixed")
+from minidl.testing import load_profile  # noqa: E402
+
+load_profile("fresh", max_examples=300, print_blob=True)
+load_profile("fixed", derandomize=True, max_examples=25, database=None)
 
 
 def pytest_xdist_auto_num_workers(config: Any) -> int | None:

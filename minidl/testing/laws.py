@@ -17,20 +17,9 @@ import numpy as np
 from ..core import linearize
 from ..derivatives import batch_jacobian, jacobian
 from ..errors import DTypeError
+from .messages import called, close, explain
 
 Function = Callable[[Any], Any]
-
-
-def _close(law: str, found: Any, expected: Any, tolerance: float) -> None:
-    found, expected = np.asarray(found), np.asarray(expected)
-    if found.shape != expected.shape:
-        raise AssertionError(f"{law}: shape {found.shape}, expected {expected.shape}")
-    scale = 1 + (np.abs(expected).max() if expected.size else 0.0)
-    worst = np.abs(found - expected).max() / scale if expected.size else 0.0
-    if not worst <= tolerance:
-        at = np.unravel_index(np.abs(found - expected).argmax(), found.shape)
-        entry = f"worst at {list(map(int, at))} of shape {found.shape}: {found[at]:.10g}, expected {expected[at]:.10g}"
-        raise AssertionError(f"{law}: off by {worst:.3g} relative to {scale:.3g}; allowed {tolerance:g}; {entry}")
 
 
 def check_adjoint(f: Function, x: np.ndarray, seed: int = 0, stacked: tuple[int, ...] = ()) -> None:
@@ -46,7 +35,7 @@ def check_adjoint(f: Function, x: np.ndarray, seed: int = 0, stacked: tuple[int,
         raise AssertionError(f"adjoint: J·t has shape {pushed.shape}, expected {stacked + lin.value.shape}")
     left = (pushed * g).reshape(*stacked, -1).sum(axis=-1)
     right = (t * lin.vjp(g)).reshape(*stacked, -1).sum(axis=-1)
-    _close("adjoint", left, right, 1e-10)
+    close("adjoint", left, right, 1e-10)
 
 
 def check_differences(f: Function, x: np.ndarray, seed: int = 0, step: float = 1e-6) -> None:
@@ -54,21 +43,21 @@ def check_differences(f: Function, x: np.ndarray, seed: int = 0, step: float = 1
     t = np.random.default_rng(seed).normal(size=x.shape)
     t /= max(float(np.sqrt((t * t).sum())), 1e-12)
     difference = (np.asarray(f(x + step * t)) - np.asarray(f(x - step * t))) / (2 * step)
-    _close("differences", linearize(f, x).jvp(t), difference, 1e-6)
+    close("differences", linearize(f, x).jvp(t), difference, 1e-6)
 
 
 def check_linear(f: Function, x: np.ndarray, seed: int = 0) -> None:
     """J·(a·s + b·t) = a·J·s + b·J·t, and the same of Jᵀ."""
     rng, lin = np.random.default_rng(seed), linearize(f, x)
     (s, t), (g, h) = rng.normal(size=(2, *x.shape)), rng.normal(size=(2, *lin.value.shape))
-    _close("linear jvp", lin.jvp(2 * s - 3 * t), 2 * lin.jvp(s) - 3 * lin.jvp(t), 1e-10)
-    _close("linear vjp", lin.vjp(2 * g - 3 * h), 2 * lin.vjp(g) - 3 * lin.vjp(h), 1e-10)
+    close("linear jvp", lin.jvp(2 * s - 3 * t), 2 * lin.jvp(s) - 3 * lin.jvp(t), 1e-10)
+    close("linear vjp", lin.vjp(2 * g - 3 * h), 2 * lin.vjp(g) - 3 * lin.vjp(h), 1e-10)
 
 
 def check_modes(f: Function, x: np.ndarray, chunk: int | None = None) -> None:
     """The Jacobian by forward walks is the Jacobian by reverse walks, however they are cut into chunks."""
     forward, reverse = jacobian(f, x, "forward", chunk), jacobian(f, x, "reverse")
-    _close("modes", forward, reverse, 1e-10)
+    close("modes", forward, reverse, 1e-10)
     if forward.shape != np.shape(f(x)) + x.shape:
         raise AssertionError(f"modes: Jacobian of shape {forward.shape}")
 
@@ -127,10 +116,10 @@ def check_rows(f: Function, x: np.ndarray) -> None:
     if len(x) == 0:
         return
     alone = [f(x[i : i + 1]) for i in range(len(x))]
-    _close("rows", f(x), np.concatenate(alone), 1e-12)
+    close("rows", f(x), np.concatenate(alone), 1e-12)
     jacobians = [batch_jacobian(f, x[i : i + 1], "reverse") for i in range(len(x))]
     for mode in ("forward", "reverse"):
-        _close(f"rows, {mode}", batch_jacobian(f, x, mode), np.concatenate(jacobians), 1e-10)
+        close(f"rows, {mode}", batch_jacobian(f, x, mode), np.concatenate(jacobians), 1e-10)
 
 
 LAWS: dict[str, Callable[..., None]] = {
@@ -173,8 +162,6 @@ def check_all(f: Function, x: np.ndarray) -> None:
         try:
             law(f, x)
         except Exception as error:
-            called = getattr(f, "__name__", None) or repr(f)
-            said = (law.__doc__ or "").partition("\n")[0]
-            note = f"Law {name!r} of {called}, at x {x.shape} {x.dtype}: {said}\nLikely causes, in order: "
-            getattr(error, "add_note", print)(f"{note}{CAUSES[name]}.")  # Python 3.10 has no notes
+            point = f"{called(f)}, at x {x.shape} {x.dtype}"
+            explain(error, name, point, (law.__doc__ or "").partition("\n")[0], CAUSES)
             raise

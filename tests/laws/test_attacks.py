@@ -16,9 +16,8 @@ from attacks.norms import NORMS, l0_length
 from minidl import losses, models, ops
 from minidl.kernels import reference
 from minidl.layers import Glorot
-from minidl.testing import Mutant, line
+from minidl.testing import Mutant, arrays, line, shapes
 from tests.laws.every_attack import ATTACKS
-from tests.strategies import arrays, shapes
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -11,8 +11,7 @@ from minidl import Box, core, grad, hvp, jacobian, linearize, losses, models, op
 from minidl.core import settle
 from minidl.errors import DTypeError
 from minidl.layers import Glorot
-from minidl.testing import Mutant, line
-from tests.strategies import arrays, shapes
+from minidl.testing import Mutant, arrays, line, shapes
 
 seeds = st.integers(0, 2**32 - 1)
 

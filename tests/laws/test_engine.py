@@ -29,8 +29,7 @@ from minidl import (
     value_and_grad,
 )
 from minidl.layers import Glorot
-from minidl.testing import Mutant, line, slope
-from tests.strategies import arrays, shapes
+from minidl.testing import Mutant, arrays, line, shapes, slope
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -257,7 +257,7 @@ def passed_on_to_networks(monkeypatch: object) -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("evolve: half the paper's population", lambda patch: patch.setitem(evolve.__kwdefaults__, "population", 100), lambda: test_defaults_are_the_papers(evolve)),
+    Mutant("evolve: half the paper's population", lambda patch: patch.setattr(evolve, "__kwdefaults__", {**evolve.__kwdefaults__, "population": 100}), lambda: test_defaults_are_the_papers(evolve)),
     Mutant("CPPN: every default ½", lambda patch: patch.setattr(CPPN.__init__, "__defaults__", tuple(0.5 for _ in CPPN.__init__.__defaults__)), lambda: test_defaults_are_the_papers(CPPN)),
     Mutant("fool_direct: no checkpoint", line(fooling, "fool_direct", "checkpoint=checkpoint", "checkpoint=None"), passed_on),
     Mutant("fool_direct: MAP-Elites, whatever is asked for", line(fooling, "fool_direct", "archive=archive, ", ""), passed_on),

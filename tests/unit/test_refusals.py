@@ -38,10 +38,11 @@ from attacks import (
 )
 from attacks.evaluate import evaluate_attack
 from attacks.evolution import CPPN, DirectEncoding, Draws, Genome, evolve, pictures
-from minidl import linearize, load, models, ops, save, testing
+from minidl import linearize, load, models, ops, save
 from minidl.data import Dataset
 from minidl.errors import MinidlError
 from minidl.npz import read_archive, write_archive
+from minidl.testing import messages
 from minidl.train import fit
 from tests.approval import approve
 from tests.laws import (
@@ -51,6 +52,7 @@ from tests.laws import (
     test_gradient_ascent,
     test_jsma,
     test_measures,
+    test_overriding,
     test_projected_gradient,
     test_quasi_newton,
     test_random_search,
@@ -85,6 +87,8 @@ def refusals() -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"fool_gradient: {name}", lambda o=options: fool_gradient(net, **o)
     for name, options in test_projected_gradient.BAD.items():
         yield f"pgd: {name}", lambda o=options: pgd(net, x, y, **o)
+    for name, (call, *_) in test_overriding.REFUSED.items():
+        yield f"override: {name}", call
 
 
 def damaged(saved: Any, path: Path, kind: str, **changes: Any) -> None:
@@ -254,8 +258,8 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     fixed.params["dense1.W"].flags.writeable = False
     yield "fit: read-only", lambda: fit(fixed, data, epochs=1)
     for law, call in {
-        "shapes": lambda: testing.laws._close("law", np.zeros(2), np.zeros(3), 0.1),
-        "values": lambda: testing.laws._close("law", np.array([0.0, 3.5]), np.array([0.0, 4.0]), 0.09),
+        "shapes": lambda: messages.close("law", np.zeros(2), np.zeros(3), 0.1),
+        "values": lambda: messages.close("law", np.array([0.0, 3.5]), np.array([0.0, 4.0]), 0.09),
     }.items():
         yield f"testing: {law}", call
 

@@ -7,7 +7,7 @@ import pytest
 
 from minidl import core, testing
 from minidl.errors import DTypeError
-from tests.zoo import Case
+from minidl.testing import Case, messages
 
 X = np.array([[0.5, -1.25, 2.0], [1.0, 0.25, -0.75]])
 
@@ -41,7 +41,7 @@ def test_the_worst_entry_is_shown_with_both_values() -> None:
     for value in (np.nan, 4.0):
         found[1, 2] = value
         with pytest.raises(AssertionError, match=rf"worst at \[1, 2\] of shape \(2, 3\): {value:g}, expected -0.75$"):
-            testing.laws._close("law", found, X, 1e-6)
+            messages.close("law", found, X, 1e-6)
 
 
 def test_single_precision_is_refused_with_the_way_on() -> None:

@@ -1,21 +1,49 @@
-"""Small arrays of every shape and layout, constructed rather than filtered, away from the kinks of |x| and max."""
+"""Small arrays of every shape and layout, constructed rather than filtered, away from the kinks of |x| and max.
+
+This and the zoo need Hypothesis: ``pip install "minidl[test]"``.  The rest of `minidl.testing` does without.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from hypothesis import strategies as st
+from collections.abc import Callable
+from typing import Any
 
-sides = st.integers(1, 3)
+import numpy as np
+
+from ..errors import MissingPackageError
+
+try:
+    import hypothesis
+    from hypothesis import strategies as st
+except ImportError as error:
+    fix = 'run pip install "minidl[test]"'
+    raise MissingPackageError("minidl.testing", "Hypothesis, which draws the cases", str(error), fix) from error
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]  # what a composite strategy is given
+
+
+def load_profile(name: str = "minidl", **options: Any) -> None:
+    """Let Hypothesis draw without deadlines: the first call of a compiled kernel takes seconds, and is no failure.
+
+    name: what the profile is registered as.  options: of `hypothesis.settings`, such as ``max_examples=300``.
+    For a notebook, or the top of a file of tests:
+
+        testing.load_profile(max_examples=100)
+    """
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile(name, **{"deadline": None, "suppress_health_check": slow} | options)
+    hypothesis.settings.load_profile(name)
 
 
 @st.composite
-def shapes(draw, min_rank: int = 0, max_rank: int = 4, min_side: int = 1) -> tuple[int, ...]:
+def shapes(draw: Draw, min_rank: int = 0, max_rank: int = 4, min_side: int = 1) -> tuple[int, ...]:
+    """The shape of a small array: of min_rank to max_rank axes, each of min_side to 3 entries."""
     rank = draw(st.integers(min_rank, max_rank))  # drawn first, so that high ranks are as likely as low ones
     return tuple(draw(st.lists(st.integers(min_side, 3), min_size=rank, max_size=rank)))
 
 
 @st.composite
-def arrays(draw, shape: tuple[int, ...], low: int = -16, high: int = 15, distinct: bool = False) -> np.ndarray:
+def arrays(draw: Draw, shape: tuple[int, ...], low: int = -16, high: int = 15, distinct: bool = False) -> np.ndarray:
     """Odd multiples of 1/16 in about [-2, 2]: never 0, never within a finite difference of it.
 
     distinct: no two alike, so that maxima have no ties; the range grows with the number of elements.
@@ -30,7 +58,7 @@ def arrays(draw, shape: tuple[int, ...], low: int = -16, high: int = 15, distinc
 
 
 @st.composite
-def layouts(draw, x: np.ndarray) -> np.ndarray:
+def layouts(draw: Draw, x: np.ndarray) -> np.ndarray:
     """The same values, laid out in memory in another way."""
     how = draw(st.sampled_from(["plain", "fortran", "strided", "reversed", "read-only"]))
     if how == "fortran" and x.ndim:
@@ -46,7 +74,7 @@ def layouts(draw, x: np.ndarray) -> np.ndarray:
 
 
 @st.composite
-def broadcastable(draw, max_rank: int = 3) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def broadcastable(draw: Draw, max_rank: int = 3) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Two shapes that broadcast together, either of which may be the smaller."""
     full = draw(shapes(0, max_rank))
 
@@ -59,7 +87,7 @@ def broadcastable(draw, max_rank: int = 3) -> tuple[tuple[int, ...], tuple[int, 
 
 
 @st.composite
-def axes_of(draw, rank: int):
+def axes_of(draw: Draw, rank: int) -> Any:
     """None, one axis, or several, counted from either end."""
     if rank == 0:
         return None

@@ -1,0 +1,238 @@
+"""`override`: a rule of one's own in the place of the engine's, for as long as a block lasts.
+
+A primitive keeps its rules in three attributes: forward, push, pull (`core.Primitive`).  While an override holds, they
+look up at every call whether this thread has an override of that rule; if not, the engine's own rule runs.  So other
+threads never see it, and whichever block ends first, what is left is right.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from .. import fused, plan
+from ..core import Array, Primitive
+from ..errors import DTypeError, RangeError, ShapeError
+from .primitives import primitive_of
+
+Rule = Callable[..., Array]
+Key = tuple[str, int]  # "forward", "push" or "pull", and the position of an argument
+Rules = Rule | tuple[Rule | None, ...] | list[Rule | None] | Mapping[int, Rule]
+
+
+class Used:
+    """What an override has done so far: `calls` in all, and `counts` for each rule, such as {"pull[0]": 12}.
+
+    holds: whether its block is open.
+    """
+
+    def __init__(self, primitive: Primitive, rules: Mapping[Key, Rule]) -> None:
+        self.primitive, self.counts, self.holds = primitive, Counter[str](), False
+        self.rules = {key: _watched(self, key, rule) for key, rule in rules.items()}
+
+    @property
+    def calls(self) -> int:
+        return self.counts.total()
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}: {n}" for name, n in self.counts.items())
+        return f"<override of {self.primitive.name}; calls: {counts or 'none'}>"
+
+
+def override(operation: Callable[..., Array], *, push: Rules | None = None, pull: Rules | None = None,
+             forward: Rule | None = None) -> AbstractContextManager[Used]:  # fmt: skip
+    """Replace rules of an operation in the real engine, for a ``with`` block and for this thread.
+
+        def mine_a(g, y, a, b):  # y = a @ b; what is g worth to a?
+            return g @ b.swapaxes(-1, -2)
+
+        with testing.override(ops.matmul, pull={0: mine_a}) as used:
+            fit(models.lenet(), train, epochs=1)
+        print(used.counts)  # {"pull[0]": …}
+
+    operation: with rules of its own, such as ops.tanh, ops.add, ops.matmul, conv.conv2d or losses.cross_entropy.
+    push: J_i·t = push[i](t, y, x₀, x₁, …, **options), for t (..., *x_i.shape) -> (..., *y.shape).
+    pull: J_iᵀ·g = pull[i](g, y, x₀, x₁, …, **options), for g (..., *y.shape) -> (..., *x_i.shape).
+    Either is a function, if the operation has one argument with a rule; a tuple with one for each argument, None to
+    leave it as it is; or a dict {position: rule}.  The arrays may be boxes, the dots extra leading axes, and options
+    those of the primitive.
+    forward: y = forward(x₀, x₁, …, **options), on plain arrays; of a linear operation it is the push-forward as well.
+    Python's operators reach it where an array is being differentiated; of plain arrays a @ b is NumPy's.
+
+    While it holds, networks run their layers one by one (`plan.one_by_one`): joined layers have rules of their own.
+    Rules are looked up when they are needed: a walk within the block takes yours, whenever the record was made.  Of
+    overrides of the same rule the innermost counts; while a rule runs, the one that it replaced is back in its place,
+    and can be called.  Threads and tasks that began elsewhere go on with the engine's rules.  A generator that waits
+    within the block leaves it open for whoever asked it, as with `backend.use`.
+    Raises `DTypeError` or `RangeError` for what could have no effect: a function that is composed of others, a position
+    without a rule, an operation that only joined layers use, and rules that do not take those arguments; and, when it
+    is called, `DTypeError` or `ShapeError` for a rule that returns no array, or one of another shape.
+    """
+    primitive = primitive_of(operation, "override")
+    if primitive in vars(fused).values():
+        got = f"{primitive.name}, which only joined layers use: none are joined while an override holds"
+        raise DTypeError(
+            "override", "an operation of layers", got, "take the operations that it joins, such as ops.relu"
+        )
+    rules: dict[Key, Rule] = {} if forward is None else {("forward", 0): _function("forward", forward, 0)}
+    for direction, given in (("push", push), ("pull", pull)):
+        if given is not None:
+            found = _by_position(direction, given, getattr(primitive, direction))
+            rules |= {(direction, position): rule for position, rule in found.items()}
+    if not rules:
+        raise RangeError("override", f"a rule to put in the place of one of {primitive.name}", "none", "pull={0: rule}")
+    return _holding(Used(primitive, rules))
+
+
+# --- while it holds --------------------------------------------------------------------------------------
+
+_active: ContextVar[tuple[Used, ...]] = ContextVar("minidl_overrides", default=())
+_running: ContextVar[tuple[tuple[Used, Key], ...]] = ContextVar("minidl_overrides_running", default=())
+_lock = threading.Lock()
+#: The primitives that are overridden somewhere: what their attributes were, and the overrides, of all threads.
+_held: dict[Primitive, tuple[dict[str, Any], set[Used]]] = {}
+
+
+@contextmanager
+def _holding(used: Used) -> Iterator[Used]:
+    try:
+        try:
+            with plan.one_by_one():
+                _take(used)
+                yield used
+        finally:
+            _give_back(used)
+    finally:
+        _give_back(used)  # once more, for a Ctrl-C in the first
+
+
+def _take(used: Used) -> None:
+    primitive = used.primitive
+    with _lock:
+        if primitive in _held:
+            _held[primitive][1].add(used)
+        else:
+            own = {name: getattr(primitive, name) for name in ("forward", "push", "pull")}
+            _held[primitive] = own, {used}  # before anything is changed, so that it can be put back
+            primitive.forward = lambda *x, **options: _rule(primitive, ("forward", 0), own["forward"])(*x, **options)
+            primitive.push = _LookedUp(primitive, "push", own["push"])
+            primitive.pull = _LookedUp(primitive, "pull", own["pull"])
+    used.holds = True
+    _active.set((*_active.get(), used))
+
+
+def _give_back(used: Used) -> None:
+    used.holds = False
+    _active.set(tuple(other for other in _active.get() if other is not used))
+    with _lock:
+        own, holders = _held.get(used.primitive, ({}, set()))
+        holders.discard(used)
+        if not holders:
+            for name, value in own.items():
+                setattr(used.primitive, name, value)
+            _held.pop(used.primitive, None)
+
+
+class _LookedUp:
+    """The rules of a primitive in one direction, each looked up when it is asked for."""
+
+    def __init__(self, primitive: Primitive, direction: str, own: Any) -> None:
+        self.primitive, self.direction, self.own = primitive, direction, own
+
+    def __getitem__(self, position: int) -> Rule:
+        return _rule(self.primitive, (self.direction, position), self.own[position])
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+
+def _rule(primitive: Primitive, key: Key, own: Rule) -> Rule:
+    """The innermost override of that rule that this thread has, and that is not running just now; else the own one."""
+    for used in reversed(_active.get()):
+        # A task that was started within a block has a copy of what was active there, and keeps it beyond the end.
+        if used.primitive is primitive and used.holds and key in used.rules and (used, key) not in _running.get():
+            return used.rules[key]
+    return own
+
+
+def _watched(used: Used, key: Key, rule: Rule) -> Rule:
+    """The rule, which counts that it was called, and looks at what it returns."""
+    direction, position = key
+    name = direction if direction == "forward" else f"{direction}[{position}]"
+
+    def watched(*arguments: Array, **options: Any) -> Array:
+        used.counts[name] += 1
+        before = _running.set((*_running.get(), (used, key)))
+        try:
+            found = rule(*arguments, **options)
+        finally:
+            _running.reset(before)
+        operation = f"{name} of {used.primitive.name}"
+        if not hasattr(found, "shape"):
+            fix = "end the rule with return" if found is None else ""
+            raise DTypeError(operation, "a rule that returns an array", type(found).__name__, fix)
+        if direction != "forward":
+            _check_shape(operation, found.shape, direction, arguments[0], arguments[1], arguments[2 + position])
+        return found
+
+    return watched
+
+
+def _check_shape(operation: str, found: tuple[int, ...], direction: str, moved: Array, y: Array, x: Array) -> None:
+    """Of J·t (..., *y.shape), where t is (..., *x.shape), or of Jᵀ·g, the other way round."""
+    start, end = (x, y) if direction == "push" else (y, x)
+    expected = moved.shape[: moved.ndim - start.ndim] + end.shape
+    if found != expected:
+        what = "J·t" if direction == "push" else "Jᵀ·g"
+        fix = "sum over the axes that are too many" if len(found) > len(expected) else ""
+        raise ShapeError(operation, f"{what} of shape {expected}", f"{found}", fix)
+
+
+# --- what is given ---------------------------------------------------------------------------------------
+
+
+def _by_position(direction: str, given: Any, own: Any) -> dict[int, Rule]:
+    """The rules by the position of their argument.  own: those of the primitive, of which it may have any number."""
+    number = len(own) if hasattr(own, "__len__") else None
+    there = [i for i in range(number or 0) if own[i] is not None]
+    fix = f"{direction}={{{there[0] if there else 0}: rule}}"
+    if callable(given):
+        if len(there) != 1:
+            count = "any number of" if number is None else len(there)
+            raise DTypeError("override", f"{direction} for {count} arguments, by position", "one function", fix)
+        given = {there[0]: given}
+    if isinstance(given, list | tuple):
+        if number is not None and len(given) != number:
+            expected = f"{direction} with a rule, or None, for each of {number} arguments"
+            raise RangeError("override", expected, f"{len(given)}", fix)
+        given = {position: rule for position, rule in enumerate(given) if rule is not None}
+    if not isinstance(given, Mapping):
+        raise DTypeError("override", f"{direction} as a function, a tuple or a dict", type(given).__name__, fix)
+    for position in given:
+        if not isinstance(position, int) or position < 0 or (number is not None and position not in there):
+            raise RangeError("override", f"{direction} at a position that has a rule: {there}", repr(position), fix)
+    return {
+        position: _function(f"{direction}[{position}]", rule, 2 + (number or 1)) for position, rule in given.items()
+    }
+
+
+def _function(name: str, rule: Any, least: int) -> Rule:
+    """The rule.  Raises `DTypeError` if it is no function, or one that does not take as many arguments as there are."""
+    if not callable(rule):
+        raise DTypeError("override", f"{name} as a function", type(rule).__name__)
+    try:
+        parameters = inspect.signature(rule).parameters.values()
+    except ValueError:  # of some functions in C nothing is known
+        return rule
+    placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(placed) < least and not any(p.kind == p.VAR_POSITIONAL for p in parameters):
+        taken = ", ".join(p.name for p in placed)
+        moved = "t" if name.startswith("push") else "g"
+        wanted = ", ".join([moved, "y", *(f"x{i}" for i in range(least - 2))])
+        raise DTypeError("override", f"{name} as a function of ({wanted})", f"({taken})", f"define rule({wanted})")
+    return rule

@@ -1,0 +1,26 @@
+"""A law over drawn cases, as a function of nothing: for planted mutants, notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import Phase, given, settings
+
+from ..drawing import st
+from .cases import CASE_LAWS, CASES, Case
+
+
+def over_the_zoo(law: str, case: str, examples: int = 100) -> Callable[[], None]:
+    """A function that draws cases and raises `AssertionError` at the first that breaks the law.
+
+    law: one of `CASE_LAWS`.  case: one of `CASES`.  examples: how many are drawn.
+    """
+
+    # That it fails is all one asks: no shrinking.
+    @settings(max_examples=examples, phases=[Phase.generate], deadline=None)
+    @given(drawn=CASES[case], seed=st.integers(0, 2**32 - 1))
+    def run(drawn: Case, seed: int) -> None:
+        CASE_LAWS[law](drawn, seed)
+
+    run.__name__ = f"{law}[{case}]"
+    return run
