@@ -19,21 +19,23 @@ from .notation import J, Network, margin
 from .projected_gradient import clip
 from .random_search import square
 
+Function = Callable[[Array], Any]  # of an image
+
 
 def apgd(g: Network, x: Array, y: int, epsilon: float = 0.3, steps: int = 100, targets: int = 9,
          queries: int = 5000, rng: Any = None) -> Array:  # fmt: skip
-    """The first success of: APGD on cross-entropy, on DLR, on targeted DLR for each likely class, Square; else the
-    attempt that came closest.
+    """Algorithm 1 on cross-entropy, on DLR, on targeted DLR for each of the likeliest classes; then Square.
 
+    The first success, or else the attempt that came closest.
     rng: where random numbers come from, ``np.random.default_rng(0)`` if None.
     """
     rng, P = rng or np.random.default_rng(0), partial(clip, x=x, epsilon=epsilon)
     misled = lambda X: g(X).argmax() != y
     likeliest = [t for t in g(x).argsort()[::-1] if t != y][:targets]
     tried = []
-    for objective in [J, dlr, *(partial(targeted_dlr, t=t) for t in likeliest)]:
+    for L in [J, dlr, *(partial(targeted_dlr, t=t) for t in likeliest)]:
         start = P(x + rng.choice([epsilon, -epsilon], x.shape))  # a corner of the ball
-        f = lambda X, objective=objective: objective(g(X), y)
+        f = lambda X, L=L: L(g(X), y)
         tried.append(ascend(f, P, start, 2 * epsilon, steps, misled))
         if misled(tried[-1]):
             return tried[-1]
@@ -41,30 +43,30 @@ def apgd(g: Network, x: Array, y: int, epsilon: float = 0.3, steps: int = 100, t
     return max(tried, key=lambda X: margin(g(X), y))
 
 
-def ascend(f: Network, P: Callable[[Array], Array], x: Array, eta: float, N: int, done: Callable[[Array], bool],
-           steepest: Callable[[Array], Array] = np.sign) -> Array:  # fmt: skip
-    """Algorithm 1: raise f from x⁽⁰⁾ by N steps, of length η at first, within what P projects to; x_max.
+def ascend(f: Function, P: Function, x: Array, eta: float, N: int, done: Function,
+           steepest: Function = np.sign) -> Array:  # fmt: skip
+    """Algorithm 1: from x⁽⁰⁾ = x by N steps up f, first of length η, each brought back by P; x_max.
 
-    done: whether an image is a success, at the first of which it ends.  steepest: of a slope, the direction to go.
+    done: whether an image is a success, at the first of which it ends.  steepest: which way a slope leads.
     """
-    W, before, x_max, f_x, f_max = checkpoints(N), x, x, f(x), f(x)
-    rises, last, halved, f_then = 0, 0, False, -inf
+    x_max, before, f_max, f_x = x, x, f(x), f(x)
+    W, last, rises, halved, f_then = checkpoints(N), 0, 0, False, -inf
     for k in range(N):
         if done(x):
             return x
-        alpha = 0.75 if k else 1.0  # there is no last step at first
-        z = P(x + eta * steepest(grad(f, x)))  # 7. z⁽ᵏ⁺¹⁾ ← P(x⁽ᵏ⁾ + η∇f(x⁽ᵏ⁾))
-        x, before = P(x + alpha * (z - x) + (1 - alpha) * (x - before)), x  # 8. x⁽ᵏ⁺¹⁾, with momentum
+        z = P(x + eta * steepest(grad(f, x)))  # 1. z⁽ᵏ⁺¹⁾ ← P(x⁽ᵏ⁾ + η∇f(x⁽ᵏ⁾))
+        alpha = 0.75 if k else 1.0  # the first step has none before it
+        x, before = P(x + alpha * (z - x) + (1 - alpha) * (x - before)), x  # 2. x⁽ᵏ⁺¹⁾, with momentum
         uphill, f_x = f(x) > f_x, f(x)
         if f_x > f_max or done(x):
-            x_max, f_max = x, f_x  # 11. x_max ← x⁽ᵏ⁺¹⁾ and f_max ← f(x⁽ᵏ⁺¹⁾)
-        if k in W:  # 13. a checkpoint, where little was gained if
-            few = rises < 0.75 * (k - last)  # condition 1: not enough steps were uphill, or
+            x_max, f_max = x, f_x  # 3. x_max ← x⁽ᵏ⁺¹⁾ and f_max ← f(x⁽ᵏ⁺¹⁾)
+        if k in W:  # 4. at a checkpoint, was too little gained since the last?
+            few = rises < 0.75 * (k - last)  # condition 1: not enough steps led uphill
             stuck = not halved and f_max == f_then  # condition 2: neither η nor f_max has changed
             halved = few or stuck
             if halved:
-                eta, x, f_x = eta / 2, x_max, f_max  # 15. η ← η/2 and x⁽ᵏ⁺¹⁾ ← x_max
-            rises, last, f_then = 0, k, f_max
+                eta, x, f_x = eta / 2, x_max, f_max  # 5. then η ← η/2 and x⁽ᵏ⁺¹⁾ ← x_max
+            last, rises, f_then = k, 0, f_max
         rises += uphill
     return x_max
 

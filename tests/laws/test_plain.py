@@ -26,7 +26,8 @@ from attacks.plain.notation import margin
 from attacks.result import stream
 from minidl import ops
 from minidl.kernels.reference import random_signs, random_uniform
-from tests.laws import test_deepfool, test_jsma
+from minidl.testing import Mutant, line
+from tests.laws import test_auto_pgd, test_deepfool, test_jsma
 from tests.laws.every_attack import covered
 from tests.laws.replayed import Replayed
 from tests.laws.test_attacks import images, network, other_targets
@@ -207,6 +208,20 @@ def test_cw_l2(seed) -> None:
     if result.success[0]:
         length = np.sqrt(((found - x[0]) ** 2).sum())
         assert length / 1.5 <= result.l2[0] <= 1.02 * length + 1e-3
+
+
+def test_cw_l2_searches_for_c(monkeypatch) -> None:
+    """Tenfold until one succeeds, and then the middle: here, from .05 on all do, and each is closer than the last."""
+    tried, x = [], np.full(3, 0.5)
+
+    def pretended(Z, x, t, D, c, **rest):
+        tried.append(c)
+        return x + 1 / len(tried) if c >= 0.05 else None
+
+    monkeypatch.setattr(plain.carlini_wagner, "descend", pretended)
+    found = plain.cw_l2(lambda x: x, x, 0, searches=6)
+    np.testing.assert_allclose(tried, [0.001, 0.01, 0.1, 0.055, 0.0325, 0.04375])
+    np.testing.assert_allclose(found, 0.5 + 1 / 4)
 
 
 @few
@@ -407,3 +422,86 @@ LAWS = {
     "fool_cppn": test_fool_cppn,
     "fool_gradient": test_fool_gradient,
 }
+
+
+def mutant(name: str, page, function: str, old: str, new: str, law=None) -> Mutant:
+    """A wrong line of a plain attack, or of what it calls, and the law of that attack, or another."""
+    return Mutant(f"plain {name}", line(page, function, old, new), law or LAWS[name.partition(":")[0]])
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    mutant("fgsm: without the sign", plain.gradient_sign, "fgsm", "np.sign(g)", "g"),
+    mutant("fgsm: downhill", plain.gradient_sign, "fgsm", "x + epsilon", "x - epsilon"),
+    mutant("bim: each step from the start", plain.projected_gradient, "bim", "clip(X + ", "clip(x + "),
+    mutant("bim: beyond the ball", plain.projected_gradient, "clip", "np.minimum(1, x + epsilon)", "1"),
+    mutant("bim: beyond the bounds", plain.projected_gradient, "clip", "np.maximum(0, x - epsilon)", "x - epsilon"),
+    mutant("least_likely: away from it", plain.projected_gradient, "least_likely", "X - alpha", "X + alpha"),
+    mutant("least_likely: the likeliest", plain.projected_gradient, "least_likely", "argmin", "argmax"),
+    mutant("least_likely: the least likely at each step", plain.projected_gradient, "least_likely", "J(f(X), y_ll)", "J(f(X), int(f(X.value).argmin()))"),
+    mutant("pgd: begins at the image", plain.projected_gradient, "pgd", "x + rng.uniform(-epsilon, epsilon, x.shape)", "x + 0 * rng.uniform(-epsilon, epsilon, x.shape)"),
+    mutant("pgd: tries again what fell", plain.projected_gradient, "pgd", "break", "pass"),
+    mutant("jsma: may serve the others", plain.saliency, "most_salient", "alpha > 0 and beta < 0 and ", ""),
+    mutant("jsma: the last pair that is better than none", plain.saliency, "most_salient", "-alpha * beta > largest", "-alpha * beta > 0"),
+    mutant("jsma: what is saturated stays in Γ", plain.saliency, "jsma", "Gamma.remove(p)", "pass"),
+    mutant("jsma: not mirrored", plain.saliency, "jsma", "dF if theta > 0 else -dF", "dF"),
+    mutant("jsma: one step more", plain.saliency, "jsma", "upsilon / features)", "upsilon / features) + 1"),
+    mutant("deepfool: the farthest boundary", plain.nearest_boundary, "deepfool", "length < nearest", "length != nearest"),
+    mutant("deepfool: only the last step", plain.nearest_boundary, "deepfool", "total = total + r", "total = r"),
+    mutant("deepfool: ‖w‖₂ in both norms", plain.nearest_boundary, "deepfool", "else abs(w_k).sum()", "else np.sqrt((w_k**2).sum())"),
+    mutant("lbfgs: looks for the least c", plain.quasi_newton, "lbfgs", "c * 10 if succeeds else c / 10", "c / 10 if succeeds else c * 10"),
+    mutant("lbfgs: the arithmetic mean", plain.quasi_newton, "lbfgs", "np.sqrt(succeeds * fails)", "(succeeds + fails) / 2"),
+    mutant("lbfgs: the farthest success", plain.quasi_newton, "lbfgs", "length < shortest", "length != shortest and not length < shortest < np.inf"),
+    mutant("lbfgs: bound entries take part", plain.quasi_newton, "minimise", "free = ~(", "free = (x == x) | ("),
+    mutant("lbfgs: any step will do", plain.quasi_newton, "minimise", "if new_value <= value + 1e-4 * (g * (X - x)).sum():", "if True:"),
+    mutant("lbfgs: nothing remembered", plain.quasi_newton, "minimise", "[-10:]", "[:0]"),
+    mutant("lbfgs: no second loop", plain.quasi_newton, "newton", "(weight - rho * (y * g).sum())", "0"),
+    mutant("cw_l2: κ forgotten", plain.carlini_wagner, "f", "-kappa", "0 * kappa", test_cw_l2_for_one_c),
+    mutant("cw_l2: averages not corrected", plain.carlini_wagner, "descend", "(m / (1 - 0.9**k))", "m", test_cw_l2_for_one_c),
+    mutant("cw_l2: the last success", plain.carlini_wagner, "descend", "(best is None or D(X - x) < D(best - x))", "True", test_cw_l2_for_one_c),
+    mutant("cw_l2: c without weight", plain.carlini_wagner, "descend", "c * f(", "f(", test_cw_l2_for_one_c),
+    mutant("cw_l2: the greatest c", plain.carlini_wagner, "cw_l2", "(too_little + enough) / 2", "2 * enough", test_cw_l2_searches_for_c),
+    mutant("cw_l2: the first success", plain.carlini_wagner, "cw_l2", "squares(X - x) < squares(best - x)", "False", test_cw_l2_searches_for_c),
+    mutant("cw_l0: fixes the most useful pixel", plain.carlini_wagner, "cw_l0", "-g * delta, np.inf) ", "g * delta, np.inf) ", test_cw_l0_where_pixels_do_not_depend_on_each_other),
+    mutant("cw_l0: fixes nothing", plain.carlini_wagner, "cw_l0", "free = (delta != 0) & (useful > useful.min())", "c = 2 * c"),
+    mutant("cw_linf: τ is not lowered", plain.carlini_wagner, "cw_linf", "best, tau = X, 0.9 * tau", "best, c = X, 2 * c"),
+    mutant("cw_linf: τ falls by halves", plain.carlini_wagner, "cw_linf", "0.9 * tau", "0.5 * tau"),
+    mutant("square: by ε, not 2ε", plain.random_search, "square", "[2 * epsilon, -2 * epsilon]", "[epsilon, -epsilon]"),
+    mutant("square: keeps what does not help", plain.random_search, "square", "if new < least:", "if new > least:"),
+    mutant("square: one sign for all channels", plain.random_search, "square", "(c, 1, 1))  # one", "(c, 1, 1))[:1]  # one"),
+    mutant("square: p is never halved", plain.random_search, "side", "p / 2 **", "p / 1 **"),
+    mutant("apgd: η is never halved", plain.auto_pgd, "ascend", "eta / 2", "eta"),
+    mutant("apgd: no momentum", plain.auto_pgd, "ascend", "(x - before)), x", "(z - x)), x"),
+    mutant("apgd: the last point, not the best", plain.auto_pgd, "ascend", "return x_max", "return x", test_auto_pgd.test_it_is_the_papers_algorithm),
+    mutant("apgd: condition 2 forgotten", plain.auto_pgd, "ascend", "few or stuck", "few", test_auto_pgd.test_it_is_the_papers_algorithm),
+    mutant("apgd: checkpoints equally far apart", plain.auto_pgd, "checkpoints", "max(p[-1] - p[-2] - 0.03, 0.06)", "0.22", test_auto_pgd.test_it_is_the_papers_algorithm),
+    mutant("apgd: the unlikeliest target first", plain.auto_pgd, "apgd", "argsort()[::-1]", "argsort()"),
+    mutant("apgd: the last attempt, not the closest", plain.auto_pgd, "apgd", "max(tried, key=lambda X: margin(g(X), y))", "tried[-1]"),
+    mutant("apgd: DLR over the second logit", plain.auto_pgd, "dlr", "z[pi[2]]", "z[pi[1]]"),
+    mutant("apgd: the targeted ratio over the fourth alone", plain.auto_pgd, "targeted_dlr", "(z[pi[2]] + z[pi[3]]) / 2", "z[pi[3]]"),
+    mutant("few_pixel: a sum in place of the difference", plain.differential_evolution, "few_pixel", "parents[r2] - parents[r3]", "parents[r2] + parents[r3]"),
+    mutant("few_pixel: children of children", plain.differential_evolution, "few_pixel", "parents = candidates.copy()", "parents = candidates"),
+    mutant("few_pixel: worse children stay", plain.differential_evolution, "few_pixel", "reached >= fitness[i]", "reached <= fitness[i]"),
+    mutant("few_pixel: rows for columns", plain.differential_evolution, "painted", "for row, column, *colour", "for column, row, *colour"),
+    mutant("fool_direct: a child tries in one niche only", plain.evolution, "map_elites", "or confidence > best[k]", "or (k == z.argmax() and confidence > best[k])"),
+    mutant("fool_direct: the newest is the elite", plain.evolution, "map_elites", "confidence > best[k]", "True"),
+    mutant("fool_direct: children of children", plain.evolution, "map_elites", "children = [mutated(parent, generation) for parent in parents]", "children = [mutated(children[0], generation) for parent in parents]"),
+    mutant("fool_direct: the rate is not halved", plain.evolution, "fool_direct", "generation // halved_every", "0"),
+    mutant("fool_direct: moves twice as far", plain.evolution, "polynomial", "delta * (high - low)", "2 * delta * (high - low)"),
+    mutant("fool_cppn: signs are seen", plain.cppn, "painted", "abs(np.stack(v[-C:]))", "np.stack(v[-C:])"),
+    mutant("fool_cppn: radius without its root", plain.cppn, "painted", "np.hypot(x, y)", "x * x + y * y"),
+    mutant("fool_cppn: inputs hear", plain.cppn, "missing", "max(i + 1, INPUTS)", "i + 1"),
+    mutant("fool_cppn: a deleted connection stays", plain.cppn, "delete_connection", "= 0", "= 1"),
+    mutant("fool_cppn: a moved connection stays where it was, too", plain.cppn, "change_connection", "W[i, j], 0", "W[i, j], W[i, j]"),
+    mutant("fool_cppn: the other end is kept", plain.cppn, "change_connection", "place[end] == (i, j)[end]", "place[1 - end] == (i, j)[1 - end]"),
+    mutant("fool_cppn: a new neuron beside its connection", plain.cppn, "add_neuron", "W[i, j + 1], 0", "W[i, j + 1], W[i, j + 1]"),
+    mutant("fool_cppn: one neuron too many", plain.cppn, "add_neuron", ">= neurons", "> neurons"),
+    mutant("fool_cppn: another function goes", plain.cppn, "delete_neuron", "np.delete(phi, p)", "np.delete(phi, -1)"),
+    mutant("fool_cppn: connections change less often", plain.cppn, "mutate", "change_connection(W, C, rng) if rng.random() < 0.5", "change_connection(W, C, rng) if rng.random() < 0.4"),
+    mutant("fool_cppn: functions never change", plain.cppn, "mutate", "changes & ", "~changes & changes & "),
+    mutant("fool_gradient: ∇p/‖∇p‖", plain.gradient_ascent, "fool_gradient", "(g**2).sum()", "np.sqrt((g**2).sum())"),
+    mutant("fool_gradient: decay towards black", plain.gradient_ascent, "fool_gradient", "m + (1 - decay) * (x - m)", "(1 - decay) * x"),
+    mutant("fool_gradient: leaps at the end", plain.gradient_ascent, "fool_gradient", "0.1 * (1 - p)", "1 - p"),
+]
+# fmt: on
