@@ -1,10 +1,31 @@
-"""Random numbers of a fast attack, for its plain twin."""
+"""What the laws that bind attacks to their plain twins share: networks of one image, and random numbers for both."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import numpy as np
+
+from attacks import plain
+from minidl import ops
+from tests.laws.test_attacks import images, network
+
+
+def drawn(seed: int, n: int = 3):
+    """A network, the same as a function of one image, n images, and the labels that they are read as."""
+    net, (x, _) = network(seed % 50, "float64"), images(seed, n, np.float64)
+    return net, plain.one(net), x, net(x).argmax(axis=-1)
+
+
+def steady(seed: int, shape: tuple[int, ...] = (1, 4, 4), classes: int = 4):
+    """Such a network whose outputs are rounded alike in any batch, so that two equal images never differ in fitness."""
+    w = np.random.default_rng(seed).normal(size=(classes, *shape))
+
+    def net(x):
+        z = ops.sum(ops.reshape(x, (len(x), 1, *shape)) * w, axis=(-3, -2, -1))
+        return z + ops.tanh(3 * z)
+
+    return net, plain.one(net)
 
 
 class Replayed:
