@@ -69,19 +69,19 @@ def test_lbfgs(seed, steps, searches) -> None:
 
 
 def curved(seed: int):
-    """A network of nine pixels, an image of them away from the bounds, and a target: (1, 9) and (1,)."""
+    """A network of nine pixels, of some curvature, an image of them away from the bounds, and the likeliest target."""
     rng = np.random.default_rng(seed)
     w = rng.normal(size=(4, 9))
 
     def net(x):
         z = ops.sum(ops.reshape(x, (len(x), 1, 9)) * w, axis=-1)
-        return z + ops.tanh(3 * z)
+        return z + 0.5 * ops.tanh(z)
 
     x = rng.uniform(0.2, 0.8, (1, 9))
-    return net, plain.one(net), x, (net(x).argmax(axis=-1) + rng.integers(1, 4, 1)) % 4
+    return net, plain.one(net), x, net(x).argsort(axis=-1)[:, -2]
 
 
-QUICK = {"steps": 100, "lr": 0.05}
+FINE, COARSE = {"steps": 100, "lr": 0.05}, {"steps": 60, "lr": 0.1}
 
 
 @given(seed=seeds, c=st.sampled_from([0.3, 1.0, 10.0]), kappa=st.sampled_from([0.0, 0.5]))
@@ -93,8 +93,8 @@ def test_cw_l2_for_one_c(seed, c, kappa) -> None:
         patch.setattr(descent, "LIMIT", np.inf)
         patch.setattr(plain.carlini_wagner, "ALMOST", 1.0)
         result = attacks.cw_l2(net, x, Targeted(t), confidence=kappa, initial_c=c, binary_search_steps=1,
-                               abort_early=False, **QUICK)  # fmt: skip
-        found = plain.cw_l2(f, x[0], t[0], kappa, c, searches=1, **QUICK)
+                               abort_early=False, **FINE)  # fmt: skip
+        found = plain.cw_l2(f, x[0], t[0], kappa, c, searches=1, **FINE)
     reached = margin(f(found), t[0]) <= -kappa
     assert reached == (margin(f(result.x_adv[0]), t[0]) <= -kappa)
     if reached:
@@ -104,17 +104,16 @@ def test_cw_l2_for_one_c(seed, c, kappa) -> None:
 @few
 @given(seed=seeds)
 def test_cw_l2(seed) -> None:
-    """The same success, and the fast attack ends no farther away, nor nearer than two thirds.
+    """The same success, and lengths within a twentieth of each other.
 
-    Not the same images: it begins each c where the last one ended, and so comes nearer in as many steps.
+    Not the same images: the fast attack begins each c where the last one ended, and so comes nearer in as many steps.
     """
     net, f, x, t = curved(seed)
-    result = attacks.cw_l2(net, x, Targeted(t), binary_search_steps=5, initial_c=0.1, **QUICK)
-    found = plain.cw_l2(f, x[0], t[0], searches=5, c=0.1, **QUICK)
+    result = attacks.cw_l2(net, x, Targeted(t), binary_search_steps=5, initial_c=0.1, **FINE)
+    found = plain.cw_l2(f, x[0], t[0], searches=5, c=0.1, **FINE)
     assert (f(found).argmax() == t[0]) == result.success[0]
     if result.success[0]:
-        length = np.sqrt(((found - x[0]) ** 2).sum())
-        assert length / 1.5 <= result.l2[0] <= 1.02 * length + 1e-3
+        np.testing.assert_allclose(result.l2[0], np.sqrt(((found - x[0]) ** 2).sum()), rtol=0.05, atol=0.01)
 
 
 def test_cw_l2_searches_for_c(monkeypatch) -> None:
@@ -134,14 +133,14 @@ def test_cw_l2_searches_for_c(monkeypatch) -> None:
 @few
 @given(seed=seeds)
 def test_cw_l0(seed) -> None:
-    """The same success, and with as many pixels changed or fewer; one more at most, since they are fixed in another
-    order: the fast attack fixes a third of them at a time, and by the slope of the cross-entropy."""
+    """The same success, and as many pixels changed, but for one: the fast attack fixes them in another order, a third at
+    a time, and by the slope of the cross-entropy."""
     net, f, x, t = curved(seed)
-    result = attacks.cw_l0(net, x, Targeted(t), initial_c=0.5, largest_c=50.0, **QUICK)
-    found = plain.cw_l0(f, x[0], t[0], c=0.5, largest_c=50.0, **QUICK)
+    result = attacks.cw_l0(net, x, Targeted(t), initial_c=0.5, largest_c=50.0, **COARSE)
+    found = plain.cw_l0(f, x[0], t[0], c=0.5, largest_c=50.0, **COARSE)
     assert (f(found).argmax() == t[0]) == result.success[0]
     if result.success[0]:
-        assert (found != x[0]).sum() - 3 <= result.l0[0] <= (found != x[0]).sum() + 1
+        assert abs((found != x[0]).sum() - result.l0[0]) <= 1
 
 
 @few
@@ -153,8 +152,8 @@ def test_cw_l0_where_pixels_do_not_depend_on_each_other(seed, fewest) -> None:
     lack = 0.5 * (steepest.sum() - 0.3 * steepest[-1])
     net = lambda x: (x - 0.5) @ np.stack([0 * w, w], axis=1) + np.array([lack, 0.0])
     x, t = np.full((1, 8), 0.5), np.array([1])
-    found = plain.cw_l0(plain.one(net), x[0], 1, c=1.0, largest_c=8.0, **QUICK)
-    result = attacks.cw_l0(net, x, Targeted(t), initial_c=1.0, largest_c=10.0, **QUICK)
+    found = plain.cw_l0(plain.one(net), x[0], 1, c=1.0, largest_c=8.0, **COARSE)
+    result = attacks.cw_l0(net, x, Targeted(t), initial_c=1.0, largest_c=10.0, **COARSE)
     np.testing.assert_array_equal(found != 0.5, result.x_adv[0] != 0.5)
     assert (found != 0.5).sum() == fewest
 
@@ -162,13 +161,15 @@ def test_cw_l0_where_pixels_do_not_depend_on_each_other(seed, fewest) -> None:
 @few
 @given(seed=seeds)
 def test_cw_linf(seed) -> None:
-    """The same success, and lengths within a sixth of each other: τ falls by tenths, in each from elsewhere."""
+    """The same success, and lengths within a sixth of each other: τ falls by tenths, in each from elsewhere.
+
+    Or, where they are small, by what a pixel moves in a step."""
     net, f, x, t = curved(seed)
-    result = attacks.cw_linf(net, x, Targeted(t), initial_c=0.5, largest_c=50.0, **QUICK)
-    found = plain.cw_linf(f, x[0], t[0], c=0.5, largest_c=50.0, **QUICK)
+    result = attacks.cw_linf(net, x, Targeted(t), initial_c=0.5, largest_c=50.0, **COARSE)
+    found = plain.cw_linf(f, x[0], t[0], c=0.5, largest_c=50.0, **COARSE)
     assert (f(found).argmax() == t[0]) == result.success[0]
     if result.success[0]:
-        np.testing.assert_allclose(result.linf[0], abs(found - x[0]).max(), rtol=1 / 6)
+        np.testing.assert_allclose(result.linf[0], abs(found - x[0]).max(), rtol=1 / 6, atol=COARSE["lr"] / 2)
 
 
 #: Wrong on purpose, each beside the law that must catch it: see `test_mutants`.
