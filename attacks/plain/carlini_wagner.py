@@ -67,7 +67,7 @@ def cw_l0(Z: Network, x: Array, t: int, kappa: float = 0.0, c: float = 1e-3, lar
           steps: int = 1000, lr: float = 1e-2) -> Array:  # fmt: skip
     """The fewest pixels: solve L2, fix the pixel that δ needs least, and again, until L2 fails   (§VI.B)."""
     free, best = np.ones(x.shape, bool), x
-    while c <= largest_c:
+    while c <= largest_c and free.any():
         X = descend(Z, x, t, squares, c, best, free, kappa, steps, lr)  # 1. solve L2 with the pixels that are left
         if X is None:
             c = 2 * c  # 2. where that fails, c was too small

@@ -23,7 +23,7 @@ def deepfool(f: Network, x: Array, overshoot: float = 0.02, steps: int = 50, nor
         lin = linearize(f, X)
         if lin.value.argmax() != k_hat:  # 2. while k̂(x_i) = k̂(x₀)
             break
-        z, dz, nearest = lin.value, lin.jacobian(), np.inf
+        z, dz, nearest, r = lin.value, lin.jacobian(), np.inf, 0.0
         for k in set(range(len(z))) - {k_hat}:  # 3. for k ≠ k̂(x₀)
             w_k = dz[k] - dz[k_hat]  # 4. w'_k ← ∇f_k(x_i) - ∇f_k̂(x_i)
             f_k = z[k] - z[k_hat]  # 5. f'_k ← f_k(x_i) - f_k̂(x_i)

@@ -38,7 +38,7 @@ def lbfgs(f: Network, x: Array, t: int, c: float = 1.0, searches: int = 10, step
         if succeeds == 0 or fails == np.inf:
             c = c * 10 if succeeds else c / 10  # 3. line search for c: tenfold, until it has both failed and succeeded;
         else:
-            c = np.sqrt(succeeds * fails)  # then between the greatest that succeeds and the least that fails
+            c = (succeeds * fails) ** 0.5  # then between the greatest that succeeds and the least that fails
     return found
 
 
@@ -49,12 +49,12 @@ def minimise(F: Callable[[Array], Array], x: Array, steps: int) -> Array:
     for _ in range(steps):
         free = ~((x <= 0) & (g > 0) | (x >= 1) & (g < 0))  # 1. the entries that no bound holds back
         d = -newton(free * g, memory) * free  # 2. -H·∇F, as Newton would step
-        for t in 0.5 ** np.arange(20):  # 3. that long, or ½, ¼, … of it, until it brings enough (Armijo)
-            X = np.clip(x + t * d, 0, 1)
+        for n in range(20):  # 3. that long, or ½, ¼, … of it, until it brings enough (Armijo)
+            X = np.clip(x + 0.5**n * d, 0, 1)
             new_value, new_g = value_and_grad(F, X)
             if new_value <= value + 1e-4 * (g * (X - x)).sum():
                 break
-        if not value - new_value > 1e-6 * abs(value):  # 4. no step brings anything
+        if value - new_value <= 1e-6 * abs(value):  # 4. no step brings anything
             return X if new_value < value else x
         s, y = X - x, new_g - g  # 5. remember the last ten steps s, and how the slope changed along them
         convex = (s * y).sum() > 1e-7 * (y * y).sum()

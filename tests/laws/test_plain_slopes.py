@@ -68,8 +68,11 @@ def test_lbfgs(seed, steps, searches) -> None:
             np.testing.assert_allclose(result.x_adv[i], found, atol=1e-6)
 
 
-def curved(seed: int):
-    """A network of nine pixels, of some curvature, an image of them away from the bounds, and the likeliest target."""
+def curved(seed: int, place: int = 3):
+    """A network of nine pixels, of some curvature, an image of them away from the bounds, and its third likeliest class.
+
+    Or that at another place in the order.
+    """
     rng = np.random.default_rng(seed)
     w = rng.normal(size=(4, 9))
 
@@ -78,12 +81,13 @@ def curved(seed: int):
         return z + 0.5 * ops.tanh(z)
 
     x = rng.uniform(0.2, 0.8, (1, 9))
-    return net, plain.one(net), x, net(x).argsort(axis=-1)[:, -2]
+    return net, plain.one(net), x, net(x).argsort(axis=-1)[:, -place]
 
 
 FINE, COARSE = {"steps": 100, "lr": 0.05}, {"steps": 60, "lr": 0.1}
 
 
+@settings(max_examples=8)
 @given(seed=seeds, c=st.sampled_from([0.3, 1.0, 10.0]), kappa=st.sampled_from([0.0, 0.5]))
 def test_cw_l2_for_one_c(seed, c, kappa) -> None:
     """The same image, once the two ways to keep w finite, by stretching the tanh and by pulling pixels in, are undone."""
@@ -135,7 +139,7 @@ def test_cw_l2_searches_for_c(monkeypatch) -> None:
 def test_cw_l0(seed) -> None:
     """The same success, and as many pixels changed, but for one: the fast attack fixes them in another order, a third at
     a time, and by the slope of the cross-entropy."""
-    net, f, x, t = curved(seed)
+    net, f, x, t = curved(seed, place=2)
     result = attacks.cw_l0(net, x, Targeted(t), initial_c=0.5, largest_c=50.0, **COARSE)
     found = plain.cw_l0(f, x[0], t[0], c=0.5, largest_c=50.0, **COARSE)
     assert (f(found).argmax() == t[0]) == result.success[0]
@@ -161,15 +165,15 @@ def test_cw_l0_where_pixels_do_not_depend_on_each_other(seed, fewest) -> None:
 @few
 @given(seed=seeds)
 def test_cw_linf(seed) -> None:
-    """The same success, and lengths within a sixth of each other: τ falls by tenths, in each from elsewhere.
+    """The same success, and lengths within an eighth of each other: τ falls by tenths, in each from elsewhere.
 
-    Or, where they are small, by what a pixel moves in a step."""
+    Or, where they are short, within what is less than a pixel moves in a step."""
     net, f, x, t = curved(seed)
     result = attacks.cw_linf(net, x, Targeted(t), initial_c=0.5, largest_c=50.0, **COARSE)
     found = plain.cw_linf(f, x[0], t[0], c=0.5, largest_c=50.0, **COARSE)
     assert (f(found).argmax() == t[0]) == result.success[0]
     if result.success[0]:
-        np.testing.assert_allclose(result.linf[0], abs(found - x[0]).max(), rtol=1 / 6, atol=COARSE["lr"] / 2)
+        np.testing.assert_allclose(result.linf[0], abs(found - x[0]).max(), rtol=1 / 8, atol=0.01)
 
 
 #: Wrong on purpose, each beside the law that must catch it: see `test_mutants`.
@@ -192,7 +196,7 @@ MUTANTS = [
     Mutant("plain deepfool: only the last step", line(plain.nearest_boundary, "deepfool", "total = total + r", "total = r"), test_deepfool.test_it_is_the_papers_algorithm),
     Mutant("plain deepfool: ‖w‖₂ in both norms", line(plain.nearest_boundary, "deepfool", "else abs(w_k).sum()", "else np.sqrt((w_k**2).sum())"), test_deepfool.test_it_is_the_papers_algorithm),
     Mutant("plain lbfgs: looks for the least c", line(plain.quasi_newton, "lbfgs", "c * 10 if succeeds else c / 10", "c / 10 if succeeds else c * 10"), test_lbfgs),
-    Mutant("plain lbfgs: the arithmetic mean", line(plain.quasi_newton, "lbfgs", "np.sqrt(succeeds * fails)", "(succeeds + fails) / 2"), test_lbfgs),
+    Mutant("plain lbfgs: the arithmetic mean", line(plain.quasi_newton, "lbfgs", "(succeeds * fails) ** 0.5", "(succeeds + fails) / 2"), test_lbfgs),
     Mutant("plain lbfgs: the farthest success", line(plain.quasi_newton, "lbfgs", "length < shortest", "length != shortest and not length < shortest < np.inf"), test_lbfgs),
     Mutant("plain lbfgs: bound entries take part", line(plain.quasi_newton, "minimise", "free = ~(", "free = (x == x) | ("), test_lbfgs),
     Mutant("plain lbfgs: any step will do", line(plain.quasi_newton, "minimise", "if new_value <= value + 1e-4 * (g * (X - x)).sum():", "if True:"), test_lbfgs),
@@ -207,6 +211,6 @@ MUTANTS = [
     Mutant("plain cw_l0: fixes the most useful pixel", line(plain.carlini_wagner, "cw_l0", "-g * delta, np.inf) ", "g * delta, np.inf) "), test_cw_l0_where_pixels_do_not_depend_on_each_other),
     Mutant("plain cw_l0: fixes nothing", line(plain.carlini_wagner, "cw_l0", "free = (delta != 0) & (useful > useful.min())", "c = 2 * c"), test_cw_l0),
     Mutant("plain cw_linf: τ is not lowered", line(plain.carlini_wagner, "cw_linf", "best, tau = X, 0.9 * tau", "best, c = X, 2 * c"), test_cw_linf),
-    Mutant("plain cw_linf: τ falls by halves", line(plain.carlini_wagner, "cw_linf", "0.9 * tau", "0.5 * tau"), test_cw_linf),
+    Mutant("plain cw_linf: τ falls to a tenth", line(plain.carlini_wagner, "cw_linf", "0.9 * tau", "0.1 * tau"), test_cw_linf),
 ]
 # fmt: on
