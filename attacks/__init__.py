@@ -1,7 +1,8 @@
-"""attacks: the literature of adversarial examples, on minidl.
+"""attacks: the literature of adversarial examples, on minidl.  *Read the folder plain first.*
 
-Reading order: plain, a folder that has each paper's algorithm for one image, of the same names; then how it is done for
-a whole batch: goal, objectives, precision, victim, norms, result, units (what every attack shares), then the attacks,
+It has each paper's algorithm for one image, in a page.  Here is how the same is done for a whole batch.
+
+Reading order: goal, objectives, precision, victim, norms, result, units (what every attack shares), then the attacks,
 a file per family:
 gradient_sign, projected_gradient, saliency, quasi_newton, nearest_boundary, carlini_wagner, random_search, auto_pgd;
 evolution, a folder of its own, whose images are bred; training, which turns attacks into teachers.  evaluate, by_class

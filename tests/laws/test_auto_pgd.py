@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attacks.auto_pgd
-from attacks import Targeted, Untargeted, Victim, auto_pgd, pgd, plain
+from attacks import Targeted, Untargeted, Victim, auto_pgd, pgd
 from attacks.auto_pgd import Toward, drawn, targeted_dlr
 from attacks.norms import NORMS
 from attacks.objectives import OBJECTIVES, margin
@@ -45,7 +45,7 @@ def test_it_is_the_papers_algorithm(seed, norm, name, targeted, steps) -> None:
             d = np.clip(d, -epsilon, epsilon) if norm == "linf" else d * min(1, epsilon / np.sqrt((d**2).sum()))
             return np.clip(origin + d, 0, 1)
 
-        expected = plain.auto_pgd.ascend(
+        expected = attacks.plain.auto_pgd.ascend(
             lambda x, one=one: OBJECTIVES[name](one, net(x[None]))[0], project, project(start[i]), 2 * epsilon, steps,
             lambda x, one=one: one.achieved(net(x[None]).argmax(axis=1))[0],
             np.sign if norm == "linf" else lambda g: g / np.sqrt((g**2).sum()))  # fmt: skip
