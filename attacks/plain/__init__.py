@@ -8,8 +8,12 @@ same names and files in the folder above do the same for a whole batch, quickly.
     f = plain.one(net)                     # the network as the papers have it: a function of one image
     x_adv = plain.pgd(f, x[0], y[0], epsilon=.3)
 
-Pixels are from 0 to 1.  f gives logits, so f(x).argmax() is its answer.  Each attack gives back the image that it ends
-with, whether it succeeds or not.  All the rest is left to the twins: batches, checks, other bounds, norms and goals.
+f is a function of one image x, a NumPy array of pixels from 0 to 1, to its logits (K,), so that f(x).argmax() is its
+answer.  y is a label to get away from, t a target; both are whole numbers.  Other parameters have the papers' names.
+Each attack gives back the image that it ends with, like x, whether it succeeds or not (for the evolved ones, a list
+with an image for each class).  All the rest is left to the twins: batches, checks, other bounds, norms and goals.
+
+Comments number the steps of an algorithm.  ``X = x`` is safe: nothing here is changed in place that was handed over.
 
 Reading order: notation (f, J and the margin); gradient_sign, projected_gradient, saliency, nearest_boundary;
 carlini_wagner, quasi_newton (the least change that will do); random_search, auto_pgd; differential_evolution;
