@@ -1,4 +1,6 @@
-"""attacks: the literature of adversarial examples, on minidl.
+"""attacks: the literature of adversarial examples, on minidl.  *Read the folder plain first.*
+
+It has each paper's algorithm for one image, in a page.  Here is how the same is done for a whole batch.
 
 Reading order: goal, objectives, precision, victim, norms, result, units (what every attack shares), then the attacks,
 a file per family:
@@ -7,7 +9,7 @@ evolution, a folder of its own, whose images are bred; training, which turns att
 and four_outcomes measure, transforms says what survives a camera, plots and evaluation_plots draw.
 """
 
-from . import by_class, evaluation_plots, evolution, plots, transforms
+from . import by_class, evaluation_plots, evolution, plain, plots, transforms
 from .auto_pgd import apgd
 from .carlini_wagner import cw_l0, cw_l2, cw_linf
 from .evaluate import evaluate_attack, robustness_curve
@@ -51,6 +53,7 @@ __all__ = [
     "fool_cppn",
     "fool_gradient",
     "few_pixel",
+    "plain",
     "FGSMAdversary",
     "PGDAdversary",
     "evaluate_attack",

@@ -5,6 +5,8 @@
 A network can also look robust because one objective is flat where it stands: so several are tried in turn, each on what
 the others have left; or because all of them are, and then random squares, which need no slope, may still find a way.
 What withstands them too is the robust accuracy to report.
+
+Read `plain/auto_pgd.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ def apgd(
     progress: bool = False,
 ) -> Any:
     """The strongest of our attacks within a given ε, and the measure of robust accuracy:  1 - result.success.mean().
+
+    Read `plain.apgd` first.
 
     victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds, where the images are kept.
     goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.  epsilon: the radius of the ball, at least 0; for a list of

@@ -19,6 +19,8 @@ What we do differently, and why.
 - L∞ lowers τ to nine tenths of the present ‖δ‖∞ at once, where that is less than the τ that was asked for.
 - Distances, and with them c and τ, are in units of the bounds: on [0, 1] as in the paper, and elsewhere the same.
 - A success must clear κ by 64 roundings of the greatest logit, so that it is one in batches of other sizes, too.
+
+Read `plain/carlini_wagner.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ def cw_l2(
     progress: bool = False,
 ) -> AttackResult:
     """The least ‖δ‖₂: minimise ‖δ‖₂² + c·f(x + δ), for the smallest c that will do   (§VI.A).
+
+    Read `plain.cw_l2` first.
 
     victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.  goal: labels (N,),
     `Untargeted(y)` or `Targeted(t)`.
@@ -109,6 +113,8 @@ def cw_l0(
     progress: bool = False,
 ) -> AttackResult:
     """The fewest changed pixels: solve L2, fix the pixels with the least g_i·δ_i, and again, until L2 fails   (§VI.B).
+
+    Read `plain.cw_l0` first.
 
     Each time δ starts where it was, but for the pixels fixed, which are then exactly those of x.  c grows tenfold while
     L2 fails, up to `largest_c`; then half as many pixels are fixed, down to one.  All entries of an example count, each
@@ -184,6 +190,8 @@ def cw_linf(
     progress: bool = False,
 ) -> AttackResult:
     """The least ‖δ‖∞: minimise  Σ_i (|δ_i| - τ)⁺ + c·f(x + δ)  for smaller and smaller τ   (§VI.C).
+
+    Read `plain.cw_linf` first.
 
     As soon as an iterate succeeds within τ, τ falls to .9·‖δ‖∞, and δ goes on from where it is.  Until one does,
     c grows tenfold with every trial that has stalled, up to `largest_c`; after that the example is finished.  τ starts

@@ -3,6 +3,8 @@
 Why one step is enough: for a linear model w·x, moving every pixel by ±ε in the direction of sign(w) shifts
 the output by ε‖w‖₁, which grows with the number of pixels while no pixel moves by more than ε.  Networks of
 ReLUs are linear enough for the same to work on them.
+
+Read `plain/gradient_sign.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ def fgsm(
     progress: bool = False,
 ) -> Any:
     """The fast gradient sign method:  x' = x + ε·sign(∇ₓJ(θ, x, y))   (Goodfellow et al. 2014, §4).
+
+    Read `plain.fgsm` first.
 
     victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.  goal: labels (N,),
     `Untargeted(y)` or `Targeted(t)`; towards a target the step is x - ε·sign(∇ₓJ(θ, x, t)).

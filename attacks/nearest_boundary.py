@@ -4,6 +4,8 @@ Where a network is linear, the set of images for which classes k and y tie is a 
 f_k = Z_k - Z_y and w_k = ∇f_k.  Networks are not linear, so the walk to the nearest plane is repeated from where it led
 until the answer has changed.  The result is small, close to the least perturbation that fools the network, and has no
 ε to choose.
+
+Read `plain/nearest_boundary.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ def deepfool(
     progress: bool = False,
 ) -> AttackResult:
     """The least perturbation, nearly, that changes the answer: Algorithm 2, and its form for other norms.
+
+    Read `plain.deepfool` first.
 
         l̂ = argmin_{k≠y} |f_k|/‖w_k‖_q,   r_i = |f_l̂|/‖w_l̂‖_q · argmax_{‖d‖_p ≤ 1} ⟨w_l̂, d⟩,
         x_{i+1} = x_0 + (1 + η)·Σr_i

@@ -7,6 +7,8 @@ raises, and how long its steps are.
     bim            Kurakin, Goodfellow and Bengio 2016: from the image itself, away from the label
     least_likely   the same, towards the class that the network thinks least likely
     pgd            Madry et al. 2018: from random points of the ball, again and again
+
+Read `plain/projected_gradient.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ def bim(
 ) -> Any:
     """The basic iterative method:  X₀ = X,  X_{N+1} = Clip_{X,ε}{X_N + α·sign(∇ₓJ(X_N, y))}   (Kurakin et al., §2.2).
 
+    Read `plain.bim` first.
+
     victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.  goal: labels (N,),
     `Untargeted(y)` or `Targeted(t)`.
     epsilon: the radius of the ball, at least 0; for a list of them a list of results comes back.  norm: "linf" as in
@@ -81,6 +85,8 @@ def least_likely(
 ) -> Any:
     """The iterative least-likely class method:  X_{N+1} = Clip_{X,ε}{X_N - α·sign(∇ₓJ(X_N, y_LL))}.
 
+    Read `plain.least_likely` first.
+
     Kurakin et al., §2.3.  y_LL is the class that the network thinks least likely for the image as it is.
     goal: labels (N,) or `Untargeted(y)`: success is, as in the paper, any answer but y; `DTypeError` for targets,
     which are chosen here.  All else is as for `bim`.
@@ -111,6 +117,8 @@ def pgd(
     progress: bool = False,
 ) -> Any:
     """Projected gradient descent from a random x⁰:  xᵗ⁺¹ = Π_{x+S}(xᵗ + α·sign(∇ₓL(θ, xᵗ, y))).
+
+    Read `plain.pgd` first.
 
     Madry et al. 2018, §2.1.
     step (α): 2.5·ε/steps if None, Madry's rule, by which any point of the ball can be reached from any other.

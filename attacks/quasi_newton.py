@@ -2,6 +2,8 @@
 
 It asks for the least distortion that changes the answer, by way of a penalty: minimise c|r| + loss(x + r, l), and look
 for the c at which the least r still suffices.
+
+Read `plain/quasi_newton.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ def lbfgs(
     progress: bool = False,
 ) -> AttackResult:
     """Minimise  c·‖r‖₂² + loss(x + r, l)  over r with x + r within the bounds, for the greatest c that succeeds.
+
+    Read `plain.lbfgs` first.
 
     ‖r‖ is in units of the bounds, so that c means the same for any.
 

@@ -2,6 +2,8 @@
 
 A network that cuts its inputs off at thresholds is flat between them: its slopes lead nowhere, and attacks that follow
 them take it for robust.  Random search does not notice.  It wants many more runs of the network instead.
+
+Read `plain/random_search.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ def square(
     progress: bool = False,
 ) -> AttackResult:
     """The closest to the goal that random squares come, within ε in L∞: a black box, of which only logits are seen.
+
+    Read `plain.square` first.
 
     victim: a network, any function to logits (for once it need not be made of minidl operations), or a `Victim`.
     x (N, C, H, W) within its bounds, where the images are kept.  goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.

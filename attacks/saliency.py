@@ -8,6 +8,8 @@ pull-backs for each step.
 
 Towards darker pixels (θ < 0) all slopes are mirrored: what is said here of a = ∂Z_t/∂x and b = -Σ_{j≠t} ∂Z_j/∂x
 holds of -a and -b.
+
+Read `plain/saliency.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -89,6 +91,8 @@ def jsma(
     progress: bool = False,
 ) -> AttackResult:
     """Move the most salient features by θ until the network answers the target.
+
+    Read `plain.jsma` first.
 
     victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.  goal: `Targeted(t)`; or
     labels, `Untargeted(y)`: then every other class is tried, and the success with the fewest changed features is

@@ -2,6 +2,8 @@
 
 The question is hard for slopes, since a pixel is changed or is not.  Differential evolution (Storn and Price 1997)
 needs none: it breeds a few hundred answers, and moves each along the difference of two others.
+
+Read `plain/differential_evolution.py` first: the same for one image, in plain loops.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ def few_pixel(
     progress: bool = False,
 ) -> AttackResult:
     """The closest to the goal that a few pixels of any colour come: a black box, of which only logits are seen.
+
+    Read `plain.few_pixel` first.
 
     victim: a network, any function to logits (it need not be made of minidl operations), or a `Victim`.
     x (N, C, H, W) within its bounds, where the images are kept.  goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.

@@ -1,4 +1,7 @@
-"""`fool_direct` and `fool_cppn`: images made from nothing, few of which a person would recognise, and a network all."""
+"""`fool_direct` and `fool_cppn`: images made from nothing, few of which a person would recognise, and a network all.
+
+Read `plain/evolution.py` and `plain/cppn.py` first: the same in plain loops.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,8 @@ def fool_direct(
 ) -> FoolingResult:
     """Noise, evolved pixel by pixel, until the network is sure that it is a 0, a 1, …: one image for each class.
 
+    Read `plain.fool_direct` first.
+
     victim: a network, any function to logits, or a `Victim`, whose bounds the pixels keep.  shape: (C, H, W) of the
     images, if the network does not say.  encoding: parameters of `DirectEncoding`, such as rate=0.1.  All else is
     that of `evolve`, which this is with a direct encoding; the paper's Figure 4.
@@ -57,6 +62,8 @@ def fool_cppn(
     **encoding: Any,
 ) -> FoolingResult:
     """Patterns, painted by small networks that evolve, until the victim is sure that they are a 0, a 1, …
+
+    Read `plain.fool_cppn` first.
 
     As `fool_direct`, with a `CPPN` as the encoding, whose parameters `encoding` may give; the paper's Figure 5.
     """

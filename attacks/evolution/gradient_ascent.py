@@ -1,4 +1,7 @@
-"""Gradient ascent on a class's probability: what evolution's images look like when the slopes are known."""
+"""Gradient ascent on a class's probability: what evolution's images look like when the slopes are known.
+
+Read `plain/gradient_ascent.py` first: the same for one image, in plain loops.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,8 @@ def fool_gradient(
     progress: bool = False,
 ) -> FoolingResult:
     """For each class k an image that climbs p_k, the probability of the class, by its gradient.
+
+    Read `plain.fool_gradient` first.
 
     Nguyen, Yosinski and Clune 2015, §3.4 and their supplement.  Each step is x ← x + q ∇p/‖∇p‖², after which, were p
     linear, it would have risen by q = min(rise, .1(1 - p)); then x ← m + (1 - decay)(x - m), which keeps images near m

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attacks.nearest_boundary
-from attacks import Targeted, Untargeted, Victim, nearest_boundary
+from attacks import Targeted, Untargeted, Victim, nearest_boundary, plain
 from attacks.nearest_boundary import deepfool
-from minidl import batch_jacobian
 from minidl.errors import MinidlError, RangeError
 from minidl.testing import Mutant, line
 from tests.laws.test_attacks import images, network, other_targets
@@ -58,32 +57,17 @@ def test_two_classes_and_pixels_at_the_bounds(seed, norm) -> None:
     assert (abs(gap) > 5e-6 * np.ptp(net(x), axis=1)).all()
 
 
-def by_the_paper(net, x, norm, overshoot, steps) -> np.ndarray:
-    """Algorithm 2 and its L∞ form for one example, over the explicit Jacobian."""
-    y, total, now = net(x[None])[0].argmax(), np.zeros_like(x), x
-    for _ in range(steps):
-        z, jacobian = net(now[None])[0], batch_jacobian(net, now[None])[0]
-        if z.argmax() != y:
-            break
-        ways = []
-        for k in set(range(len(z))) - {y}:
-            f, w = z[k] - z[y], jacobian[k] - jacobian[y]
-            ways += [(abs(f) / np.sqrt((w**2).sum()), abs(f) / (w**2).sum() * w) if norm == "l2" else
-                     (abs(f) / abs(w).sum(), abs(f) / abs(w).sum() * np.sign(w))]  # fmt: skip
-        total = total + min(ways, key=lambda way: way[0])[1]
-        now = x + (1 + overshoot) * total
-    return now
-
-
 @given(seed=seeds, norm=norms)
 def test_it_is_the_papers_algorithm(seed, norm) -> None:
+    """Algorithm 2 and its L∞ form in plain loops: the same images, to 1e-9."""
     net, (x, _) = network(seed % 50, "float64"), images(seed, dtype=np.float64)
     y, options = net(x).argmax(axis=1), {"overshoot": 0.3, "steps": 6}  # far over, so that rounding decides nothing
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nearest_boundary, "LEAST_GAP", 0.0)
         result = deepfool(net, x, y, norm=norm, clip=False, **options)
     for i in range(len(x)):
-        np.testing.assert_allclose(result.x_adv[i], by_the_paper(net, x[i], norm, **options), atol=1e-9)
+        expected = plain.deepfool(plain.one(net), x[i], norm=norm, **options)
+        np.testing.assert_allclose(result.x_adv[i], expected, atol=1e-9)
 
 
 @given(seed=seeds, norm=norms)

@@ -1,0 +1,28 @@
+"""Gradient ascent on the probability of a class, from almost nothing (Nguyen, Yosinski and Clune 2015, §3.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minidl import ops, value_and_grad
+from minidl.core import Array
+
+from .notation import Network
+
+
+def fool_gradient(f: Network, m: Array, k: int, decay: float = 0.01, steps: int = 300, rise: float = 0.03,
+                  rng: Any = None) -> Array:  # fmt: skip
+    """An image that climbs p_k, the probability of class k, and stays near m, the mean of the training images.
+
+    rng: where random numbers come from, ``np.random.default_rng(0)`` if None.
+    """
+    rng = rng or np.random.default_rng(0)
+    x = np.clip(m + rng.normal(0, 1 / 255, m.shape), 0, 1)  # 1. begin near the mean
+    for _ in range(steps):
+        p, g = value_and_grad(lambda x: ops.softmax(f(x))[k], x)  # 2. p_k, and ∇p_k
+        q = min(rise, 0.1 * (1 - p))  # 3. how much to win; less when little is missing
+        x = x + q * g / (g**2).sum()  # 4. were p linear, it would now be p + q
+        x = np.clip(m + (1 - decay) * (x - m), 0, 1)  # 5. decay towards the mean, and keep the bounds
+    return x

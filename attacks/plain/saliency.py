@@ -1,0 +1,50 @@
+"""JSMA: raise two pixels at a time, the two that serve the target most (Papernot et al. 2016).
+
+`jsma` is Algorithm 2, `most_salient` Algorithm 3.  With one feature at a time they are Algorithm 1 and equation 8.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from minidl import linearize
+from minidl.core import Array
+
+from .notation import Network
+
+
+def jsma(f: Network, x: Array, t: int, theta: float = 1.0, upsilon: float = 0.145, features: int = 2) -> Array:
+    """Change x by θ a pixel until f answers t, in at most the part Υ of its pixels; f gives logits, as the paper says.
+
+    features: how many pixels to choose at a time.  θ < 0 makes pixels darker.
+    """
+    X, end = x.copy(), 1 if theta > 0 else 0  # 1. X* ← X; where a pixel can move no further
+    pixels = X.reshape(-1)  # the same memory
+    Gamma = {p for p in range(x.size) if pixels[p] != end}  # 2. Γ, all pixels that can move
+    for _ in range(int(x.size * upsilon / features)):  # 3. while s ≠ t and iter < max_iter and Γ ≠ ∅
+        if f(X).argmax() == t:
+            break
+        dF = linearize(f, X).jacobian("forward").reshape(-1, x.size)  # 4. the forward derivative ∇F(X*)
+        chosen = most_salient(dF if theta > 0 else -dF, Gamma, t, features)  # 5. p₁, p₂ = saliency_map(∇F(X*), Γ, t)
+        if not chosen:
+            break
+        for p in chosen:
+            pixels[p] = min(max(pixels[p] + theta, 0), 1)  # 6. modify p₁ and p₂ by θ
+            if pixels[p] == end:
+                Gamma.remove(p)  # 7. remove from Γ what is saturated
+    return X
+
+
+def most_salient(dF: Array, Gamma: set[int], t: int, features: int = 2) -> tuple[int, ...]:
+    """The pair of pixels of Γ that raises Z_t most while it lowers the other logits together; () if there is none.
+
+    dF (K, M): ∂F_j/∂X_i of K logits in M pixels.
+    """
+    chosen: tuple[int, ...] = ()
+    largest, others = 0.0, dF.sum(axis=0) - dF[t]  # Σ_{j≠t} ∂F_j/∂X_i
+    for pair in combinations(sorted(Gamma), features):  # 1. for each pair (p, q) ∈ Γ
+        alpha = sum(dF[t][i] for i in pair)  # 2. α = Σ_{i=p,q} ∂F_t/∂X_i
+        beta = sum(others[i] for i in pair)  # 3. β = Σ_{i=p,q} Σ_{j≠t} ∂F_j/∂X_i
+        if alpha > 0 and beta < 0 and -alpha * beta > largest:  # 4. if α > 0 and β < 0 and -α·β > max
+            chosen, largest = pair, -alpha * beta  # 5. p₁, p₂ ← p, q;  max ← -α·β
+    return chosen
