@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks import Targeted, Untargeted, Victim, auto_pgd, pgd
+from attacks.active import ActiveSet
 from attacks.auto_pgd import Toward, drawn, targeted_dlr
 from attacks.norms import NORMS
 from attacks.objectives import OBJECTIVES, margin
@@ -90,13 +91,13 @@ def test_it_is_the_papers_algorithm(seed, norm, name, targeted, steps) -> None:
 @given(rises=st.integers(0, 12), steps=st.integers(0, 12), halved=st.booleans(), gained=st.booleans())
 def test_both_conditions_halve_the_step(rises, steps, halved, gained) -> None:
     one, x = np.ones(1), np.zeros((1, 2))
-    walk = auto_pgd.Walk(np.arange(1), x, x, x, 3 * one, one > 0, x + 1, x + 2, 5 * one, 0.8 * one, rises * np.arange(1, 2),
-                         np.array([halved]), (4 if gained else 5) * one)  # fmt: skip
+    walk = ActiveSet(np.arange(1), x=x, slope=x, f=3 * one, x_max=x + 1, slope_max=x + 2, f_max=5 * one, eta=0.8 * one,
+                     rises=rises * np.arange(1, 2), halved=np.array([halved]), f_max_then=(4 if gained else 5) * one)  # fmt: skip
     back = rises < 0.75 * steps or (not halved and not gained)
-    after = auto_pgd.judged(walk, steps)
+    auto_pgd.judge(walk, steps)
     expected = (1, 2, 5, 0.4) if back else (0, 0, 3, 0.8)
-    assert (after.x[0, 0], after.slope[0, 0], after.f[0], after.eta[0]) == expected
-    assert (after.halved[0], after.rises[0], after.f_max_then[0]) == (back, 0, 5)
+    assert (walk.x[0, 0], walk.slope[0, 0], walk.f[0], walk.eta[0]) == expected
+    assert (walk.halved[0], walk.rises[0], walk.f_max_then[0]) == (back, 0, 5)
 
 
 @pytest.mark.parametrize(("steps", "expected"), [

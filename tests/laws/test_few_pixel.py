@@ -66,7 +66,7 @@ def test_bounds_budget_and_honesty(seed, pixels, targeted, batch_size) -> None:
 def test_it_asks_for_no_slopes() -> None:
     x = np.random.default_rng(1).random((20, 1, 4, 4))
     y, victim = steps_network(x).argmax(axis=1), Victim(steps_network)
-    victim.pull_back = None
+    victim.linearize = None
     few, more = (few_pixel(victim, x, y, pixels=pixels, population=10, generations=10) for pixels in (1, 5))
     assert few.success.mean() < more.success.mean()
     assert more.success.mean() > 0.7

@@ -296,15 +296,15 @@ def test_nobody_and_nothing_to_do() -> None:
 def test_ctrl_c_keeps_what_was_done(monkeypatch) -> None:
     net, x = network(dtype="float64"), sixteenths(0)
     t = (net(x).argmax(axis=1) + 1) % 5
-    victim, calls, pull = Victim(net), [0], Victim.pull_back
+    victim, calls, linearize = Victim(net), [0], Victim.linearize
 
     def pressed(self, *arguments):
         calls[0] += 1
         if calls[0] == 2:
             raise KeyboardInterrupt
-        return pull(self, *arguments)
+        return linearize(self, *arguments)
 
-    monkeypatch.setattr(Victim, "pull_back", pressed)
+    monkeypatch.setattr(Victim, "linearize", pressed)
     result = jsma(victim, x, Targeted(t), max_distortion=1.0)
     assert result.params["interrupted"]
     assert result.iterations.max() == 1

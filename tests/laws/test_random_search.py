@@ -58,7 +58,7 @@ def test_it_asks_for_no_slopes() -> None:
     x = np.random.default_rng(1).random((20, 1, 4, 4))
     y = steps_network(x).argmax(axis=1)
     victim = Victim(steps_network)
-    victim.pull_back = None
+    victim.linearize = None
     result = square(victim, x, y, epsilon=0.2, queries=100)
     assert result.success.mean() > 0.5
     assert result.backwards == 0

@@ -106,7 +106,8 @@ def test_of_many_changes_the_shorter_is_told_from_the_longer() -> None:
     longer[0, 0] += np.float32(1e-4)
     descent.found[...] = False
     for passed, best in ((longer, longer), (shorter, shorter), (longer, shorter)):
-        descent.rows, descent.x, descent.x_adv, descent.distance = np.arange(1), x, passed, one
+        descent.active.rows, descent.active.x = np.arange(1), x
+        descent.active.x_adv, descent.active.distance = passed, one
         descent._keep(one > 0, 0 * one)
         np.testing.assert_array_equal(descent.best, best)
     assert 700 < descent.cost[0] < 701

@@ -89,7 +89,7 @@ ATTACKS = {
         "before the softmax",
     ),
     "victim gives one number each": (lambda a: a(lambda x: NET(x)[:, 0], X, Y), ShapeError, r"logits \(3, classes\)"),
-    "victim gives too many": (lambda a: a(lambda x: np.repeat(NET(x), 2, axis=0), X, Y), ShapeError, r"got \(6, 5\)"),
+    "victim gives too many": (lambda a: a(lambda x: ops.repeat(NET(x), 2, axis=0), X, Y), ShapeError, r"got \(6, 5\)"),
     "victim gives one class": (lambda a: a(lambda x: NET(x)[:, :1], X, Y * 0), ShapeError, "at least 2 classes"),
     "victim has diverged": (
         lambda a: a(lambda x: NET(x) * np.float32(np.nan), X, Y),
