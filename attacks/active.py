@@ -15,7 +15,7 @@ from minidl.core import Array
 
 
 class ActiveSet(SimpleNamespace):
-    """`rows` (n,), which rows of a batch are at work; every array (n, ...) that is assigned to it goes along with them."""
+    """`rows` (n,), which rows of a batch are at work, and every array (n, ...) that is assigned to it.  None stays."""
 
     def __init__(self, rows: Array, **arrays: Array) -> None:
         super().__init__(rows=rows, **arrays)

@@ -283,9 +283,11 @@ def _check_classes(attack: str, victim: Victim, goal: Goal, logits: Array | None
     function does not; else by its logits.
     """
     shape: Any = getattr(victim.net, "output_shape", None)
-    if (shape is None) == (logits is None):
+    if shape is None and logits is not None:
+        shape = logits.shape
+    elif shape is None or logits is not None:
         return
-    labels, classes = goal.labels, (logits.shape if shape is None else shape)[-1]
+    labels, classes = goal.labels, shape[-1]
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise RangeError(attack, f"labels in 0 ... {classes - 1}", f"labels from {labels.min()} to {labels.max()}")
 

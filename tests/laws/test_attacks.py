@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import attacks.gradient_sign
+import attacks.norms
+import attacks.result
+import attacks.victim
 from attacks import AttackResult, Targeted, Untargeted, Victim, fgsm, sign_noise
 from attacks.norms import NORMS, l0_length
 from minidl import losses, models, ops
+from minidl.kernels import reference
 from minidl.layers import Glorot
+from minidl.testing import Mutant, line
 from tests.laws.every_attack import ATTACKS
 from tests.strategies import arrays, shapes
 
@@ -266,3 +272,30 @@ def test_misread_images_are_counted() -> None:
     said = fgsm(net, x, np.where(misread, (now + 1) % 5, now)).summary()
     assert f"{misread.sum()} of them misread from the start" in said
     assert "from the start" not in fgsm(net, x, now).summary()
+
+
+def targets_are_reached_downhill() -> None:
+    x = np.random.default_rng(0).random((5, 1, 4, 4))
+    net = network(dtype="float64")
+    t = other_targets(net, x, np.random.default_rng(1))
+    moved = attacks.gradient_sign.fgsm(Victim(net), x, Targeted(t), epsilon=1e-4, clip=False).x_adv
+    assert (losses.cross_entropy(net(moved), t, "none") < losses.cross_entropy(net(x), t, "none")).all()
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("FGSM: downhill", line(attacks.gradient_sign, "fgsm", "run.victim.gradient(", "-run.victim.gradient("), test_the_step_is_the_papers),
+    Mutant("FGSM: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), targets_are_reached_downhill),
+    Mutant("FGSM: the gradient, not its sign", line(reference, "sign_step", "xp.sign(g)", "g"), test_the_step_is_the_papers),
+    Mutant("FGSM: never clipped", line(reference, "sign_step", "bounds is None", "True"), test_bounds_budget_and_honesty),
+    Mutant("FGSM: always clipped", line(attacks.gradient_sign, "_climb", "run.victim.bounds if clip else None", "run.victim.bounds"), test_the_step_is_the_papers),
+    Mutant("result: success judged before the attack", line(attacks.result.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_bounds_budget_and_honesty),
+    Mutant("victim: pull-backs not counted", line(attacks.victim.Victim, "pull_back", "self.backwards += prod(g.shape[:-1])", ""), test_a_ladder_reuses_one_gradient),
+    Mutant("targets: who is there is moved", line(attacks.result.Run, "end", "xp.where(norms.per_example(there, x_adv), self.given, x_adv)", "x_adv"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
+    Mutant("targets: who is there has taken steps", line(attacks.result.Run, "end", "xp.where(there, 0, iterations)", "iterations"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
+    Mutant("noise: the seed forgotten", line(attacks.gradient_sign, "sign_noise", "random_signs(seed, run.x)", "random_signs(0, run.x)"), test_same_seed_same_bits),
+    Mutant("L2: squares vanish", line(ops, "norm", "scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)", "scale = xp.ones_like(largest)"), test_tiny_and_zero_gradients),
+    Mutant("L1 projection: grows what is inside", line(attacks.norms, "l1_project", "return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)", "return (xp.sign(rows) * xp.maximum(abs(rows) - theta, 0)).reshape(d.shape)"), lambda: test_projection("l1")),
+]
+# fmt: on

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidl import Box, grad, hvp, jacobian, linearize, losses, models, ops, testing
+from minidl import Box, core, grad, hvp, jacobian, linearize, losses, models, ops, testing
 from minidl.core import settle
 from minidl.errors import DTypeError
 from minidl.layers import Glorot
+from minidl.testing import Mutant, line
 from tests.strategies import arrays, shapes
 
 seeds = st.integers(0, 2**32 - 1)
@@ -171,3 +172,17 @@ def test_which_pieces_of_x_were_reached() -> None:
     assert linearize(lambda p: np.ones(2), p).reached() == set()
     assert linearize(lambda x: x * 2, np.ones(2)).reached() == {None}
     assert linearize(lambda x: np.ones(2), np.ones(2)).reached() == set()
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("a closed record: recorded all the same", line(core.Primitive, "__call__", "if not all(record.open for record in records):", "if False:"), test_outside_a_kept_box_is_an_array_to_numpy),
+    Mutant("a closed record: outer boxes opened too", line(core, "settle", "isinstance(x, Box) and not x.record.open", "isinstance(x, Box)"), test_a_gradient_penalty_written_naturally),
+    Mutant("a closed record: kept outputs are constants", line(core, "linearize", "settle(f(boxes))", "f(boxes)"), test_a_value_kept_from_an_inner_derivative_still_depends_on_the_outer_input),
+    Mutant("a closed record: not for tangents", line(core, "_typed", "direction = settle(direction)", "pass"), test_outside_a_kept_box_is_an_array_to_numpy),
+    Mutant("a record that never closes", line(core, "linearize", "record.open = False", "pass"), test_a_function_that_fails_closes_its_record),
+    Mutant("linearize: any output will do", line(core, "linearize", 'if _kind(plain) != "f":', "if False:"), lambda: test_outputs_that_are_no_floating_point_array(lambda x: x > 0, "bool")),
+    Mutant("reached: whatever came later", line(core.Linearization, "reached", "node is not None and index in needed", "node is not None"), test_which_pieces_of_x_were_reached),
+]
+# fmt: on

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minidl import Primitive, grad, jacobian, linearize, ops
+from minidl import Primitive, grad, jacobian, linearize, ops, products, reductions
 from minidl.conv import avg_pool2d, max_pool2d
 from minidl.core import Record
+from minidl.testing import Mutant, line, rule
 
 X = np.array([[3.0, -1.0, 2.0], [0.5, 0.25, -4.0]])
 
@@ -147,3 +148,20 @@ def test_implied_letters_are_in_order() -> None:
     x, y = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     for subscripts, operands in (("ji", (x,)), ("cb,ba", (x, y))):
         np.testing.assert_array_equal(ops.einsum(subscripts, *operands), np.einsum(subscripts, *operands))
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("astype: cotangents stay as they are", rule(ops._astype, "pull", lambda g, y, x, dtype: g), test_tangents_go_through_dtypes),
+    Mutant("stop_gradient: goes on", line(ops, "stop_gradient", "return unbox(x)", "return x"), test_a_stopped_gradient_is_stopped_at_every_level),
+    Mutant("stop_gradient: the innermost only", line(ops, "stop_gradient", "return unbox(x)", "return getattr(x, 'value', x)"), test_a_stopped_gradient_is_stopped_at_every_level),
+    Mutant("prod: divided by what is left out", rule(ops.multiply, "pull", lambda g, y, a, b: g * y / a, lambda g, y, a, b: g * y / b), test_products_with_zeros_to_the_second_derivative),
+    Mutant("prod: whole numbers overflow", line(reductions, "prod", 'unbox(x).dtype.kind != "f"', "False"), test_products_of_nothing_and_of_whole_numbers),
+    Mutant("var: ddof forgotten", line(reductions, "_deviations", "count - ddof", "count"), lambda: test_spreads_as_numpy_has_them(1)),
+    Mutant("std: equal entries deviate", line(reductions, "_deviations", "x - unbox(x).max(axis=over, keepdims=True) if x.size else x", "x"), test_equal_entries_have_no_spread_and_no_slope),
+    Mutant("logsumexp: overflows", line(reductions, "logsumexp", "xp.where(xp.isfinite(greatest), greatest, 0)", "0.0"), test_log_sum_exp_of_any_size),
+    Mutant("logsumexp: log 0", line(reductions, "logsumexp", "nothing = total == 0", "nothing = total != total"), test_log_sum_exp_of_impossible_things),
+    Mutant("einsum: implied letters as they come", line(products, "_parsed", "sorted(letter for letter, n in counts.items() if n == 1)", "letter for letter, n in counts.items() if n == 1"), test_implied_letters_are_in_order),
+]
+# fmt: on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minidl import backend, train
+from minidl import backend, history, losses, recipe, train
 from minidl import history as histories
 from minidl.errors import DataError, RangeError
 from minidl.evaluation import evaluate
@@ -19,6 +20,7 @@ from minidl.losses import CrossEntropy, cross_entropy
 from minidl.npz import read_archive, write_archive
 from minidl.optim import Adam
 from minidl.schedules import Cosine
+from minidl.testing import Mutant, line
 from minidl.train import History, fit
 from tests.laws.test_evolution_checkpoints import at_line
 from tests.laws.test_training import data, network, parameters
@@ -213,3 +215,32 @@ def test_a_checkpoint_knows_its_patience_and_its_best(tmp_path) -> None:
 def test_numpys_patience_is_a_number_too(tmp_path) -> None:
     for _ in range(2):
         fit(network(), data(), epochs=1, patience=np.int64(2), checkpoint=tmp_path / "run", **OPTIONS)
+
+
+def stopped(cut: int = 3, patience: int = 2) -> object:
+    """The law of resuming with patience, cut there."""
+    return lambda tmp_path, monkeypatch: test_resumed_runs_end_with_the_same_bits(patience, cut, tmp_path, monkeypatch)
+
+
+def at_any_line(tmp_path: object, monkeypatch: object) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fit was interrupted")
+        test_interrupted_at_any_line(None, 0, tmp_path, monkeypatch)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    # --- losses
+    Mutant("loss: validation by another", line(train, "_epoch", "recipe.validation, recipe.loss", "recipe.validation, None"), lambda: test_validation_is_of_the_network_without_dropout(losses.CrossEntropy(0.2, (1, 2, 3)))),
+    # --- patience
+    Mutant("patience: an epoch too long", line(history.History, "stopped_early", ">= self.patience", "> self.patience"), test_it_stops_when_patience_is_over_and_leaves_the_best),
+    Mutant("patience: the last of equals is best", line(history.History, "best_epoch", "self.validation_error.index(min(self.validation_error)) + 1", "len(self) - self.validation_error[::-1].index(min(self.validation_error))"), test_it_stops_when_patience_is_over_and_leaves_the_best),
+    Mutant("patience: the last epoch left", line(train, "fit", "if longer.kept_epoch == len(longer) else kept", ""), test_it_stops_when_patience_is_over_and_leaves_the_best),
+    Mutant("patience: the best not put back", line(train, "fit", "history, kept = longer, now_kept", "history, kept = longer, now_kept if len(longer) < epochs else _copy(net.params)"), test_it_stops_when_patience_is_over_and_leaves_the_best),
+    Mutant("patience: the best not in the file", line(history, "write_checkpoint", "kept[1] if history.patience is not None else {}", "params if history.patience is not None else {}"), stopped()),
+    Mutant("patience: goes on from the best", line(history, "resume", "asarray(arrays[name])", 'asarray(arrays[name.replace("params/", "best/") if best else name])'), stopped()),
+    Mutant("patience: not known to checkpoints", line(recipe.Recipe, "settings", 'identity("fit", self.patience)', "self.validation and self.patience and 2"), test_a_checkpoint_knows_its_patience_and_its_best),
+    Mutant("Ctrl-C: the history a line before the parameters", line(train, "fit", "history, kept = longer, now_kept", "history = longer\n                kept = now_kept"), at_any_line),
+]
+# fmt: on

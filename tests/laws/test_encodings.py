@@ -7,12 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from attacks.evolution import CPPN, DirectEncoding, Genome
+from attacks.evolution import CPPN, DirectEncoding, Genome, cppn, direct
 from attacks.evolution.cppn import coordinates
 from attacks.evolution.direct import simulated_binary_crossover
 from attacks.evolution.genome import Draws
 from attacks.evolution.structure import INPUTS
 from minidl.kernels.reference import FUNCTIONS
+from minidl.testing import Mutant, line
 
 seeds = st.integers(0, 2**32 - 1)
 bounds = st.tuples(st.floats(-3, 1), st.floats(0.01, 4)).map(lambda b: (b[0], b[0] + b[1]))
@@ -227,3 +228,30 @@ def test_weights_and_functions_change_as_often_as_they_are_asked_to(rate) -> Non
     assert abs((children["weights"] != parents["weights"])[there].mean() - rate) < 0.02
     assert abs((children["functions"] != parents["functions"])[:, -3:].mean() - rate * 3 / 4) < 0.04
     assert 1.5 < abs(children["weights"]).max() <= 2
+
+
+def structured(operation: str) -> object:
+    return lambda: test_structure_changes_as_often_as_it_is_asked_to(operation, 0.25)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    # --- draws and pixels
+    Mutant("draws: what does not happen happens", line(Draws, "happens", "< probability", "> probability"), lambda: test_partners_have_a_part_as_often_as_they_are_asked_to(0.3)),
+    Mutant("direct: a rate that stays", line(DirectEncoding, "vary", "0.5 **", "1.0 **"), lambda: test_fewer_genes_move_as_generations_pass(20, 0.1)),
+    Mutant("direct: a rate that falls in every generation", line(DirectEncoding, "vary", "generation // self.halved_every", "generation / self.halved_every"), lambda: test_fewer_genes_move_as_generations_pass(9, 0.4)),
+    Mutant("direct: all are crossed", line(DirectEncoding, "vary", "happens[:, None, None, None], crossed, pixels", "crossed == crossed, crossed, pixels"), lambda: test_partners_have_a_part_as_often_as_they_are_asked_to(0.3)),
+    Mutant("crossover: an exponent of 1/η", line(direct, "simulated_binary_crossover", "(strength + 1)", "strength"), lambda: test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
+    Mutant("crossover: always on the partner's side", line(direct, "simulated_binary_crossover", "half, -half", "half, half"), lambda: test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
+    Mutant("crossover: out of bounds", line(direct, "simulated_binary_crossover", "return xp.clip(", "return (lambda x, *_: x)("), lambda: test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
+    Mutant("crossover: spread on one side, contracted on the other", line(direct, "simulated_binary_crossover", "side < 0.5", "u < 0.5"), lambda: test_crossovers_spread_as_deb_and_agrawal_have_it(2.0)),
+    # --- networks that paint
+    Mutant("CPPN: only weights above 0", line(CPPN, "start", "* 2 - 1) * self.limit", ") * self.limit"), test_the_first_networks_have_no_hidden_neurons),
+    Mutant("CPPN: dark where an output is below 0", line(CPPN, "render", "abs(outputs)", "outputs.clip(0)"), lambda: test_pixels_are_outputs_of_functions(0)),
+    Mutant("CPPN: rounded up beyond the bounds", line(CPPN, "render", "xp.minimum(images, high)", "images"), test_images_have_their_shape_and_keep_their_bounds),
+    Mutant("CPPN: a square radius", line(cppn, "coordinates", "np.hypot(x, y)", "np.maximum(abs(x), abs(y))"), test_coordinates_run_from_edge_to_edge),
+    Mutant("CPPN: rows for columns", line(cppn, "coordinates", "y, x = (grid.ravel()", "x, y = (grid.ravel()"), test_what_hears_only_x_has_columns_and_only_y_rows),
+    Mutant("CPPN: neurons as often as connections", line(CPPN, "vary", "self.add_neuron, count", "self.add_connection, count"), structured("add_neuron")),
+]
+# fmt: on

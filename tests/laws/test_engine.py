@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import numpy as np
@@ -23,10 +24,12 @@ from minidl import (
     losses,
     models,
     ops,
+    reductions,
     testing,
     value_and_grad,
 )
 from minidl.layers import Glorot
+from minidl.testing import Mutant, line, slope
 from tests.strategies import arrays, shapes
 
 seeds = st.integers(0, 2**32 - 1)
@@ -449,3 +452,23 @@ def test_mixed_second_derivatives_of_a_power() -> None:
         by_b_then_a = grad(lambda a, b=b: grad(lambda b: a**b, np.array(b)), np.array(a))
         np.testing.assert_allclose([by_a_then_b, by_b_then_a], expected, rtol=1e-12)
     assert grad(lambda a: a ** np.zeros(()), np.zeros(())) == 0  # and 0⁰ is a constant
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    # --- elementwise derivatives
+    Mutant("relu: slope 1 at 0", slope(ops.relu, lambda y, x: y >= 0), test_kinks_as_documented),
+    Mutant("maximum: ties to both", slope(ops.maximum, lambda y, a, b: a >= b, lambda y, a, b: a <= b), test_ties_go_to_the_first),
+    Mutant("power: ∞·0 in the exponent's slope", line(ops, "_slope_in_exponent", "where(positive, y, 0)", "y"), test_the_exponents_slope_is_0_unless_the_base_is_above_0),
+    Mutant("norm: no slope where x is 0", line(ops, "norm", "nonzero = square != 0", "nonzero = square == square"), test_kinks_as_documented),
+    Mutant("norm: squares of any size", line(ops, "norm", "ratio = x / scale", "scale = 1\n    ratio = x"), lambda: test_norms_of_any_size(1e30)),
+    # --- linear maps and products
+    Mutant("max: pulls from the last of equals", line(reductions, "max", "unbox(rows).argmax(axis=-1)", "rows.shape[-1] - 1 - unbox(rows)[..., ::-1].argmax(axis=-1)"), test_ties_go_to_the_first),
+    # --- the engine
+    Mutant("all records on one level", lambda patch: patch.setattr(core, "_levels", itertools.repeat(1)), test_perturbation_confusion),
+    Mutant("gradient of twice the function", line(derivatives, "value_and_grad", ".ones((), dtype=lin.value.dtype)", ".ones((), dtype=lin.value.dtype) * 2"), test_derivatives_of_a_power_by_hand),
+    Mutant("hvp: v forgotten", line(derivatives, "hvp", ".jvp(v)", ".jvp(v * 0 + 1)"), test_hvp_is_the_hessian_times_v),
+    Mutant("batch Jacobian: axes not moved", line(derivatives, "batch_jacobian", "[*range(1, columns.ndim), 0]", "range(columns.ndim)"), test_jacobians_of_the_mlp_agree_in_both_modes),
+]
+# fmt: on

@@ -10,16 +10,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks import Victim
-from attacks.evolution import CPPN, DirectEncoding, Elitism, FoolingResult, MapElites, evolve, fool_cppn, fool_direct
+from attacks.evolution import (
+    CPPN,
+    DirectEncoding,
+    Draws,
+    Elitism,
+    FoolingResult,
+    MapElites,
+    evolve,
+    fool_cppn,
+    fool_direct,
+    genome,
+    result,
+)
 from attacks.evolution.archive import ARCHIVES
 from attacks.evolution.result import sureness
 from minidl import models, npz
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.layers import Glorot
+from minidl.testing import Mutant, line
 from tests.laws.test_random_search import Asked
 
 seeds = st.integers(0, 2**32 - 1)
 loop = sys.modules[evolve.__module__]  # `attacks.evolution.evolve` is the function
+fooling = sys.modules[fool_direct.__module__]
 
 SHAPE, CLASSES = (1, 6, 5), 4
 FILTERS = np.random.default_rng(0).normal(size=(CLASSES, *SHAPE))
@@ -324,3 +338,45 @@ def test_images_out_of_bounds_are_refused_in_every_generation() -> None:
     with pytest.raises(RangeError, match=r"evolve.*pixels in \[0, 1\]"):
         evolve(victim, Growing(SHAPE), **SMALL)
     assert victim.queries == 16
+
+
+def replayed(name: str, kind: str = "MapElites") -> None:
+    test_survivors_are_those_of_plain_loops(name, kind)
+
+
+def read(tmp_path: object) -> None:
+    test_results_come_back_from_files_to_the_bit("cppn", "Elitism", tmp_path)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    # --- who survives
+    Mutant("archive: equals are let in", line(MapElites, "challenged", "reached > self", "reached >= self"), lambda: test_one_child_may_take_every_niche_and_equals_take_none(MapElites, [0.9, 0.5, 0.5])),
+    Mutant("archive: the least fit of the children", line(MapElites, "challenged", "fitness.argmax(axis=0), fitness.max", "fitness.argmin(axis=0), fitness.max"), lambda: replayed("direct")),
+    Mutant("archive: children try where they are best alone", line(MapElites, "admitted", "return fitness", "return fitness * (fitness == fitness.max(axis=1)[:, None])"), lambda: replayed("cppn")),
+    Mutant("archive: elitism in every niche", line(Elitism, "admitted", "xp.where(own, fitness, -xp.inf)", "fitness"), lambda: replayed("cppn", "Elitism")),
+    Mutant("archive: genes of the dead", line(MapElites, "challenged", "self.genomes.replaced(taken, children.take(winners))", "self.genomes"), lambda: replayed("direct")),
+    Mutant("archive: the survivors are born anew", line(MapElites, "challenged", "self.born, taken, generation", "self.born, slice(None), generation"), lambda: replayed("cppn")),
+    Mutant("archive: no parent from the last niche", line(MapElites, "parents", "len(self)", "len(self) - 1"), test_parents_come_from_every_niche_alike),
+    Mutant("archive: niches without images", line(MapElites, "from_arrays", "len(set(lengths)) != 1", "False"), test_other_files_are_no_results),
+    # --- the loop
+    Mutant("evolve: its parents' partners are themselves", line(loop.Breeder, "next", "niches, others = elites.parents(self.population, draws),", "niches = others ="), test_partners_are_drawn_on_their_own),
+    Mutant("evolve: one key for all generations", line(loop.Breeder, "next", "Draws(self.seed, generation)", "Draws(self.seed, 1)"), test_generations_and_seeds_draw_anew),
+    Mutant("evolve: one key for all seeds", line(loop.Breeder, "next", "Draws(self.seed, generation)", "Draws(0, generation)"), test_generations_and_seeds_draw_anew),
+    Mutant("evolve: logits for probabilities", line(loop.Breeder, "fitness", "kernels(logits).log_softmax(logits)", "logits"), lambda: replayed("direct")),
+    Mutant("evolve: probabilities, rounded to 0", line(loop.Breeder, "fitness", "kernels(logits).log_softmax(logits)", "namespace(logits).log(kernels(logits).softmax(logits))"), test_classes_that_are_all_but_impossible_are_climbed),
+    Mutant("evolve: probabilities, rounded to 1", line(loop.Breeder, "fitness", '.astype("float64")', ""), test_single_precision_is_not_the_end),
+    Mutant("evolve: images not looked at", line(loop.Breeder, "drawn", "self.victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused_in_every_generation),
+    # --- checkpoints and files
+    Mutant("evolve: as many children as they please", line(loop.Breeder, "drawn", "== self.population", ""), lambda: test_encodings_that_do_not_as_they_are_told_are_refused("vary", lambda genomes: genomes.take([0, 1, 2]), ShapeError, "gives 8")),
+    Mutant("fooling: every archive is MAP-Elites", line(FoolingResult, "load", 'ARCHIVES[header["archive"]]', "MapElites"), read),
+    Mutant("fooling: arrays of any length", line(result, "_check_sound", "len(lengths) != 1", "False"), test_other_files_are_no_results),
+    Mutant("fooling: an archive known by its name alone", line(FoolingResult, "save", "ARCHIVES.get(kind) is not type(self.archive)", "kind not in ARCHIVES"), test_an_archive_of_ones_own_has_no_file),
+    Mutant("fooling: the median over generations", line(FoolingResult, "median", "axis=1", "axis=0"), test_any_network_shape_and_bounds),
+    Mutant("fooling: from 0 to 1 whatever the victim", line(fooling, "canvas", "{\"shape\": tuple(shape), \"bounds\": victim.bounds", "{\"shape\": tuple(shape), \"bounds\": (0, 1)"), test_any_network_shape_and_bounds),
+    # --- draws and pixels
+    Mutant("draws: the same for every question", line(Draws, "key", "self.asked += 1", "self.asked += 0"), test_partners_are_drawn_on_their_own),
+    Mutant("genomes: others in the first rows", line(genome, "replaced", "copied[rows] = others", "copied[: len(rows)] = others"), lambda: replayed("direct")),
+]
+# fmt: on

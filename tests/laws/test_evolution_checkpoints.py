@@ -12,10 +12,11 @@ import pytest
 
 import minidl
 from attacks import Victim
-from attacks.evolution import Elitism, MapElites, evolve
-from minidl import backend, files, models, npz
+from attacks.evolution import Elitism, MapElites, checkpoints, evolve
+from minidl import backend, files, identity, models, npz
 from minidl.errors import DataError, DTypeError
 from minidl.layers import Glorot
+from minidl.testing import Mutant, line
 from tests.laws import test_deepfool
 from tests.laws.test_evolution import CLASSES, ENCODINGS, SHAPE, SMALL, judge, same
 
@@ -334,3 +335,40 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_any_work(tmp_path
     with pytest.raises(DataError, match="to be able to write.*read-only"):
         evolve(victim, ENCODINGS["direct"], checkpoint=tmp_path / "there" / "run", **SMALL)
     assert victim.queries == 0
+
+
+def interrupted(tmp_path: object) -> None:
+    test_interrupted_while_images_are_judged("crossed", 3, tmp_path)
+
+
+def longer(tmp_path: object) -> None:
+    test_a_finished_run_goes_on("direct", MapElites, tmp_path)
+
+
+def refused(what: str) -> object:
+    return lambda tmp_path: test_checkpoints_of_other_runs_are_refused(what, tmp_path)
+
+
+def unnamed(tmp_path: object) -> None:
+    test_what_has_no_name_has_no_checkpoint("victim", tmp_path)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    # --- the loop
+    Mutant("evolve: the history of a generation that was not kept", line(loop.Evolution, "keep", "self.history[:done]", "self.history"), test_interrupted_at_any_line),
+    Mutant("evolve: the state of an earlier generation", line(loop.Evolution, "step", "self.state = elites, done + 1", "self.state = elites, max(done, 1)"), interrupted),
+    Mutant("evolve: Ctrl-C leaves no checkpoint", line(loop, "evolve", "interrupted = True\n        run.keep()", "interrupted = True"), interrupted),
+    Mutant("evolve: the clock is never set back", line(loop.Evolution, "keep", "self._written = time.perf_counter()", "pass"), test_checkpoints_are_written_now_and_then),
+    Mutant("evolve: resumed runs were never asked before", line(loop.Evolution, "__init__", " - self.done * breeder.population", ""), longer),
+    # --- checkpoints and files
+    Mutant("checkpoint: whatever the seed", line(loop.Evolution, "__init__", '"seed": breeder.seed', '"seed": 0'), refused("seed")),
+    Mutant("checkpoint: whatever the victim says", line(checkpoints, "check_judge", "not np.allclose(now, then, rtol=1e-2, atol=1e-3)", "False"), test_a_victim_that_judges_otherwise_is_another),
+    Mutant("checkpoint: whatever the backend", line(loop.Evolution, "__init__", "current().name", "0"), test_other_backends_round_otherwise),
+    Mutant("evolve: failures cost everything", line(loop, "evolve", "run.keep()\n        raise", "raise"), test_a_victim_that_fails_loses_nothing_but_its_generation),
+    Mutant("checkpoint: whatever the network has learnt", line(checkpoints, "names", "digest(*params.values())", "0"), refused("parameters")),
+    Mutant("checkpoint: of things that have no name", line(identity, "_name", "if any(", "if False and any("), unnamed),
+    Mutant("checkpoint: from the future", line(checkpoints, "resumed", "<= len(history) <= generations", "<= len(history)"), test_checkpoints_that_are_older_than_the_run_are_refused),
+]
+# fmt: on

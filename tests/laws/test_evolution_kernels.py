@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidl.kernels import reference
+from minidl.kernels import reference, reference_evolution
 from minidl.kernels.reference import FUNCTIONS, cppn, polynomial_mutation
+from minidl.testing import Mutant, line
 
 # --- polynomial mutation -------------------------------------------------------------------------------------
 
@@ -152,3 +153,35 @@ def test_nothing_overflows() -> None:
     found = cppn(np.ones((4, 2, 2), np.float32), kinds, inputs, 1)[:, 0]
     np.testing.assert_allclose(found[0], np.sin(inputs[0].astype(np.float64)), atol=1e-6)
     np.testing.assert_array_equal(found[1:], [[-1, -1, 1, 1], [0, 0, 0, 0], [-1, -1, 1, 1]])
+
+
+def published() -> None:
+    test_mutations_are_distributed_as_published(15, "centre")
+
+
+def at_the_rate() -> None:
+    test_entries_move_at_the_rate_and_alone(0.1)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("mutation: an exponent of 1/η", line(reference_evolution, "polynomial_mutation", "1 / (strength + 1)", "1 / strength"), published),
+    Mutant("mutation: of strength 20", line(reference_evolution, "polynomial_mutation", "1 / (strength + 1)", "1 / 21"), published),
+    Mutant("mutation: downwards alone", line(reference_evolution, "polynomial_mutation", "1 - (2 * (1 - r)) ** power", "(2 * (1 - r)) ** power - 1"), published),
+    Mutant("mutation: what moves says how far", line(reference_evolution, "polynomial_mutation", "draws[..., 1]", "draws[..., 0]"), published),
+    Mutant("mutation: of the greater bound", line(reference_evolution, "polynomial_mutation", "(high - low)", "high"), published),
+    Mutant("mutation: the rest moves", line(reference_evolution, "polynomial_mutation", "< rate", "> rate"), at_the_rate),
+    Mutant("mutation: neighbours move alike", line(reference_evolution, "polynomial_mutation", "draws[..., 0] < rate", "draws[..., 0].repeat(2, axis=-1)[..., : x.shape[-1]] < rate"), at_the_rate),
+    Mutant("mutation: out of bounds", line(reference_evolution, "polynomial_mutation", "xp.clip(x + delta * (high - low), low, high)", "x + delta * (high - low)"), test_mutations_by_hand),
+    Mutant("mutation: draws that know the size", line(reference_evolution, "polynomial_mutation", "draws[..., 0] < rate, draws[..., 1]", "draws.reshape(2, *x.shape)[0] < rate, draws.reshape(2, *x.shape)[1]"), test_mutations_by_hand),
+    Mutant("cppn: connections backwards", line(reference_evolution, "cppn", "weights[:, i, i + 1 :, None]", "weights[:, i + 1 :, i, None]"), test_networks_compute_what_their_neurons_do),
+    Mutant("cppn: inputs that listen", line(reference_evolution, "cppn", "values[:, i] = inputs[i] if", "values[:, i] = values[:, i] + inputs[i] if"), test_what_does_not_count_has_no_effect),
+    Mutant("cppn: the first for the last", line(reference_evolution, "cppn", "values[:, neurons - outputs :]", "values[:, :outputs]"), test_networks_compute_what_their_neurons_do),
+    Mutant("cppn: the functions of the first network", line(reference_evolution, "cppn", "functions[:, i, None]", "functions[:1, i, None]"), test_networks_compute_what_their_neurons_do),
+    Mutant("cppn: tanh z", line(reference_evolution, "_computed", "z / 2", "z"), test_networks_compute_what_their_neurons_do),
+    Mutant("cppn: a bell with a tip", line(reference_evolution, "_computed", "-z * z", "-abs(z)"), test_networks_compute_what_their_neurons_do),
+    Mutant("cppn: a line without end", line(reference_evolution, "_computed", "xp.clip(z, -3, 3)", "z"), test_networks_compute_what_their_neurons_do),
+    Mutant("cppn: an exponential that overflows", line(reference_evolution, "_computed", "xp.tanh(z / 2)", "2 / (1 + xp.exp(-z)) - 1"), test_nothing_overflows),
+]
+# fmt: on

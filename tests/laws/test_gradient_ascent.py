@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks import Victim
-from attacks.evolution import FoolingResult, fool_gradient
+from attacks.evolution import FoolingResult, fool_gradient, gradient_ascent
 from minidl import models, ops
 from minidl.errors import DTypeError, RangeError
 from minidl.layers import Glorot
+from minidl.testing import Mutant, line
 from tests.laws.test_deepfool import Tired
 from tests.laws.test_evolution_checkpoints import at_line
 
@@ -250,3 +251,19 @@ def test_refused_before_any_work(name) -> None:
     with pytest.raises(RangeError, match=message):
         fool_gradient(victim, **options)
     assert victim.forwards == 0
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("ascent: of log p", line(gradient_ascent, "_step", "p * norm", "norm"), test_a_step_is_the_papers),
+    Mutant("ascent: no decay", line(gradient_ascent, "_step", "(1 - decay)", "1"), test_a_step_is_the_papers),
+    Mutant("ascent: it never slows down", line(gradient_ascent, "_step", "LATE * (1 - p)", "rise"), test_late_steps_ask_for_a_tenth_of_what_is_missing),
+    Mutant("ascent: out of bounds", line(gradient_ascent, "_step", "xp.clip(centre + (1 - decay) * (moved - centre), low, high)", "centre + (1 - decay) * (moved - centre)"), test_bounds_counts_and_honesty),
+    Mutant("ascent: leaps as long as are asked for", line(gradient_ascent, "_step", ", widest)", ", xp.inf)"), test_no_step_leaps_further_than_the_box_is_wide),
+    Mutant("ascent: directions of no length", line(gradient_ascent, "_step", "l2_steepest(slope)", "(slope / per_example(norm, x))"), test_where_there_is_no_slope_images_stay),
+    Mutant("ascent: history a step late", line(gradient_ascent, "fool_gradient", "history[1:done]", "history[: done - 1]"), test_history_lines_up_with_images),
+    Mutant("ascent: images of a step that was not kept", line(gradient_ascent, "fool_gradient", "x, interrupted = state[0], True", "interrupted = True"), test_interrupted_at_any_line),
+    Mutant("ascent: it starts far from the centre", line(gradient_ascent, "_noisy", "/ 255", "/ 25"), lambda: test_it_starts_around_the_centre((-1.0, 3.0))),
+]
+# fmt: on

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import attacks.by_class
+import attacks.saliency
 from attacks import Targeted, Untargeted, Victim, by_class, fgsm, forward_derivative, jsma, saliency_map
 from attacks.saliency import every_other_class
 from minidl import batch_jacobian, losses, models, ops
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.layers import Conv2d, Dense, Flatten, Glorot, MaxPool2d, ReLU
+from minidl.testing import Mutant, line
 from tests.laws.test_attacks import network, other_targets
 
 seeds = st.integers(0, 2**32 - 1)
@@ -310,3 +313,18 @@ def test_ctrl_c_keeps_what_was_done(monkeypatch) -> None:
     assert result.iterations.max() == 1
     monkeypatch.undo()
     np.testing.assert_array_equal(result.x_adv, jsma(net, x, Targeted(t), max_distortion=2 / 16).x_adv)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("JSMA: the others' slopes with the wrong sign", line(attacks.saliency, "_slopes", "a - pulled[1].reshape(a.shape)", "pulled[1].reshape(a.shape) - a"), test_saliency_is_eq_8),
+    Mutant("JSMA: not mirrored", line(attacks.saliency, "_slopes", "-a, -b", "a, b"), test_the_mirror_image),
+    Mutant("JSMA: a touched feature leaves the domain", line(attacks.saliency, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "domain[where] = False"), test_it_is_the_papers_algorithm),
+    Mutant("JSMA: a saturated feature stays in the domain", line(attacks.saliency, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "pass"), test_it_is_the_papers_algorithm),
+    Mutant("JSMA: one step too many", line(attacks.saliency, "steps_allowed", "/ features + 1e-9", "/ features + 1"), test_bounds_budget_and_honesty),
+    Mutant("JSMA: probabilities taken for logits", line(attacks.saliency, "_slopes", 'if outputs == "logits":', "if True:"), test_with_probabilities_the_second_condition_says_nothing),
+    Mutant("hardness: rectangles", line(attacks.by_class, "hardness_matrix", "(e1 + e0) / 2", "e1"), test_a_smaller_budget_is_the_beginning_of_a_larger_one),
+    Mutant("matrices: source and target swapped", line(attacks.by_class, "mean_by_pair", "source * classes + target", "target * classes + source"), test_measures_by_hand),
+]
+# fmt: on

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minidl import conv, linearize
-from minidl.kernels import reference, reference_pairs
+from minidl.kernels import reference, reference_conv, reference_pairs
+from minidl.testing import Mutant, line
 
 
 def splitmix64(state: int) -> int:
@@ -194,3 +195,21 @@ def test_sigmoid_keeps_the_digits_of_small_values() -> None:
         assert found.dtype == kind
         np.testing.assert_allclose(found, 1 / (1 + np.exp(-x.astype(np.float64))), rtol=tolerance)
     assert reference.sigmoid(np.array([-1e4, 1e4])).tolist() == [0, 1]
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    # --- convolution and pooling
+    Mutant("max-pool: the last of equals wins", line(reference_conv, "winners", "& ~found", ""), test_ties_in_a_window_go_to_the_first_in_row_major_order),
+    # --- layers and random draws
+    Mutant("dropout: not inverted", line(reference, "dropout_mask", "* (1.0 / (1.0 - rate))", ""), lambda: test_dropout_mask_keeps_the_mean(0.2)),
+    Mutant("dropout: keeps what it should drop", line(reference, "dropout_mask", ">=", "<"), lambda: test_dropout_mask_keeps_the_mean(0.2)),
+    Mutant("random bits: every block starts alike", line(reference, "random_bits", "first + 1, first + 1 + like.size", "1, 1 + like.size"), test_draws_do_not_depend_on_how_they_are_cut),
+    # --- JSMA
+    Mutant("pairs: only the best feature of each kind", line(reference_pairs, "best_pairs", "runner_up[:, :-1]", "largest[:, 1:-1]"), test_pairs_are_the_ones_of_the_definition),
+    Mutant("pairs: ties to the last", line(reference_pairs, "_best_of_candidates", "product > best[r : r + rows]", "product >= best[r : r + rows]"), test_pairs_in_tiles_break_ties_alike),
+    Mutant("pairs: ranked by a alone", line(reference_pairs, "_ranked", "(-b).argsort", "(0 * b).argsort"), test_pairs_are_the_ones_of_the_definition),
+    Mutant("single features: two wrongs make a right", line(reference_pairs, "saliency", "(a > 0) & (b > 0)", "(a == a)"), test_single_features_are_eq_8s_arg_max),
+]
+# fmt: on

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidl import grad, linearize, losses, ops
+from minidl.kernels import reference
+from minidl.testing import Mutant, line
 
 
 @given(st.lists(st.sampled_from([-1e4, -1.0, 0.0, 2.0, 1e4]), min_size=2, max_size=5), st.data())
@@ -93,3 +95,13 @@ def test_probabilities_are_told_from_logits(dtype, off) -> None:
         assert not losses.are_probabilities(last)
         assert not losses.are_probabilities(negative)
     assert not losses.are_probabilities(p[:0])
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("softmax: no rescaling", line(reference, "softmax", "z - z.max(axis=-1, keepdims=True)", "z"), test_finite_at_enormous_logits),
+    Mutant("cross-entropy: p_label - 1 by subtraction", line(reference, "cross_entropy_slope", "-others.sum(axis=-1, keepdims=True)", "softmax(z) - 1"), test_slope_is_exact_where_the_network_is_certain),
+    Mutant("penalty: biases too", line(losses.Penalty, "__call__", 'if name.endswith(".W")', "if name"), test_penalty_spares_biases_and_may_be_nothing),
+]
+# fmt: on

@@ -12,6 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import attacks.by_class
+import attacks.evaluate
+import attacks.four_outcomes
+import attacks.result
 from attacks import AttackResult, Targeted, Untargeted, Victim, bim, evaluate, evaluation_plots, fgsm, jsma, sign_noise
 from attacks.by_class import vulnerability
 from attacks.evaluate import AttackTable, evaluate_attack, robustness_curve, top_k
@@ -21,6 +25,7 @@ from minidl.backend import Backend
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.kernels import reference
 from minidl.npz import read_archive, write_archive
+from minidl.testing import Mutant, line
 from tests import strict
 from tests.laws.test_attacks import images, network, other_targets
 
@@ -331,3 +336,28 @@ def test_small_integers_have_room_for_products() -> None:
 def test_the_measures_by_class_can_be_asked_for_here_too() -> None:
     assert evaluate.success_matrix.__module__ == evaluate.vulnerability.__module__ == "attacks.by_class"
     assert evaluate.outcomes is outcomes
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("top-k: ties to the last", line(attacks.evaluate, "top_k", "xp.arange(logits.shape[-1]) < labels", "xp.arange(logits.shape[-1]) > labels"), test_top_k_is_the_place_in_the_order),
+    Mutant("top-k: one too many", line(attacks.evaluate, "top_k", "sum(axis=-1) < k", "sum(axis=-1) <= k"), test_top_k_is_the_place_in_the_order),
+    Mutant("curve: the first ε everywhere", line(attacks.evaluate, "_at_each", "epsilon=length, ", "epsilon=lengths[0], "), test_the_curve_is_the_accuracy_at_each_epsilon),
+    Mutant("curve: no work is shared", line(attacks.evaluate, "_at_each", '"Sequence" in', '"nothing" in'), test_the_curve_is_the_accuracy_at_each_epsilon),
+    Mutant("curve: half-finished attacks count", line(attacks.evaluate, "robustness_curve", "if interrupted:", "if False:"), test_a_half_finished_attack_is_in_no_curve_and_named_in_the_table),
+    Mutant("classes: no room for products", line(attacks.by_class, "_wide", ".astype(np.int64)", ""), test_small_integers_have_room_for_products),
+    Mutant("curve: counts the targets", line(attacks.evaluate, "robustness_curve", "top_k(logits, y, each)", "top_k(logits, goal.labels, each)"), test_towards_targets_the_curve_still_counts_the_labels),
+    Mutant("table: distances of failures too", line(attacks.evaluate, "_report", "(result, norm))[done]", "(result, norm))"), test_the_table_is_counted_by_hand),
+    Mutant("table: confidence before for after", line(attacks.evaluate, "_report", "BeforeAndAfter(_mean(before), _mean(after))", "BeforeAndAfter(_mean(after), _mean(before))"), test_the_table_is_counted_by_hand),
+    Mutant("table: confidence of successes over all", line(attacks.evaluate, "_report", "_mean(after[done])", "_mean(after)"), test_the_table_is_counted_by_hand),
+    Mutant("table: percentiles turned round", line(attacks.evaluate, "spread", "(50, 10, 90)", "(50, 90, 10)"), test_the_table_is_counted_by_hand),
+    Mutant("outcomes: mistakes made without help", line(attacks.four_outcomes, "outcomes", "(p == y) & (q != y)", "q != y"), lambda: test_outcomes_are_the_definition("aba", True)),
+    Mutant("outcomes: conatural goes first", line(attacks.four_outcomes, "outcomes", "fooled & also", "(which == 0) & also"), lambda: test_outcomes_are_the_definition("aba", True)),
+    Mutant("outcomes: any change is benign", line(attacks.four_outcomes, "outcomes", "(p != y) & (q == y)", "(p != y) & (q != p)"), lambda: test_outcomes_are_the_definition("aba", True)),
+    Mutant("classes: success among the answers", line(attacks.by_class, "vulnerability", "np.bincount(source[done], minlength=classes)", "np.bincount(after[done], minlength=classes)"), test_vulnerability_is_counted_class_by_class),
+    Mutant("classes: who is taken for it", line(attacks.by_class, "vulnerability", "ends.argmax(axis=1)", "ends.argmax(axis=0)"), test_vulnerability_is_counted_class_by_class),
+    Mutant("classes: distances of failures too", line(attacks.by_class, "vulnerability", "np.bincount(source[done], to_numpy(getattr(result, norm))[done], ", "np.bincount(source, to_numpy(getattr(result, norm)), "), test_vulnerability_is_counted_class_by_class),
+    Mutant("seconds: not kept", line(attacks.result.AttackResult, "save", '"seconds": self.seconds', '"seconds": 0.0'), test_seconds_are_kept_and_an_older_file_has_none),
+]
+# fmt: on

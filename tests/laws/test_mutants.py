@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 
 from minidl import backend
-from tests.laws import (
-    mutants,
-    mutants_of_attacks,
-    mutants_of_carlini_wagner,
-    mutants_of_evolution,
-    mutants_of_evolution_kernels,
-    mutants_of_few_pixel,
-    mutants_of_measures,
-    mutants_of_messages,
-    mutants_of_threads,
-    mutants_of_training,
-    mutants_of_units,
-)
-from tests.laws.mutants import Mutant
+from minidl.testing import Mutant
 
 pytestmark = pytest.mark.slow
 
-MUTANTS = [
-    *mutants.MUTANTS,
-    *mutants_of_attacks.MUTANTS,
-    *mutants_of_carlini_wagner.MUTANTS,
-    *mutants_of_evolution.MUTANTS,
-    *mutants_of_evolution_kernels.MUTANTS,
-    *mutants_of_few_pixel.MUTANTS,
-    *mutants_of_measures.MUTANTS,
-    *mutants_of_messages.MUTANTS,
-    *mutants_of_threads.MUTANTS,
-    *mutants_of_training.MUTANTS,
-    *mutants_of_units.MUTANTS,
-]
+TESTS = Path(__file__).parents[1]
+
+
+def planted(folder: Path = TESTS) -> list[Mutant]:
+    """The mutants of every test file that has a list of them, `MUTANTS`, in the order of the files' names."""
+    found: list[Mutant] = []
+    for path in sorted(folder.glob("*/test_*.py")):
+        if "\nMUTANTS = [" in path.read_text(encoding="utf-8"):
+            found += importlib.import_module(".".join(["tests", path.parent.name, path.stem])).MUTANTS
+    return found
+
+
+MUTANTS = planted()
 
 #: How a wrong rule shows: as a broken law, as shapes, values or files that no longer fit, or as several of these.
 SIGNS = (AssertionError, ValueError, RuntimeWarning, ExceptionGroup, pytest.fail.Exception)

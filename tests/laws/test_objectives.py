@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import attacks.objectives
 from attacks import Targeted, Untargeted
 from attacks.objectives import OBJECTIVES, cross_entropy, dlr, margin
 from minidl import testing
 from minidl.errors import ShapeError
+from minidl.testing import Mutant, line
 from tests.laws.test_attacks import seeds
 
 goals = st.sampled_from([Untargeted, Targeted])
@@ -67,3 +69,13 @@ def test_too_few_classes_for_a_ratio() -> None:
         dlr(Targeted(labels), z)
     with pytest.raises(ShapeError, match="at least 3 classes"):
         dlr(Untargeted(labels[:2] * 0), z[:2, :2])
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("margin: the label among the others", line(attacks.objectives, "margin", "ops.where(labels, -namespace(labels).inf, logits)", "logits"), test_definitions),
+    Mutant("ratio: the second for the third", line(attacks.objectives, "dlr", "(0, 2, needed - 1)", "(0, 1, needed - 1)"), test_definitions),
+    Mutant("objectives: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), test_definitions),
+]
+# fmt: on

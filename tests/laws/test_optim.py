@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minidl.kernels import reference
 from minidl.optim import SGD, Adam, RMSProp
+from minidl.testing import Mutant, line
 
 
 def by_hand_sgd(o: SGD, w, g, m):
@@ -77,3 +79,16 @@ def test_finds_the_bottom_of_a_bowl(name) -> None:
     for _ in range(300):
         optimizer.update(params, {"w": 0.5 * params["w"]}, state)
     assert abs(params["w"]).max() < 0.11
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("SGD: uphill", line(reference, "sgd", "velocity -= lr * g", "velocity += lr * g"), lambda: test_equation("sgd")),
+    Mutant("Nesterov: plain momentum", line(reference, "sgd", "momentum * velocity - lr * g if nesterov else velocity", "velocity"), lambda: test_equation("nesterov")),
+    Mutant("RMSProp: ε always outside", line(reference, "rmsprop", "(mean_square + epsilon) ** 0.5 if inside else ", ""), lambda: test_equation("rmsprop")),
+    Mutant("RMSProp: ρ and 1 - ρ swapped", line(reference, "rmsprop", "mean_square *= rho\n    mean_square += (1 - rho)", "mean_square *= 1 - rho\n    mean_square += rho"), lambda: test_equation("rmsprop")),
+    Mutant("Adam: no bias correction", line(reference, "adam", "(lr / (1 - beta1**step))", "lr"), lambda: test_equation("adam")),
+    Mutant("Adam: ε inside the root", line(reference, "adam", ") ** 0.5 + epsilon)", " + epsilon) ** 0.5)"), lambda: test_equation("adam")),
+]
+# fmt: on

@@ -9,10 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import attacks.norms
+import attacks.projected_gradient
+import attacks.result
+import attacks.victim
 from attacks import Targeted, Untargeted, Victim, bim, deepfool, fgsm, kurakin_steps, least_likely, pgd
 from attacks.norms import NORMS
 from attacks.objectives import OBJECTIVES
 from minidl.errors import DTypeError, MinidlError, RangeError
+from minidl.testing import Mutant, line
 from tests.laws.test_attacks import images, network, other_targets, seeds
 
 norms, objectives = st.sampled_from(sorted(NORMS)), st.sampled_from(sorted(OBJECTIVES))
@@ -370,3 +375,28 @@ def test_more_refusals() -> None:
         least_likely(net, x, Targeted(y))
     with pytest.raises(MinidlError):
         pgd(net, x + 1, y)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("BIM: never projected", line(attacks.norms, "linf_move", "origin, epsilon)", "None, epsilon)"), test_bounds_budget_and_honesty),
+    Mutant("BIM: steps too short", line(attacks.projected_gradient, "bim", "1.0, objective", "0.9, objective"), test_bim_reaches_the_optimum_of_a_linear_network),
+    Mutant("BIM: from where it stands, not from the image", line(attacks.projected_gradient, "_climb", "gather(run.x, active), radius", "now, radius"), test_bounds_budget_and_honesty),
+    Mutant("least likely: the likeliest", line(attacks.projected_gradient, "least_likely", "argmin", "argmax"), test_least_likely_goes_to_the_least_likely),
+    Mutant("PGD: every restart from one point", line(attacks.projected_gradient, "_start", "run.key(restart)", "run.key(0)"), test_restarts_only_retry_what_stands),
+    Mutant("PGD: the fallen tried again", line(attacks.projected_gradient, "_at_each_radius", "if restart:", "if False:"), test_restarts_only_retry_what_stands),
+    Mutant("PGD: the fallen forgotten at the next radius", line(attacks.projected_gradient, "_at_each_radius", "fallen = found[radius].success & schedule.early_stop", "pass"), test_what_fell_at_a_smaller_radius_stays_fallen),
+    Mutant("PGD: one start for all seeds", line(attacks.result.Run, "key", "self.seed", "0"), test_same_seed_same_bits),
+    Mutant("PGD: successes go on", line(attacks.projected_gradient, "_climb", "if schedule.early_stop:", "if False:"), test_early_stop_is_at_the_first_success),
+    Mutant("Ctrl-C goes unsaid", lambda patch: patch.setattr(attacks.result.Run, "interrupted", property(lambda run: False, lambda run, value: None), raising=False), lambda: test_ctrl_c_keeps_what_is_done(attacks.bim)),
+    Mutant("Ctrl-C while judging: all is lost", line(attacks.result.Run, "end", "if self.interrupted is None:", "if True:"), test_ctrl_c_during_the_last_prediction_loses_nothing),
+    Mutant("victim: runs counted when all are done", line(attacks.victim.Victim, "pull_back", "self.forwards += len(x[part])", ""), test_what_is_run_before_ctrl_c_is_counted),
+    Mutant("ball: bytes rounded like numbers below 1", line(attacks.norms, "_stay", "roundings = size * ", "roundings = "), test_bytes_stay_in_the_ball_too),
+    Mutant("steps: rounded down", line(attacks.projected_gradient, "kurakin_steps", "math.ceil", "math.floor"), test_the_papers_number_of_steps),
+    Mutant("L1 step: the bounds forgotten", line(attacks.norms, "l1_move", "bounds is None or not x.size", "True"), test_a_step_in_l1_is_the_best_within_the_bounds),
+    Mutant("L1 step: from the least steep", line(attacks.norms, "l1_move", "[:, ::-1]", ""), test_a_step_in_l1_is_the_best_within_the_bounds),
+    Mutant("random start: on the sphere", line(attacks.norms, "_exponential", "-xp.log", "0 * xp.log"), test_random_starts_are_uniform_in_the_ball),
+    Mutant("random start: variance 1", line(attacks.norms, "l2_random", " * 0.5**0.5", ""), test_random_starts_are_uniform_in_the_ball),
+]
+# fmt: on

@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import attacks.minimise
+import attacks.quasi_newton
+import attacks.result
 from attacks import Targeted, Untargeted, Victim, quasi_newton
 from attacks.minimise import minimise
 from attacks.objectives import margin
 from attacks.quasi_newton import lbfgs, log_likelihood
 from minidl import losses
 from minidl.errors import MinidlError, RangeError
+from minidl.testing import Mutant, line
 from tests.laws.test_attacks import images, network, other_targets
 from tests.laws.test_deepfool import Tired
 
@@ -261,3 +265,26 @@ def test_refused_before_any_work(name) -> None:
         lbfgs(victim, x, y, **options)
     assert isinstance(caught.value, MinidlError)
     assert (victim.forwards, victim.backwards) == (0, 0)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("L-BFGS: memory of one kind only", line(attacks.minimise, "_newton", "weight - rho", "-rho"), test_it_is_quicker_than_steps_along_the_slope),
+    Mutant("L-BFGS: no memory", line(attacks.minimise, "_pair", "useful = product >", "useful = 0 * product >"), test_it_is_quicker_than_steps_along_the_slope),
+    Mutant("L-BFGS: any step will do", line(attacks.minimise, "_downhill", "enough = found <= ", "enough = found <= 99 + "), test_no_step_makes_it_worse_and_every_row_goes_its_own_way),
+    Mutant("L-BFGS: beyond the box", line(attacks.minimise, "_downhill", "xp.clip(start + t * gather(d, left), *bounds)", "start + t * gather(d, left)"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: bound entries take part", line(attacks.minimise, "minimise", "free = ~(", "free = (x == x) | ("), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: steps never halved", line(attacks.minimise, "_downhill", "t / 2", "t"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: another row's function", line(attacks.minimise, "_downhill", "f(point, which[left])", "f(point, left)"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: another row's memory", line(attacks.minimise, "minimise", "if len(going) < len(gain):", "if False:"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS attack: the least c", line(attacks.quasi_newton, "lbfgs", "c / 10, xp.where", "c * 10, xp.where"), test_c_grows_and_falls_tenfold_and_then_is_halved_in_between),
+    Mutant("L-BFGS attack: the arithmetic mean", line(attacks.quasi_newton, "lbfgs", "(succeeds * fails) ** 0.5", "(succeeds + fails) / 2"), test_c_grows_and_falls_tenfold_and_then_is_halved_in_between),
+    Mutant("L-BFGS attack: the last success", line(attacks.quasi_newton, "lbfgs", "length < shortest", "done"), test_of_all_successes_the_closest_is_kept),
+    Mutant("L-BFGS attack: the last failure", line(attacks.quasi_newton, "lbfgs", "xp.isinf(shortest) & (reached > closest)", "xp.isinf(shortest) & (c < 0.5) & (c > 0.05)"), test_a_failure_is_the_closest_attempt),
+    Mutant("L-BFGS attack: |r|² weighed twice", line(attacks.quasi_newton, "_minimiser", "2 * weight[:, None] * r", "4 * weight[:, None] * r"), test_on_a_linear_network_it_finds_the_nearest_point_in_the_box),
+    Mutant("L-BFGS attack: away from the target", line(attacks.quasi_newton, "log_likelihood", "goal.direction < 0", "goal.direction > 0"), test_likelihoods_are_those_of_softmax),
+    Mutant("L-BFGS attack: sums overflow", line(attacks.quasi_newton, "_log_sum_exp", "unbox(z).max(axis=-1)", "0 * unbox(z)[:, 0]"), test_likelihoods_are_those_of_softmax),
+    Mutant("result: distortion without its root", line(attacks.result.AttackResult, "rms", "self.features, 1) ** 0.5", "self.features, 1)"), test_bounds_and_honesty),
+]
+# fmt: on

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import attacks.random_search
 from attacks import Targeted, Untargeted, Victim
 from attacks.objectives import margin
 from attacks.random_search import side, square
 from minidl import ops
 from minidl.errors import MinidlError, RangeError, ShapeError
+from minidl.testing import Mutant, line
 from tests.laws.test_attacks import images, network, other_targets
 from tests.laws.test_deepfool import Tired
 
@@ -190,3 +192,23 @@ def test_flat_images_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"images \(N, C, H, W\).*\(7, 16\).*reshape"):
         square(victim, x.reshape(7, 16), y)
     assert victim.forwards == 0
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("Square: whatever comes is kept", line(attacks.random_search, "search", "achieved | (reached > best)", "reached == reached"), test_more_queries_never_do_worse),
+    Mutant("Square: nothing is kept", line(attacks.random_search, "search", "achieved | (reached > best)", "xp.isinf(best)"), test_every_query_is_a_square_and_kept_if_it_helps),
+    Mutant("Square: beyond the bounds", line(attacks.random_search, "search", "xp.clip(run.x + d, *run.victim.bounds)", "run.x + d"), test_bounds_budget_and_honesty),
+    Mutant("Square: squares of 2ε", line(attacks.random_search, "search", "(-radius, radius)", "(-2 * radius, 2 * radius)"), test_bounds_budget_and_honesty),
+    Mutant("Square: successes go on", line(attacks.random_search, "search", "if achieved.any():", "if False:"), test_every_query_is_a_square_and_kept_if_it_helps),
+    Mutant("Square: begins with noise", line(attacks.random_search, "_drawn", "uniform(channels, 1, width) < 0.5", "uniform(channels, height, width) < 0.5"), test_every_query_is_a_square_and_kept_if_it_helps),
+    Mutant("Square: one column too wide", line(attacks.random_search, "_drawn", "columns < s + h", "columns <= s + h"), test_every_query_is_a_square_and_kept_if_it_helps),
+    Mutant("Square: never at the edge", line(attacks.random_search, "_drawn", "height - h + 1", "height - h"), test_the_squares_are_where_they_may_be),
+    Mutant("Square: all channels alike", line(attacks.random_search, "_drawn", "drawn[:, 2:, None, None]", "drawn[:, 2:3, None, None]"), test_the_squares_are_where_they_may_be),
+    Mutant("Square: draws of the place among the rest", line(attacks.random_search, "_drawn", "gather(kernels(run.x).random_uniform(run.key(0, query), like), active)", "random_uniform(run.key(0, query), like)[: len(active)]"), test_no_example_weighs_on_another),
+    Mutant("Square: the same draws in every query", line(attacks.random_search, "_drawn", "run.key(0, query)", "run.key(0, 1)"), test_it_asks_for_no_slopes),
+    Mutant("Square: one schedule however many queries", line(attacks.random_search, "side", "10_000 * part", "part"), lambda: test_sides_follow_the_papers_schedule(51, 13)),
+    Mutant("Square: sides halved, not areas", line(attacks.random_search, "side", " ** 0.5", ""), lambda: test_sides_follow_the_papers_schedule(51, 13)),
+]
+# fmt: on

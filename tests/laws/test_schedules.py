@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minidl import history, optim, recipe, schedules, train
 from minidl.errors import DataError, DTypeError, RangeError
 from minidl.npz import read_archive, write_archive
 from minidl.optim import SGD, Adam, RMSProp
 from minidl.schedules import Cosine, StepDecay, WarmUp
+from minidl.testing import Mutant, line
 from minidl.train import Moment, fit, gradient
 from tests.laws.test_training import data, network, parameters
 
@@ -192,3 +194,22 @@ def test_checkpoints_from_before_there_were_schedules_load(tmp_path) -> None:
     assert np.isnan(history.validation_loss[:2]).all()  # nobody has measured it
     assert history.validation_loss[2] == expected.validation_loss[2]
     assert len(str(history).splitlines()) == 4
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("cosine: never ends", line(schedules.Cosine, "__call__", "min(epochs / self.epochs, 1.0)", "epochs / self.epochs"), test_a_cosine_begins_ends_and_is_halfway_in_the_middle),
+    Mutant("cosine: ends at 0", line(schedules.Cosine, "__call__", "return self.end + ", "return "), test_a_cosine_begins_ends_and_is_halfway_in_the_middle),
+    Mutant("steps: rounded up", line(schedules.StepDecay, "__call__", "epochs // self.every", "-(-epochs // self.every)"), test_steps_are_taken_after_whole_periods),
+    Mutant("warm-up: grows for ever", line(schedules.WarmUp, "__call__", "min(epochs / self.epochs, 1.0)", "epochs / self.epochs"), test_warming_up_grows_evenly_and_then_is_what_it_grew_to),
+    Mutant("warm-up: its schedule has not begun", line(schedules.WarmUp, "__call__", "value_at(self.then, epochs)", "value_at(self.then, 0)"), test_warming_up_grows_evenly_and_then_is_what_it_grew_to),
+    Mutant("schedules: asked once an epoch", line(train, "_learn", "optimizer.at(moment.epochs)", "optimizer.at(moment.epoch)"), lambda: test_every_batch_is_learnt_at_the_rate_of_its_moment(0.0)),
+    Mutant("schedules: the rate alone", line(optim.Optimizer, "at", "in self.scheduled if", "in ('lr',) if"), test_an_optimizer_at_a_moment_has_numbers_alone),
+    Mutant("schedules: any value will do", line(optim.Optimizer, "at", "not is_number(value) or", "False and"), test_schedules_that_are_none_are_refused_before_any_work),
+    Mutant("schedules: looked at when it is too late", line(recipe.Recipe, "check", "range(int(epochs))", "range(1)"), test_schedules_that_are_none_are_refused_before_any_work),
+    Mutant("schedules: another rate is another run", line(history, "_but_for_the_rate", 'if name != "lr"', ""), test_going_on_at_another_rate_is_a_schedule_and_said),
+    Mutant("schedules: another optimiser is the same run", line(history, "_but_for_the_rate", '"optimizer": {name: value for name, value in optimizer.items() if name != "lr"}', '"optimizer": None'), test_nothing_else_of_the_optimizer_may_change),
+    Mutant("history: files that say less are refused", line(history, "_completed", '"lr": [rate] * epochs, ', ""), test_checkpoints_from_before_there_were_schedules_load),
+]
+# fmt: on

@@ -9,6 +9,7 @@ from attacks.evolution import CPPN, structure
 from attacks.evolution.genome import Draws, Genome
 from attacks.evolution.structure import Wiring
 from minidl.kernels.reference import FUNCTIONS
+from minidl.testing import Mutant, line
 from tests.laws.test_encodings import STILL
 from tests.laws.test_structure import free, of
 
@@ -100,3 +101,29 @@ def test_weights_move_as_far_as_they_are_asked_to(strength, limit) -> None:
     assert abs(abs(drawn).mean() / expected - 1) < 0.03
     assert abs(drawn.mean()) < 0.03 * expected
     assert (drawn[0] != drawn[1]).mean() > 0.7  # drawn anew in each generation; of great moves some end at the limit
+
+
+def first(operation: str, possible: str) -> object:
+    """An operation that takes always the first of those that are possible."""
+    number = f"({possible}).reshape(len(net.hidden), -1).argmax(axis=1)"
+    wrong = f"(({possible}).any(axis=(1, 2)), {number} // net.size, {number} % net.size)"
+    return line(structure, operation, f"one_of({possible}, draws)", wrong)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("chance: connections come at the first place", first("add_connection", "net.free()"), test_a_connection_may_come_anywhere),
+    Mutant("chance: the first connection goes", first("delete_connection", "net.weights != 0"), test_any_connection_may_go),
+    Mutant("chance: the first connection moves", first("change_connection", "net.weights != 0"), test_any_connection_may_move_and_to_anywhere_it_can),
+    Mutant("chance: connections move to the first place", first("change_connection", "net.free() & kept"), test_any_connection_may_move_and_to_anywhere_it_can),
+    Mutant("chance: neurons come into the first connection", first("add_neuron", "net.weights != 0"), test_a_neuron_may_come_into_any_connection),
+    Mutant("chance: new weights above 0 alone", line(structure, "add_connection", "* 2 - 1) * limit", ") * limit"), lambda: test_new_weights_lie_anywhere_within_the_limit(0.7)),
+    Mutant("chance: new weights of 1", line(structure, "add_connection", "= weight[n]", "= 1"), lambda: test_new_weights_lie_anywhere_within_the_limit(30.0)),
+    Mutant("chance: new weights within 10", line(structure, "add_connection", "- 1) * limit", "- 1) * 10"), lambda: test_new_weights_lie_anywhere_within_the_limit(0.7)),
+    Mutant("chance: the same moves for ever", line(structure, "change_weights", "draws.key()", "0"), lambda: test_weights_move_as_far_as_they_are_asked_to(15.0, 0.7)),
+    Mutant("chance: moves of one strength", line(structure, "change_weights", "rate, strength,", "rate, 1,"), lambda: test_weights_move_as_far_as_they_are_asked_to(15.0, 0.7)),
+    Mutant("CPPN: moves of one strength", line(CPPN, "vary", "self.rate, self.strength", "self.rate, 1"), lambda: test_weights_move_as_far_as_they_are_asked_to(15.0, 0.7)),
+    Mutant("CPPN: moves within 10", line(CPPN, "vary", "self.strength, self.limit", "self.strength, 10"), lambda: test_weights_move_as_far_as_they_are_asked_to(15.0, 0.7)),
+]
+# fmt: on

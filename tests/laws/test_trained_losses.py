@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks import FGSMAdversary, PGDAdversary
-from minidl import losses, ops
+from minidl import losses, ops, recipe, train
 from minidl.core import unbox
 from minidl.derivatives import grad
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.losses import CrossEntropy, cross_entropy
 from minidl.models import softmax_regression
 from minidl.optim import SGD
+from minidl.testing import Mutant, line
 from minidl.train import Moment, fit, gradient
 from tests.laws.test_training import Brighter, data, network, parameters
 
@@ -202,3 +203,30 @@ def test_gradients_take_a_loss_too() -> None:
     value, logits, grads = gradient(net, examples.x, examples.y, loss=brier)
     assert value == pytest.approx(float(brier(logits, examples.y).mean()))
     assert set(grads) == set(net.params)
+
+
+def trained_on(loss: object) -> object:
+    """The law of one step on that loss, against FGSM."""
+    return lambda: test_one_step_follows_any_loss(loss, FGSMAdversary(0.2, alpha=0.25))
+
+
+def refused(name: str) -> object:
+    """The law that this is no loss."""
+    return lambda tmp_path: test_what_is_no_loss_is_refused_before_any_work(name, tmp_path)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("loss: the cross-entropy all the same", line(train, "_of_each", "if loss is None:", "if True:"), trained_on(brier)),
+    Mutant("loss: not known to checkpoints", line(recipe.Recipe, "settings", 'identity("fit", self.loss)', "None"), test_resumed_runs_end_with_the_same_bits_and_know_their_loss),
+    Mutant("loss: any shape will do", line(losses, "of_each", "each.shape != labels.shape", "False"), refused("the mean")),
+    Mutant("loss: whole numbers will do", line(losses, "of_each", ' or each.dtype.kind != "f"', ""), refused("whole numbers")),
+    Mutant("loss: cut off from the logits", line(recipe, "_check_loss", "if not linearize", "if None and linearize"), refused("a constant")),
+    Mutant("loss: as many examples as classes", line(recipe, "_check_loss", "3 if net.output_shape == (2,) else 2", "net.output_shape[0]"), test_two_classes_do_not_pass_for_two_examples),
+    Mutant("label smoothing: the label not lowered", line(losses.CrossEntropy, "__call__", "(1 - self.label_smoothing) * each", "each"), test_a_smoothed_label_is_a_distribution),
+    Mutant("label smoothing: the sum for the mean", line(losses.CrossEntropy, "__call__", "-ops.mean(", "-ops.sum("), test_a_smoothed_label_is_a_distribution),
+    Mutant("class weights: those of the places, not of the labels", line(losses.CrossEntropy, "__call__", "[labels]", "[labels * 0]"), test_a_class_that_weighs_twice_is_a_class_that_comes_twice),
+    Mutant("class weights: arrays told by their place", line(losses.CrossEntropy, "__post_init__", '"class_weights", weights', '"class_weights", self.class_weights'), test_two_are_equal_if_their_numbers_are),
+]
+# fmt: on

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import attacks.transforms
 from attacks import transforms
 from attacks.transforms import destruction_rate
 from minidl import backend
 from minidl.backend import Backend
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.kernels import reference
+from minidl.testing import Mutant, line
 from tests import strict
 
 seeds = st.integers(0, 2**32 - 1)
@@ -283,3 +285,34 @@ def test_on_another_library(name, monkeypatch) -> None:
         found = getattr(transforms, name)(backend.asarray(x), USUAL[name], seed=2)
     assert isinstance(found, strict.ndarray)
     np.testing.assert_array_equal(found.get(), expected)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("destruction: over all the images", line(attacks.transforms, "destruction_rate", "fooled = clean & ~adversarial", "fooled = clean | ~clean"), test_destruction_is_the_definition),
+    Mutant("destruction: mistakes made without help", line(attacks.transforms, "destruction_rate", "fooled = clean & ~adversarial", "fooled = ~adversarial"), test_destruction_by_hand),
+    Mutant("destruction: what survives", line(attacks.transforms, "destruction_rate", "transformed[fooled]", "(~transformed)[fooled]"), test_destruction_is_the_definition),
+    Mutant("brightness: never saturates", line(attacks.transforms, "brightness", "namespace(x).clip(x + amount * (high - low), low, high)", "x + amount * (high - low)"), test_light_by_hand),
+    Mutant("brightness: the range forgotten", line(attacks.transforms, "brightness", "amount * (high - low)", "amount"), lambda: test_amounts_are_shares_of_the_range("brightness")),
+    Mutant("contrast: about the mean of all channels", line(attacks.transforms, "contrast", "axis=(-2, -1)", "axis=(-3, -2, -1)"), test_light_by_hand),
+    Mutant("gamma: one power for all", line(attacks.transforms, "gamma", "2 * drawn - 1", "2 * drawn[:1] - 1 + 0 * drawn"), test_gamma_draws_a_power_for_each_example),
+    Mutant("gamma: only darker", line(attacks.transforms, "gamma", "(2 * drawn - 1)", "drawn"), test_gamma_draws_a_power_for_each_example),
+    Mutant("blur: variance for deviation", line(attacks.transforms, "_gaussian", "(offsets / max(sigma, 1e-9)) ** 2", "offsets**2 / max(sigma, 1e-9)"), lambda: test_blur_is_the_definition((7, 5), 0.6)),
+    Mutant("blur: darker at the edges", line(attacks.transforms, "_gaussian", "weights / weights.sum()", "weights / weights.sum() * (place < size)"), test_blur_keeps_the_mean_and_what_is_flat),
+    Mutant("blur: wraps round", line(attacks.transforms, "_gaussian", "np.where(place < size, place, 2 * size - 1 - place)", "place % size"), lambda: test_blur_is_the_definition((7, 5), 0.6)),
+    Mutant("blur: cut off too soon", line(attacks.transforms, "_gaussian", "4 * sigma", "2 * sigma"), lambda: test_blur_is_the_definition((7, 5), 0.6)),
+    Mutant("perspective: turned round", line(attacks.transforms, "perspective", "np.array(CORNERS) + moves", "np.array(CORNERS) - moves"), test_perspective_follows_its_corners),
+    Mutant("perspective: only affine", line(attacks.transforms, "perspective", "/ seen[..., 2:]", "/ 1"), test_perspective_follows_its_corners),
+    Mutant("homography: rows and columns mixed up", line(attacks.transforms, "_homography", "corners[:, k, axis, None]", "corners[:, k, 1 - axis, None]"), test_a_homography_takes_the_corners_where_they_are_wanted),
+    Mutant("interpolation: the nearest pixel", line(attacks.transforms, "_between", "(1 - v) * above + v * under", "above"), test_reading_between_pixels_by_hand),
+    Mutant("interpolation: rows and columns mixed up", line(attacks.transforms, "_between", "row * width + column", "row * height + column"), test_reading_between_pixels_by_hand),
+    Mutant("noise: uniform", line(attacks.norms, "box_muller", "xp.cos(2 * math.pi * v)", "2**0.5"), test_noise_is_normal),
+    Mutant("noise: one stream twice", line(attacks.transforms, "noise", "uniform(second, x)", "uniform(first, x)"), test_noise_is_normal),
+    Mutant("transformations: the seed forgotten", line(attacks.transforms, "_keys", "int(seed)", "0"), lambda: test_examples_and_seeds_are_drawn_apart("noise")),
+    Mutant("JPEG: rounded down", line(attacks.transforms, "jpeg", "np.rint(", "np.floor("), lambda: test_jpeg_is_pillows(1)),
+    Mutant("JPEG: rows and columns mixed up", line(attacks.transforms, "jpeg", "image.transpose(1, 2, 0)", "image.transpose(2, 1, 0).reshape(*image.shape[1:], 3)"), lambda: test_jpeg_is_pillows(3)),
+    Mutant("JPEG: best quality always", line(attacks.transforms, "jpeg", "quality=int(amount)", "quality=100"), lambda: test_jpeg_is_pillows(1)),
+    Mutant("photo: one seed for all parts", line(attacks.transforms, "photo", "seed=next(seeds)", "seed=seed"), test_a_photo_is_its_parts_in_a_row),
+]
+# fmt: on

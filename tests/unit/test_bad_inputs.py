@@ -25,6 +25,7 @@ from minidl import (
 from minidl.core import Record
 from minidl.data import Dataset
 from minidl.errors import BackendError, DTypeError, MinidlError, RangeError, ShapeError
+from minidl.testing import Mutant, line
 
 NET = models.mlp((1, 4, 4), 5, (12,))
 X = np.random.default_rng(0).random((3, 1, 4, 4)).astype(np.float32)
@@ -336,3 +337,11 @@ def test_parameters_are_untouched_by_a_refusal() -> None:
         with pytest.raises(error):
             call()
     assert all(np.array_equal(NET.params[name], w) for name, w in before.items())
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("evaluate: softmax of probabilities", line(evaluation, "evaluate", "losses.are_probabilities(outputs)", "False"), lambda: test_the_engine_refuses("evaluate: probabilities")),
+]
+# fmt: on

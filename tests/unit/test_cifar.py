@@ -16,6 +16,7 @@ import pytest
 from minidl.data import cifar, files, load_cifar10
 from minidl.data.cifar import read_batch
 from minidl.errors import DataError
+from minidl.testing import Mutant, line
 from tests.unit.test_data import Mirror, little_memory, serving
 
 RNG = np.random.default_rng(0)
@@ -272,3 +273,12 @@ def test_an_incomplete_cache_is_completed(served, tmp_path) -> None:
     (tmp_path / "cache" / "cifar-10-batches-bin" / cifar.TRAIN[1]).unlink()
     train, _ = load_cifar10()
     assert len(train) == sum(len(LABELS[name]) for name in cifar.TRAIN)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("CIFAR-10: colours side by side", line(cifar, "read_records", "reshape(-1, *SHAPE)", "reshape(-1, 32, 32, 3).transpose(0, 3, 1, 2)"), test_round_trip),
+    Mutant("CIFAR-10: the label last", line(cifar, "read_records", "labels = records[:, : len(classes)]", "labels = records[:, -len(classes) :]"), test_round_trip),
+]
+# fmt: on

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minidl.data import Dataset, files, load_digits, load_fashion_mnist, load_mnist, sets
+from minidl.data import Dataset, files, idx, load_digits, load_fashion_mnist, load_mnist, sets
 from minidl.data.idx import read_idx
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.files import regular_file
+from minidl.testing import Mutant, line
 
 
 def idx_bytes(values: np.ndarray) -> bytes:
@@ -515,3 +516,12 @@ def test_a_dataset_is_frozen_and_consistent() -> None:
         d.split(1.5)
     with pytest.raises(RangeError, match="size"):
         d.batches(0)
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("IDX: little-endian lengths", line(idx, "_read", '">{rank}I"', '"<{rank}I"'), test_round_trip),
+    Mutant("IDX: too much is fine", line(idx, "_read", "len(values) != size", "len(values) < size"), test_oversized),
+]
+# fmt: on

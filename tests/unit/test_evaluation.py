@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minidl import models
+from minidl import evaluation, models
 from minidl.data import Dataset
 from minidl.evaluation import Evaluation
+from minidl.testing import Mutant, line
 from minidl.train import evaluate
 
 ANSWERS = Evaluation(
@@ -96,3 +97,12 @@ def test_labels_of_small_integers_do_not_overflow() -> None:
         data = Dataset(x, y.astype(kind), tuple(map(str, range(20))))
         assert data.y.dtype == np.int64
         np.testing.assert_array_equal(evaluate(lambda x: 2 * x, data).confusion, np.eye(20))
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("evaluate: confusion transposed", line(evaluation.Evaluation, "confusion", "self.labels * self.classes + self.predictions", "self.predictions * self.classes + self.labels"), test_confusion_has_labels_in_rows),
+    Mutant("evaluate: confidence on errors over all", line(evaluation.Evaluation, "confidence_on_errors", "self.confidences[self.wrong]", "self.confidences"), test_error_and_both_confidences),
+]
+# fmt: on

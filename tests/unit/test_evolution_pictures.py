@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attacks.evolution import CPPN, Draws, FoolingResult, Genome
+from attacks.evolution import CPPN, Draws, FoolingResult, Genome, pictures
 from attacks.evolution.pictures import (
     FUNCTION_COLOURS,
     PAPER,
@@ -21,6 +21,7 @@ from attacks.evolution.pictures import (
 )
 from attacks.plots import COLOURS
 from minidl.errors import DTypeError, ShapeError
+from minidl.testing import Mutant, line
 
 
 def result(classes: int = 3, channels: int = 1, generations: int = 4) -> FoolingResult:
@@ -175,3 +176,12 @@ def test_sureness_never_promises_more_than_there_is() -> None:
     assert sureness(1.0) == "100.00 %"
     assert sureness(0.5, 0) == "50 %"
     assert sureness(0.00001, 4) == "0.0010 %"
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("graph: lines of one width", line(pictures, "_draw_graph", "2.2 * abs(weights[i, j]) / heaviest", "2.2"), test_lines_are_as_wide_as_weights_are_great_and_show_their_signs),
+    Mutant("graph: one colour for both signs", line(pictures, "_draw_graph", "if weights[i, j] > 0 else", "if True else"), test_lines_are_as_wide_as_weights_are_great_and_show_their_signs),
+]
+# fmt: on

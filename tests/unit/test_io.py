@@ -27,6 +27,7 @@ from minidl import files, layers, models
 from minidl.errors import DataError, DTypeError, ShapeError
 from minidl.files import atomically
 from minidl.npz import write_archive
+from minidl.testing import Mutant, line
 from tests.unit.test_threads import pressing
 
 
@@ -585,3 +586,11 @@ def current_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("load: whatever the file holds", line(minidl.io, "load", "wanted != found", "False"), test_parameters_must_fit),
+]
+# fmt: on

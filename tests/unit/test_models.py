@@ -10,7 +10,7 @@ import pytest
 import minidl
 from minidl import models
 from minidl.layers import Conv2d, Dense, Dropout, MaxPool2d
-from minidl.testing import check_all
+from minidl.testing import Mutant, check_all, line
 
 #: Tiny ones of each kind: every layer is there, few numbers in it.
 TINY: dict[str, Any] = {
@@ -121,3 +121,12 @@ def test_dropout_is_where_the_papers_have_it() -> None:
         assert {names[i - 1]: names[i + 1] for i in places} == expected
         assert all(layers[names[i]].rate == 0.5 for i in places)
     assert models.vgg((1, 2, 2), width=1, hidden=2, dropout=0.1).layers["dropout2"].rate == 0.1
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("VGG: ever wider", line(models, "vgg", "min(2**stage, 8)", "2**stage"), lambda: test_vggs_stages(11, "11222")),
+    Mutant("VGG: a pooling too few", line(models, "vgg", "shorter_side > 1", "shorter_side > 2"), lambda: test_vggs_stages(11, "11222")),
+]
+# fmt: on

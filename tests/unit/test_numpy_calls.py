@@ -12,6 +12,7 @@ import pytest
 from minidl import core, grad, linearize, numpy_calls, ops
 from minidl.core import Record
 from minidl.errors import DataError, DTypeError, MinidlError, MissingAttributeError
+from minidl.testing import Mutant, line
 
 X = np.array([0.5, -1.25, 2.0])
 C = np.array([3.0, 0.25, -2.0])
@@ -154,3 +155,15 @@ def test_attributes_that_no_array_has_are_missing_as_ever() -> None:
     assert f"{box}" == str(box) == repr(box)
     with pytest.raises(AttributeError):
         core.Box.__new__(core.Box).value  # noqa: B018 - a box that was never filled
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("array first: sides exchanged", line(numpy_calls, "_ufunc", "OPERATORS[name](*arguments)", "OPERATORS[name](*arguments[::-1])"), test_operators_ask_the_box_when_an_array_stands_first),
+    Mutant("array first: comparisons exchanged", line(numpy_calls, "_ufunc", "map(unbox, arguments)", "map(unbox, arguments[::-1])"), test_operators_ask_the_box_when_an_array_stands_first),
+    Mutant("array first: the derivative lost", line(numpy_calls, "_ufunc", "OPERATORS[name](*arguments)", "function(*map(unbox, arguments))"), test_operators_ask_the_box_when_an_array_stands_first),
+    Mutant("array[i] = box: the student's line lost", line(core, "linearize", ".with_traceback(error.__traceback__)", ""), test_the_line_that_was_wrong_stands_in_the_traceback),
+    Mutant("array[i] = box: other errors swallowed", line(core, "linearize", "type(error) is ValueError and ", ""), test_errors_of_ones_own_come_as_they_are),
+]
+# fmt: on

@@ -254,8 +254,8 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     fixed.params["dense1.W"].flags.writeable = False
     yield "fit: read-only", lambda: fit(fixed, data, epochs=1)
     for law, call in {
-        "shapes": lambda: testing._close("law", np.zeros(2), np.zeros(3), 0.1),
-        "values": lambda: testing._close("law", np.array([0.0, 3.5]), np.array([0.0, 4.0]), 0.09),
+        "shapes": lambda: testing.laws._close("law", np.zeros(2), np.zeros(3), 0.1),
+        "values": lambda: testing.laws._close("law", np.array([0.0, 3.5]), np.array([0.0, 4.0]), 0.09),
     }.items():
         yield f"testing: {law}", call
 

@@ -41,7 +41,7 @@ def test_the_worst_entry_is_shown_with_both_values() -> None:
     for value in (np.nan, 4.0):
         found[1, 2] = value
         with pytest.raises(AssertionError, match=rf"worst at \[1, 2\] of shape \(2, 3\): {value:g}, expected -0.75$"):
-            testing._close("law", found, X, 1e-6)
+            testing.laws._close("law", found, X, 1e-6)
 
 
 def test_single_precision_is_refused_with_the_way_on() -> None:

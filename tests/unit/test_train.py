@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import losses, models, train
+from minidl import history, losses, models, recipe, train
 from minidl.core import unbox
-from minidl.data import Dataset
+from minidl.data import Dataset, dataset
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.layers import Dense, Flatten, Glorot, Layer
 from minidl.npz import read_archive, write_archive
 from minidl.optim import SGD, Adam, RMSProp
+from minidl.testing import Mutant, line
 from minidl.train import fit
 
 
@@ -317,8 +318,8 @@ def test_a_checkpoint_without_a_history_is_refused(tmp_path) -> None:
     path = tmp_path / "run.npz"
     fit(network(), small(), epochs=1, checkpoint=path)
     header, arrays = read_archive(path, "checkpoint")
-    for history in ({"losses": [1.0]}, {"loss": 1}, None):
-        write_archive(path, "checkpoint", header | {"history": history}, arrays)
+    for wrong in ({"losses": [1.0]}, {"loss": 1}, None):
+        write_archive(path, "checkpoint", header | {"history": wrong}, arrays)
         with pytest.raises(DataError, match="history"):
             fit(network(), small(), epochs=2, checkpoint=path)
 
@@ -485,3 +486,15 @@ def test_the_digits_are_learnt() -> None:
     net = models.mlp()
     fit(net, data, epochs=3)
     assert train.evaluate(net, test).error < 0.15
+
+
+#: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
+# fmt: off
+MUTANTS = [
+    Mutant("fit: a network that cannot learn", line(recipe, "_check_connected", "if not reached:", "if False:"), test_a_network_cut_off_from_its_parameters_is_refused),
+    Mutant("fit: parameters that learn nothing go unsaid", line(recipe, "_check_connected", "if cut_off:", "if False:"), test_parameters_that_nothing_depends_on_are_named_once),
+    Mutant("batches: a shuffled batch twice", line(dataset.Batches, "__iter__", "self.order[i : i + self.size]", "self.order[: self.size]"), test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
+    Mutant("fit: the same order every epoch", line(recipe.Recipe, "batches", "(self.seed, epoch)", "self.seed"), test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
+    Mutant("resume: the optimiser forgets", line(history, "_checkpointed", '"state": state, ', ""), lambda tmp_path: test_resumed_runs_end_with_the_same_bits(tmp_path, RMSProp(0.01))),
+]
+# fmt: on

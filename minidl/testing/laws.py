@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .core import linearize
-from .derivatives import batch_jacobian, jacobian
-from .errors import DTypeError
+from ..core import linearize
+from ..derivatives import batch_jacobian, jacobian
+from ..errors import DTypeError
 
 Function = Callable[[Any], Any]
 
