@@ -20,6 +20,11 @@ class ActiveSet(SimpleNamespace):
     def __init__(self, rows: Array, **arrays: Array) -> None:
         super().__init__(rows=rows, **arrays)
 
+    @classmethod
+    def standing(cls, done: Array) -> ActiveSet:
+        """Those of a batch that are not done, (N,) bool."""
+        return cls(namespace(done).nonzero(~done)[0])
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -37,9 +42,8 @@ class ActiveSet(SimpleNamespace):
     def drop(self, done: Array) -> None:
         """Who is done, (n,) bool, leaves.  All arrays lose their rows at once, whenever Ctrl-C may come."""
         if done.any():
-            staying = namespace(done).nonzero(~done)[0]
-            left = {name: a if a is None else kernels(a).gather(a, staying) for name, a in vars(self).items()}
-            vars(self).update(left)
+            left = ActiveSet.standing(done)
+            vars(self).update({name: a if a is None else left.gather(a) for name, a in vars(self).items()})
 
     def count(self, iterations: Array) -> None:
         """One more iteration (N,) for each of them."""

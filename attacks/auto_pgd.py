@@ -9,9 +9,10 @@ What withstands them too is the robust accuracy to report.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidl import ops
 from minidl.backend import kernels, namespace
@@ -88,16 +89,16 @@ def apgd(
     queries = int(queries) if norm == "linf" and x.ndim == 4 else 0
     params = {"norm": norm, "steps": steps, "restarts": restarts, "objective": list(named), "targets": targets,
               "queries": queries}  # fmt: skip
-    state = Standing(*run.started(), run.goal.achieved(run.clean_pred))
+    (x_adv, iterations), active = run.started(), run.standing()
     shown = bar(range(len(set(lengths)) * (len(attempts) * steps + queries)), "APGD", progress, unit="step")
     with run.interruptible(), shown:
         for radius in sorted(set(lengths)):
             ball = Ball(norm_named("apgd", norm), radius, run.victim.bounds)
-            _attack(run, state, attempts, ball, steps, queries, shown)
-            found[radius] = run.end(state.x_adv.copy(), state.iterations.copy(), epsilon=radius, **params)
-            state.fallen[...] = found[radius].success
+            _attack(run, active, x_adv, iterations, attempts, ball, steps, queries, shown)
+            found[radius] = run.end(x_adv.copy(), iterations, epsilon=radius, **params)
+            active = ActiveSet.standing(found[radius].success)
     for radius in sorted(set(lengths) - set(found)):  # which Ctrl-C has kept it from
-        found[radius] = run.end(state.x_adv.copy(), state.iterations.copy(), epsilon=radius, **params)
+        found[radius] = run.end(x_adv.copy(), iterations, epsilon=radius, **params)
     return in_order(epsilon, lengths, found)
 
 
@@ -163,34 +164,25 @@ def drawn(norm: Norm, key: int, x: Array, radius: float) -> Array:
     return radius * kernels(x).random_signs(key, x) if norm.name == "linf" else norm.random(key, x, radius)
 
 
-class Standing(NamedTuple):
-    """How far the attack is with all examples: images (N, ...), their steps (N,), and which need no more (N,) bool."""
-
-    x_adv: Array
-    iterations: Array
-    fallen: Array
-
-
 def _attack(
-    run: Run, state: Standing, attempts: list[tuple[Goal, Objective]], ball: Ball, steps: int, queries: int, shown: Any
-) -> None:
+    run: Run, active: ActiveSet, x_adv: Array, iterations: Array, attempts: list[tuple[Goal, Objective]], ball: Ball,
+    steps: int, queries: int, shown: Any,
+) -> None:  # fmt: skip
     """All attempts within one radius, each on what still stands, in place."""
-    xp = namespace(run.x)
-    active = ActiveSet(xp.nonzero(~state.fallen)[0])
-    active.closest = xp.full(len(active), -xp.inf, dtype=run.x.dtype)
-    state.iterations[active.rows] = 0
+    active.closest = namespace(x_adv).full(len(active), -math.inf, dtype=x_adv.dtype)
+    iterations[active.rows] = 0
 
     def attempt(climb: Callable[..., None], *arguments: Any) -> None:
         """One more, from which what is better is kept, also when Ctrl-C has ended it; who has fallen leaves."""
         found = run.x.copy()
         try:
-            climb(run, ActiveSet(active.rows), found, state.iterations, *arguments, shown)
+            climb(run, ActiveSet(active.rows), found, iterations, *arguments, shown)
         finally:
             found, aim = active.gather(found), run.goal.take(active.rows)
             logits = run.victim.logits(run.as_returned(found, active.gather(run.x)))
             achieved, reached = aim.achieved(logits.argmax(axis=-1)), margin(aim, logits)
             better = achieved | (reached > active.closest)
-            active.scatter(state.x_adv, found, better)
+            active.scatter(x_adv, found, better)
             active.closest[better] = reached[better]
             active.drop(achieved)
 

@@ -75,11 +75,7 @@ def cw_l2(
     tried = xp.zeros(len(x), dtype="int64")
     shown = bar(range(len(active) * binary_search_steps), "C&W L2", progress, unit="trial", miniters=0)
     with run.interruptible(), shown:
-        while len(active):
-            _step(descent, shown)
-            over = xp.nonzero(active.stalled)[0]
-            if not len(over):
-                continue
+        for over in descent.trials(shown):
             rows, c, reached = active.rows[over], active.c[over], active.reached[over]
             too_little[rows] = xp.where(reached, too_little[rows], c)
             enough[rows] = xp.where(reached, c, enough[rows])
@@ -121,13 +117,10 @@ def cw_l0(
     share, active = namespace(x).full(len(x), FIXED_AT_ONCE), descent.active
     shown = bar(range(len(active)), "C&W L0", progress, unit="example", miniters=0)
     with run.interruptible(), shown:
-        while len(active):
-            _step(descent, shown)
-            over = namespace(x).nonzero(active.stalled)[0]
-            if len(over):
-                gone = _fix_pixels(descent, over, share, largest_c)
-                active.drop(gone)
-                shown.update(int(gone.sum()))
+        for over in descent.trials(shown):
+            gone = _fix_pixels(descent, over, share, largest_c)
+            active.drop(gone)
+            shown.update(int(gone.sum()))
     return _end(run, descent, confidence=confidence, steps=steps, lr=lr, initial_c=initial_c, largest_c=largest_c,
                 abort_early=abort_early)  # fmt: skip
 
@@ -195,28 +188,16 @@ def cw_linf(
     xp, active = namespace(x), descent.active
     shown = bar(range(len(active)), "C&W L∞", progress, unit="example", miniters=0)
     with run.interruptible(), shown:
-        while len(active):
-            _step(descent, shown)
-            length = active.gather(descent.cost)
-            solved = active.gather(descent.found) & (length <= active.tau)
-            over = xp.nonzero(active.stalled | solved)[0]
-            if not len(over):
-                continue
+        for over in descent.trials(shown):
+            solved = descent.within()
             gone = active.stalled & ~solved & (active.c >= largest_c)
-            active.tau[over] = xp.where(solved, 0.9 * length, active.tau)[over]
+            active.tau[over] = xp.where(solved, 0.9 * active.gather(descent.cost), active.tau)[over]
             active.c[over] = active.c[over] * xp.where(solved, 1, 10)[over]
             descent.begin(over)
             active.drop(gone)
             shown.update(int(gone.sum()))
     return _end(run, descent, confidence=confidence, steps=steps, lr=lr, initial_c=initial_c, largest_c=largest_c,
                 abort_early=abort_early)  # fmt: skip
-
-
-def _step(descent: Descent, shown: Any) -> None:
-    """One step for everyone, told by the bar, which else stands still until the first has come to an end."""
-    descent.move()
-    shown.set_postfix_str(f"{len(descent.active)} at step {descent.moves}", refresh=False)
-    shown.update(0)
 
 
 def _check(

@@ -9,7 +9,7 @@ Pixels, and so distances, are in units of the bounds (see `units`): c, and what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import atanh
 from typing import Any
 
@@ -55,7 +55,7 @@ class Descent:
         self.best, self.iterations = flat.copy(), xp.zeros(len(flat), dtype="int64")
         # In float64, where "700 changed, and .6071" is told from ".6072".
         self.cost, self.found = xp.full(len(flat), xp.inf), self._reaches(run.clean_logits, run.goal)
-        active = self.active = ActiveSet(xp.nonzero(~self.found)[0])
+        active = self.active = ActiveSet.standing(self.found)
         n, x = len(active), active.gather(flat)
         active.x, active.x_adv, active.w = x, x.copy(), self.at(x)
         active.mean, active.mean_square = xp.zeros_like(active.w), xp.zeros_like(active.w)
@@ -111,6 +111,26 @@ class Descent:
         with np.errstate(over="ignore"):
             whole = xp.ldexp(up.reshape(len(up), -1) * self.units.width, power[:, None])
         return xp.clip(whole, -most, most)
+
+    def trials(self, shown: Any) -> Iterator[Array]:
+        """Steps, until nobody is left; whenever some trials are over, the places of their examples.
+
+        The bar is told of each step: it would else stand still until the first has come to an end.
+        """
+        while len(self.active):
+            self.move()
+            shown.set_postfix_str(f"{len(self.active)} at step {self.moves}", refresh=False)
+            shown.update(0)
+            over = namespace(self.best).nonzero(self.active.stalled | self.within())[0]
+            if len(over):
+                yield over
+
+    def within(self) -> Array:
+        """Who has reached the goal within τ, (n,) bool, which ends a trial, too: nobody, where there is none."""
+        active = self.active
+        if active.tau is None:
+            return namespace(self.best).zeros(len(active), dtype=bool)
+        return active.gather(self.found) & (active.gather(self.cost) <= active.tau)
 
     def begin(self, which: Array) -> None:
         """New trials for the examples at these places, from where they are; Adam forgets the last ones."""

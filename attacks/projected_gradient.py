@@ -12,7 +12,7 @@ raises, and how long its steps are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,28 +31,22 @@ from .victim import Victim
 
 
 def climb(
-    victim: Victim,
-    active: ActiveSet,
-    goal: Goal,
-    ball: Ball,
-    schedule: Schedule,
-    until: Goal | None = None,
-    seen: Callable[[Array, Array], Array] = lambda x, origin: x,
+    victim: Victim, active: ActiveSet, goal: Goal, ball: Ball, schedule: Schedule, run: Run | None = None
 ) -> Iterator[None]:
     """The steps of projected gradient descent:  x ← Π(x + α·steepest(∇ₓ objective)), for all that are active at once.
 
     active: has their points x (n, ...), which move, and `origin` (n, ...), the middle of their balls.  goal: where the
-    steps lead.  until: the goal by which an example leaves as soon as it achieves it; None if all go on to the last
-    step.  seen: what the network is shown of points and their origins.  It yields after each step.
+    steps lead.  run: if there is one, the network is shown points as it would give them back; and with early stop those
+    that achieve its goal leave.  It yields after each step.
     """
     objective, length = objective_named(schedule.name, schedule.objective), schedule.step_at(ball.radius)
     for _ in range(schedule.steps):
         if not len(active):
             return
-        shown = seen(active.x, active.origin)
-        logits, active.slope = victim.ascent(shown, goal.take(active.rows), objective)
-        if until is not None:
-            active.drop(until.take(active.rows).achieved(logits.argmax(axis=-1)))
+        seen = active.x if run is None else run.as_returned(active.x, active.origin)
+        logits, active.slope = victim.ascent(seen, goal.take(active.rows), objective)
+        if run is not None and schedule.early_stop:
+            active.drop(run.goal.take(active.rows).achieved(logits.argmax(axis=-1)))
         active.x = ball.step(active.x, active.slope, length, active.origin)  # step, project, clip
         yield
 
@@ -218,41 +212,39 @@ def _at_each_radius(run: Run, aim: Goal, schedule: Schedule, lengths: list[float
     aim: where the steps lead, which for least_likely is not the goal by which success is judged.
     """
     x_adv, iterations = run.started()
-    fallen = run.goal.achieved(run.clean_pred) & schedule.early_stop
+    standing = run.standing() if schedule.early_stop else ActiveSet(namespace(x_adv).arange(len(x_adv)))
     found: dict[float, AttackResult] = {}
     shown = bar(range(len(set(lengths)) * schedule.restarts * schedule.steps), schedule.name, progress, unit="step")
     with run.interruptible(), shown:
         for radius in sorted(set(lengths)):
-            _within(run, aim, schedule, schedule.ball(radius, run.victim.bounds), ~fallen, x_adv, iterations, shown)
+            _within(run, aim, schedule, schedule.ball(radius, run.victim.bounds), standing, x_adv, iterations, shown)
             found[radius] = _end(run, schedule, radius, x_adv, iterations)
-            fallen = found[radius].success & schedule.early_stop
+            if schedule.early_stop:
+                standing = ActiveSet.standing(found[radius].success)
     for radius in sorted(set(lengths) - set(found)):  # which Ctrl-C has kept it from
         found[radius] = _end(run, schedule, radius, x_adv, iterations)
     return in_order(epsilon, lengths, found)
 
 
 def _within(
-    run: Run, aim: Goal, schedule: Schedule, ball: Ball, standing: Array, x_adv: Array, iterations: Array, shown: Any
+    run: Run, aim: Goal, schedule: Schedule, ball: Ball, standing: ActiveSet, x_adv: Array, steps: Array, shown: Any
 ) -> None:
-    """All restarts within one ball, of the examples that stand (N,), into x_adv and iterations."""
-    xp, until = namespace(run.x), run.goal if schedule.early_stop else None
-    iterations[standing] = 0
+    """All restarts within one ball, of the examples that stand, into x_adv; their steps (N,) are counted."""
+    standing = ActiveSet(standing.rows, origin=standing.gather(run.x))  # of our own: the next radius has its own, too
+    steps[standing.rows] = 0
     for restart in range(schedule.restarts):
-        active = ActiveSet(xp.nonzero(standing)[0])
         if restart:  # only those that the last one did not get
-            seen = run.as_returned(active.gather(x_adv), active.gather(run.x))
-            got = run.goal.take(active.rows).achieved(run.victim.predict(seen))
-            active.scatter(standing, ~got)
-            active.drop(got)
-        active.origin = active.gather(run.x)
-        active.x = active.gather(schedule.start(ball, run.key(restart), run.x))
+            seen = run.as_returned(standing.gather(x_adv), standing.origin)
+            standing.drop(run.goal.take(standing.rows).achieved(run.victim.predict(seen)))
+        start = standing.gather(schedule.start(ball, run.key(restart), run.x))
+        active = ActiveSet(standing.rows, origin=standing.origin, x=start)
         active.scatter(x_adv, active.x)
-        for _ in climb(run.victim, active, aim, ball, schedule, until, run.as_returned):
+        for _ in climb(run.victim, active, aim, ball, schedule, run):
             active.scatter(x_adv, active.x)
-            active.count(iterations)
+            active.count(steps)
             shown.update()
             shown.set_postfix(active=len(active), refresh=False)
 
 
 def _end(run: Run, schedule: Schedule, radius: float, x_adv: Array, iterations: Array) -> AttackResult:
-    return run.end(x_adv.copy(), iterations.copy(), epsilon=radius, step=schedule.step_at(radius), **schedule.params())
+    return run.end(x_adv.copy(), iterations, epsilon=radius, step=schedule.step_at(radius), **schedule.params())

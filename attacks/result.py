@@ -196,7 +196,6 @@ class Run:
                 return objective(goal, logits)
 
             self.clean_logits, self.slope = victim.ascent(self.x, goal, checked)
-            victim.refuse_probabilities(self.clean_logits)
         self.clean_pred = self.clean_logits.argmax(axis=-1)
         self.classes: int = self.clean_logits.shape[1]
 
@@ -206,7 +205,7 @@ class Run:
 
     def standing(self) -> ActiveSet:
         """The examples that have not achieved the goal as they are: most attacks leave the others alone."""
-        return ActiveSet(namespace(self.x).nonzero(~self.goal.achieved(self.clean_pred))[0])
+        return ActiveSet.standing(self.goal.achieved(self.clean_pred))
 
     def as_returned(self, images: Array, origin: Array) -> Array:
         """Images made from those at `origin`, both (n, ...), as they would be given back: rounded if that is coarser.
@@ -247,9 +246,10 @@ class Run:
         seconds are those until it was there.
         """
         forwards, backwards = self.victim.forwards, self.victim.backwards
-        x_adv, iterations = given_back(x_adv, self.given), _of_each(iterations, x_adv)
+        xp, x_adv = namespace(x_adv), given_back(x_adv, self.given)
+        iterations = iterations + xp.zeros(len(x_adv), dtype="int64")
         if isinstance(self.goal, Targeted):
-            xp, there = namespace(x_adv), self.goal.achieved(self.clean_pred)
+            there = self.goal.achieved(self.clean_pred)
             x_adv = xp.where(norms.per_example(there, x_adv), self.given, x_adv)
             iterations = xp.where(there, 0, iterations)
         try:
@@ -274,20 +274,12 @@ def stream(*numbers: int) -> int:
     return int(np.random.SeedSequence(tuple(map(int, numbers))).generate_state(1, np.uint64)[0])
 
 
-def _of_each(iterations: Any, x: Array) -> Array:
-    return iterations if hasattr(iterations, "shape") else namespace(x).full(len(x), iterations)
-
-
 def _check_classes(attack: str, victim: Victim, goal: Goal, logits: Array | None = None) -> None:
-    """Refuse labels that are no classes, once: before any work if the network tells how many there are, which a
-    function does not; else by its logits.
-    """
-    shape: Any = getattr(victim.net, "output_shape", None)
-    if shape is None and logits is not None:
-        shape = logits.shape
-    elif shape is None or logits is not None:
+    """Refuse labels that are no classes, once: before any work if the network tells how many it has, or by logits."""
+    told: Any = getattr(victim.net, "output_shape", None)
+    if (told is None) == (logits is None):
         return
-    labels, classes = goal.labels, shape[-1]
+    labels, classes = goal.labels, (told if logits is None else logits.shape)[-1]
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise RangeError(attack, f"labels in 0 ... {classes - 1}", f"labels from {labels.min()} to {labels.max()}")
 

@@ -57,7 +57,10 @@ class Victim:
             self.forwards += len(x[part])
             self.queries += len(x[part])
         found = namespace(x).concatenate(parts)
-        self.refuse_probabilities(found)
+        if not self._gives_logits and are_probabilities(found):
+            fix = "attack what comes before the softmax"
+            raise RangeError("Victim", "logits", "rows that sum to 1, as probabilities do", fix)
+        self._gives_logits = self._gives_logits or len(x) > 0
         return found
 
     def predict(self, x: Array) -> Array:
@@ -69,12 +72,7 @@ class Victim:
         return (slice(i, i + self.batch_size) for i in range(0, max(len(x), 1), self.batch_size))
 
     def linearize(self, x: Array) -> Look:
-        """One run of the network on one part of a batch: its logits, and whatever is then pulled back through it.
-
-            for part in victim.parts(x):
-                lin = victim.linearize(x[part])
-                lin.value    # the logits (n, K)
-                lin.vjp(g)   # Jᵀ·g, (..., n, ...), for cotangents g (..., n, K)
+        """One run of the network on a part of a batch, ``for part in victim.parts(x)``, and its derivative there.
 
         Raises `DTypeError` if the network is not made of minidl operations, and as `logits` does.
         """
@@ -113,16 +111,9 @@ class Victim:
             fix = "scale them, or say bounds=... to the Victim (or the adversary)"
             raise RangeError(attack, f"pixels in [{low:.9g}, {high:.9g}], none NaN", got, fix)
 
-    def refuse_probabilities(self, logits: Array) -> None:
-        """Raise `RangeError` for the first outputs of this network, if they are probabilities."""
-        if not self._gives_logits and are_probabilities(logits):
-            fix = "attack what comes before the softmax"
-            raise RangeError("Victim", "logits", "rows that sum to 1, as probabilities do", fix)
-        self._gives_logits = self._gives_logits or len(logits) > 0
-
 
 class Look:
-    """A network at a few examples x (n, ...), which it counts: `value`, its logits there, and `vjp`, its Jᵀ."""
+    """A network at examples x (n, ...), as a `minidl.core.Linearization`, but counted: `value`, its logits (n, K)."""
 
     def __init__(self, victim: Victim, x: Array) -> None:
         self._victim, self._lin = victim, linearize(victim.net, x)
