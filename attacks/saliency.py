@@ -165,7 +165,7 @@ def _slopes(victim: Victim, x: Array, target: Array, theta: float, outputs: str)
     xp, answers, rows = namespace(x), [], []
     for part in victim.parts(x):
         lin = victim.linearize(x[part])
-        wanted = (xp.arange(lin.value.shape[1]) == target[part][:, None]).astype(x.dtype)
+        wanted = (xp.arange(lin.value.shape[1]) == target[part][:, None]).astype(lin.value.dtype)
         if outputs == "logits":
             pulled = lin.vjp(xp.stack([wanted, xp.ones_like(wanted)]))  # ∂Z_t and ∂ΣZ
         else:

@@ -350,7 +350,7 @@ MUTANTS = [
     Mutant("gradients that are not finite go on", line(attacks.victim.Look, "vjp", "if not namespace(pulled).isfinite(pulled).all():", "if False:"), test_gradients_that_are_not_finite_are_not_taken_for_diverged_training),
     Mutant("half precision: worked on as it is", line(attacks.result.Run, "__init__", "in_single(given)", "given"), lambda: test_half_precision_weakens_no_attack("lbfgs")),
     Mutant("half precision: gradients in it", line(attacks.precision, "in_single", 'x.astype("float32") if x.dtype.itemsize < 4 else x', "x"), lambda: test_half_precision_weakens_no_attack("fgsm")),
-    Mutant("half precision: given back in single", line(attacks.result.Run, "end", "given_back(x_adv, self.given), ", "x_adv, "), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
+    Mutant("half precision: given back in single", line(attacks.result.Run, "end", "given_back(x_adv, self.given)", "x_adv"), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
     Mutant("half precision: rounded to the nearest", line(attacks.precision, "given_back", "np.where(too_far, np.nextafter(found, start), found)", "found"), test_rounding_is_towards_the_image),
     Mutant("half precision: always a step back", line(attacks.precision, "given_back", "np.where(too_far, np.nextafter(found, start), found)", "np.nextafter(found, start)"), test_rounding_is_towards_the_image),
     Mutant("half precision: judged before it is rounded", line(attacks.result.Run, "as_returned", "if self.given.dtype == self.x.dtype:", "if True:"), lambda: test_half_precision_weakens_no_attack("cw_l2")),
