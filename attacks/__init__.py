@@ -2,8 +2,8 @@
 
 It has each paper's algorithm for one image, in a page.  Here is how the same is done for a whole batch.
 
-Reading order: goal, objectives, precision, victim, norms, result, units (what every attack shares), then the attacks,
-a file per family:
+Reading order: goal, objectives, precision, victim, checks, norms, active, result, units (what every attack shares),
+then the attacks, a file per family:
 gradient_sign, projected_gradient, saliency, quasi_newton, nearest_boundary, carlini_wagner, random_search, auto_pgd;
 evolution, a folder of its own, whose images are bred; training, which turns attacks into teachers.  evaluate, by_class
 and four_outcomes measure, transforms says what survives a camera, plots and evaluation_plots draw.

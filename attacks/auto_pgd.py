@@ -11,10 +11,10 @@ Read `plain/auto_pgd.py` first: the same for one image, in plain loops.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidl import ops
 from minidl.backend import kernels, namespace
@@ -22,17 +22,20 @@ from minidl.core import Array
 from minidl.errors import RangeError, ShapeError
 from minidl.progress import bar
 
+from .active import ActiveSet
+from .checks import check_counts
 from .goal import Goal, Targeted, Untargeted
-from .norms import Norm, ladder, norm_named, per_example
+from .norms import Ball, Norm, in_order, ladder, norm_named, per_example, takes_several
 from .objectives import OBJECTIVES, Objective, margin, positive, ranked
 from .random_search import INITIAL_SHARE, search
-from .result import AttackResult, Run, begin, check_counts
+from .result import AttackResult, Run, begin
 
 #: α, how much of a step is new, the rest being the last step again; ρ, how often a step must be uphill (§3.2).
 ALPHA, RHO = 0.75, 0.75
 NORM_NAMES = ("linf", "l2")
 
 
+@takes_several
 def apgd(
     victim: Any,
     x: Array,
@@ -90,17 +93,17 @@ def apgd(
     queries = int(queries) if norm == "linf" and x.ndim == 4 else 0
     params = {"norm": norm, "steps": steps, "restarts": restarts, "objective": list(named), "targets": targets,
               "queries": queries}  # fmt: skip
-    state = Standing(run.x.copy(), namespace(x).zeros(len(x), dtype="int64"), run.goal.achieved(run.clean_pred))
+    (x_adv, iterations), active = run.started(), run.standing()
     shown = bar(range(len(set(lengths)) * (len(attempts) * steps + queries)), "APGD", progress, unit="step")
     with run.interruptible(), shown:
         for radius in sorted(set(lengths)):
-            _attack(run, state, attempts, norm_named("apgd", norm), radius, steps, queries, shown)
-            found[radius] = run.end(state.x_adv.copy(), state.iterations.copy(), epsilon=radius, **params)
-            state.fallen[...] = found[radius].success
+            ball = Ball(norm_named("apgd", norm), radius, run.victim.bounds)
+            _attack(run, active, x_adv, iterations, attempts, ball, steps, queries, shown)
+            found[radius] = run.end(x_adv.copy(), iterations, epsilon=radius, **params)
+            active = ActiveSet.standing(found[radius].success)
     for radius in sorted(set(lengths) - set(found)):  # which Ctrl-C has kept it from
-        found[radius] = run.end(state.x_adv.copy(), state.iterations.copy(), epsilon=radius, **params)
-    results = [found[radius] for radius in lengths]
-    return results[0] if isinstance(epsilon, Real) else results
+        found[radius] = run.end(x_adv.copy(), iterations, epsilon=radius, **params)
+    return in_order(epsilon, lengths, found)
 
 
 def _check(norm: Any, named: tuple[Any, ...], **numbers: Any) -> None:
@@ -165,130 +168,97 @@ def drawn(norm: Norm, key: int, x: Array, radius: float) -> Array:
     return radius * kernels(x).random_signs(key, x) if norm.name == "linf" else norm.random(key, x, radius)
 
 
-class Standing(NamedTuple):
-    """How far the attack is with all examples: images (N, ...), their steps (N,), and which need no more (N,) bool."""
-
-    x_adv: Array
-    iterations: Array
-    fallen: Array
-
-
 def _attack(
-    run: Run, state: Standing, attempts: list[tuple[Goal, Objective]], norm: Norm, radius: float, steps: int,
-    queries: int, shown: Any,
+    run: Run, active: ActiveSet, x_adv: Array, iterations: Array, attempts: list[tuple[Goal, Objective]], ball: Ball,
+    steps: int, queries: int, shown: Any,
 ) -> None:  # fmt: skip
     """All attempts within one radius, each on what still stands, in place."""
-    xp, gather = namespace(run.x), kernels(run.x).gather
-    active = xp.nonzero(~state.fallen)[0]
-    closest = xp.full(len(run.x), -xp.inf, dtype=run.x.dtype)
-    state.iterations[active] = 0
+    active.closest = namespace(x_adv).full(len(active), -math.inf, dtype=x_adv.dtype)
+    iterations[active.rows] = 0
 
-    def standing(found: Array) -> Array:
-        """Keep what is better of one attempt's images (n, ...); the indices of those that still stand."""
-        seen, aim = run.as_returned(found, gather(run.x, active)), run.goal.take(active)
-        logits = run.victim.logits(seen)
-        achieved, reached = aim.achieved(logits.argmax(axis=-1)), margin(aim, logits)
-        better = achieved | (reached > closest[active])
-        state.x_adv[active[better]], closest[active[better]] = found[better], reached[better]
-        return active[~achieved]
+    def attempt(climb: Callable[..., None], *arguments: Any) -> None:
+        """One more, from which what is better is kept, also when Ctrl-C has ended it; who has fallen leaves."""
+        found = run.x.copy()
+        try:
+            climb(run, ActiveSet(active.rows), found, iterations, *arguments, shown)
+        finally:
+            found, aim = active.gather(found), run.goal.take(active.rows)
+            logits = run.victim.logits(run.as_returned(found, active.gather(run.x)))
+            achieved, reached = aim.achieved(logits.argmax(axis=-1)), margin(aim, logits)
+            better = achieved | (reached > active.closest)
+            active.scatter(x_adv, found, better)
+            active.closest[better] = reached[better]
+            active.drop(achieved)
 
     for number, (goal, objective) in enumerate(attempts):
-        if not len(active):
-            return
-        start = run.x + drawn(norm, run.key(number), run.x, radius)
-        climb = Climb(run, goal.take(active), objective, norm, radius, gather(run.x, active))
-        try:
-            climb.up(gather(start, active), steps, shown)
-        finally:  # also when Ctrl-C has ended it
-            state.iterations[active] += climb.iterations
-            active = standing(climb.found)
+        if len(active):
+            start = run.x + drawn(ball.norm, run.key(number), run.x, ball.radius)
+            attempt(climb, goal, objective, ball, start, steps)
     if queries and len(active):
-        x_adv = run.x.copy()
-        try:
-            search(run, active, x_adv, state.iterations, radius, queries, INITIAL_SHARE, shown)
-        finally:
-            standing(gather(x_adv, active))
+        attempt(search, ball.radius, queries, INITIAL_SHARE)
 
 
 # --- Algorithm 1 -----------------------------------------------------------------------------------------
 
 
-class Walk(NamedTuple):
-    """Where n examples are on their way.  The letters are the paper's."""
+def climb(
+    run: Run, walk: ActiveSet, found: Array, iterations: Array, goal: Goal, objective: Objective, ball: Ball,
+    start: Array, steps: int, shown: Any,
+) -> None:  # fmt: skip
+    """Algorithm 1, from `start` (N, ...): what the walkers come to goes into `found`, and their steps are counted.
 
-    which: Array  # their places in the batch: (n,)
-    x: Array  # x⁽ᵏ⁾
-    before: Array  # x⁽ᵏ⁻¹⁾
-    slope: Array  # ∇f(x⁽ᵏ⁾)
-    f: Array  # f(x⁽ᵏ⁾): (n,)
-    uphill: Array  # f(x⁽ᵏ⁾) > f(x⁽ᵏ⁻¹⁾): (n,) bool
-    x_max: Array
-    slope_max: Array
-    f_max: Array
-    eta: Array  # η, the length of a step: (n,)
-    rises: Array  # how many steps have been uphill since the last checkpoint: (n,)
-    halved: Array  # whether η was halved there: (n,) bool
-    f_max_then: Array  # f_max there: (n,)
-
-
-class Climb:
-    """One attempt on n examples: `found` (n, ...) is what it has come to, `iterations` (n,) their steps."""
-
-    def __init__(self, run: Run, goal: Goal, objective: Objective, norm: Norm, radius: float, origin: Array) -> None:
-        self.run, self.goal, self.objective = run, goal, objective
-        self.norm, self.radius, self.origin = norm, radius, origin
-        self.found, self.iterations = origin.copy(), namespace(origin).zeros(len(origin), dtype="int64")
-
-    def up(self, start: Array, steps: int, shown: Any) -> None:
-        """Algorithm 1, from `start`, for all of them side by side.  Whoever succeeds leaves."""
-        xp, n = namespace(start), len(start)
-        none, no, lowest = xp.zeros(n, dtype="int64"), xp.zeros(n, dtype=bool), xp.full(n, -xp.inf, dtype=start.dtype)
-        x, eta = self._stay(start, self.origin), xp.full(n, 2 * self.radius, dtype=start.dtype)
-        walk = Walk(xp.arange(n), x, x, x, lowest, no, x.copy(), x.copy(), lowest.copy(), eta, none, no, lowest)
-        marks, last = checkpoints(steps), 0
-        try:
-            walk = self._look(walk)
-            for k in range(steps):
-                if not len(walk.which):
-                    break
-                going, walk = walk.which, self._look(self._step(walk, ALPHA if k else 1.0))
-                self.iterations[going] += 1
-                if k in marks:
-                    walk, last = judged(walk, k - last), k
-                shown.update()
-                shown.set_postfix(active=len(walk.which), refresh=False)
-        finally:
-            self.found[walk.which] = walk.x_max
-
-    def _step(self, walk: Walk, alpha: float) -> Walk:
-        """x⁽ᵏ⁺¹⁾ = P(x⁽ᵏ⁾ + α(z - x⁽ᵏ⁾) + (1-α)(x⁽ᵏ⁾ - x⁽ᵏ⁻¹⁾)), with z = P(x⁽ᵏ⁾ + η·steepest(∇f(x⁽ᵏ⁾)))."""
-        origin = kernels(walk.x).gather(self.origin, walk.which)
-        z = self._stay(walk.x + per_example(walk.eta, walk.x) * self.norm.steepest(walk.slope), origin)
-        x = self._stay(walk.x + alpha * (z - walk.x) + (1 - alpha) * (walk.x - walk.before), origin)
-        return walk._replace(x=x, before=walk.x, rises=walk.rises + walk.uphill)
-
-    def _stay(self, x: Array, origin: Array) -> Array:
-        """P: back to within the ball and the bounds."""
-        return self.norm.move(x, namespace(x).zeros_like(x), 0.0, self.run.victim.bounds, origin, self.radius)
-
-    def _look(self, walk: Walk) -> Walk:
-        """The objective and its slope at x, and what follows: the best so far, and who is done."""
-        xp, gather, goal = namespace(walk.x), kernels(walk.x).gather, self.goal.take(walk.which)
-        seen = self.run.as_returned(walk.x, gather(self.origin, walk.which))
-        logits, slope = self.run.victim.ascent(seen, goal, self.objective)
-        f = self.objective(goal, logits)
-        better = f > walk.f_max
-        walk.x_max[better], walk.slope_max[better], walk.f_max[better] = walk.x[better], slope[better], f[better]
-        walk = walk._replace(slope=slope, f=f, uphill=f > walk.f)
-        done = goal.achieved(logits.argmax(axis=-1))
-        if not done.any():
-            return walk
-        self.found[walk.which[done]] = walk.x[done]
-        return Walk(*(gather(array, xp.nonzero(~done)[0]) for array in walk))
+    Whoever succeeds leaves.  The walk has of each: x, x⁽ᵏ⁾; before, x⁽ᵏ⁻¹⁾; origin, the middle of its ball; slope,
+    ∇f(x⁽ᵏ⁾); f, f(x⁽ᵏ⁾); uphill, whether f(x⁽ᵏ⁾) > f(x⁽ᵏ⁻¹⁾); x_max, slope_max and f_max, where f was greatest; eta, η,
+    the length of a step; and of the time since the last checkpoint: rises, how many steps were uphill; halved, whether
+    η was halved there; f_max_then, f_max there.
+    """
+    xp, n, walk.origin = namespace(start), len(walk), walk.gather(run.x)
+    walk.x = walk.before = walk.slope = ball.back(walk.gather(start), walk.origin)
+    walk.x_max, walk.slope_max, walk.eta = walk.x.copy(), walk.x.copy(), xp.full(n, 2 * ball.radius, dtype=start.dtype)
+    walk.f = walk.f_max_then = xp.full(n, -xp.inf, dtype=start.dtype)
+    walk.f_max, walk.rises = walk.f.copy(), xp.zeros(n, dtype="int64")
+    walk.uphill = walk.halved = xp.zeros(n, dtype=bool)
+    marks, last = checkpoints(steps), 0
+    try:
+        _look(run, walk, found, goal, objective)
+        for k in range(steps):
+            if not len(walk):
+                break
+            going = ActiveSet(walk.rows)
+            _step(walk, ball, ALPHA if k else 1.0)
+            _look(run, walk, found, goal, objective)
+            going.count(iterations)
+            if k in marks:
+                judge(walk, k - last)
+                last = k
+            shown.update()
+            shown.set_postfix(active=len(walk), refresh=False)
+    finally:
+        walk.scatter(found, walk.x_max)
 
 
-def judged(walk: Walk, steps: int) -> Walk:
-    """The walk after a checkpoint, `steps` after the last: η halved, and back to x_max, if little was gained.
+def _step(walk: ActiveSet, ball: Ball, alpha: float) -> None:
+    """x⁽ᵏ⁺¹⁾ = P(x⁽ᵏ⁾ + α(z - x⁽ᵏ⁾) + (1-α)(x⁽ᵏ⁾ - x⁽ᵏ⁻¹⁾)), with z = P(x⁽ᵏ⁾ + η·steepest(∇f)), a step of `pgd`."""
+    z = ball.step(walk.x, walk.slope, walk.eta, walk.origin)
+    x = walk.x + alpha * (z - walk.x) + (1 - alpha) * (walk.x - walk.before)
+    walk.x, walk.before, walk.rises = ball.back(x, walk.origin), walk.x, walk.rises + walk.uphill
+
+
+def _look(run: Run, walk: ActiveSet, found: Array, goal: Goal, objective: Objective) -> None:
+    """The objective and its slope at x, and what follows: the best so far, and who is done."""
+    aim, before = goal.take(walk.rows), walk.f
+    logits, walk.slope = run.victim.ascent(run.as_returned(walk.x, walk.origin), aim, objective)
+    walk.f = objective(aim, logits)
+    walk.uphill, better = walk.f > before, walk.f > walk.f_max
+    for best, now in ((walk.x_max, walk.x), (walk.slope_max, walk.slope), (walk.f_max, walk.f)):
+        best[better] = now[better]
+    done = aim.achieved(logits.argmax(axis=-1))
+    walk.scatter(found, walk.x, done)
+    walk.drop(done)
+
+
+def judge(walk: ActiveSet, steps: int) -> None:
+    """At a checkpoint, `steps` after the last: η is halved, and the walk back at x_max, if little was gained.
 
     Condition 1: fewer than ρ of the steps were uphill.  Condition 2: since the last checkpoint, where η was not
     halved, f_max has not grown.
@@ -296,11 +266,9 @@ def judged(walk: Walk, steps: int) -> Walk:
     xp = namespace(walk.x)
     back = (walk.rises < RHO * steps) | (~walk.halved & (walk.f_max == walk.f_max_then))
     far = per_example(back, walk.x)
-    return walk._replace(
-        x=xp.where(far, walk.x_max, walk.x), slope=xp.where(far, walk.slope_max, walk.slope),
-        f=xp.where(back, walk.f_max, walk.f), eta=xp.where(back, walk.eta / 2, walk.eta),
-        rises=xp.zeros_like(walk.rises), halved=back, f_max_then=walk.f_max.copy(),
-    )  # fmt: skip
+    walk.x, walk.slope = xp.where(far, walk.x_max, walk.x), xp.where(far, walk.slope_max, walk.slope)
+    walk.f, walk.eta = xp.where(back, walk.f_max, walk.f), xp.where(back, walk.eta / 2, walk.eta)
+    walk.rises, walk.halved, walk.f_max_then = xp.zeros_like(walk.rises), back, walk.f_max.copy()
 
 
 def checkpoints(steps: int) -> list[int]:

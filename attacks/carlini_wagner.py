@@ -25,8 +25,6 @@ Read `plain/carlini_wagner.py` first: the same for one image, in plain loops.
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import Any
 
 from minidl.backend import namespace
@@ -34,9 +32,10 @@ from minidl.core import Array
 from minidl.errors import RangeError
 from minidl.progress import bar
 
+from .checks import check_counts, check_number
 from .descent import Descent
 from .norms import NORMS, l0_length
-from .result import AttackResult, Run, begin, check_counts
+from .result import AttackResult, Run, begin
 
 
 def cw_l2(
@@ -75,24 +74,20 @@ def cw_l2(
     _check("cw_l2", confidence, steps, lr, initial_c, binary_search_steps=binary_search_steps)
     run = begin("cw_l2", victim, x, goal, seed)
     descent = Descent(run, None, confidence, steps, lr, initial_c, abort_early)
-    xp = namespace(x)
+    xp, active = namespace(x), descent.active
     too_little, enough = xp.zeros_like(descent.cost), xp.full_like(descent.cost, xp.inf)
     tried = xp.zeros(len(x), dtype="int64")
-    shown = bar(range(len(descent) * binary_search_steps), "C&W L2", progress, unit="trial", miniters=0)
+    shown = bar(range(len(active) * binary_search_steps), "C&W L2", progress, unit="trial", miniters=0)
     with run.interruptible(), shown:
-        while len(descent):
-            _step(descent, shown)
-            over = xp.nonzero(descent.stalled)[0]
-            if not len(over):
-                continue
-            rows, c, reached = descent.rows[over], descent.c[over], descent.reached[over]
+        for over in descent.trials(shown):
+            rows, c, reached = active.rows[over], active.c[over], active.reached[over]
             too_little[rows] = xp.where(reached, too_little[rows], c)
             enough[rows] = xp.where(reached, c, enough[rows])
             known = ~xp.isinf(enough[rows])
-            descent.c[over] = xp.where(known, (too_little[rows] + xp.where(known, enough[rows], 0)) / 2, 10 * c)
+            active.c[over] = xp.where(known, (too_little[rows] + xp.where(known, enough[rows], 0)) / 2, 10 * c)
             tried[rows] += 1
             descent.begin(over)
-            descent.leave(tried[descent.rows] >= binary_search_steps)
+            active.drop(active.gather(tried) >= binary_search_steps)
             shown.update(len(over))
     return _end(run, descent, confidence=confidence, binary_search_steps=binary_search_steps, steps=steps, lr=lr,
                 initial_c=initial_c, abort_early=abort_early)  # fmt: skip
@@ -125,16 +120,13 @@ def cw_l0(
     _check("cw_l0", confidence, steps, lr, initial_c, largest_c)
     run = begin("cw_l0", victim, x, goal, seed)
     descent = Descent(run, _fewest, confidence, steps, lr, initial_c, abort_early, masked=True)
-    share = namespace(x).full(len(x), FIXED_AT_ONCE)
-    shown = bar(range(len(descent)), "C&W L0", progress, unit="example", miniters=0)
+    share, active = namespace(x).full(len(x), FIXED_AT_ONCE), descent.active
+    shown = bar(range(len(active)), "C&W L0", progress, unit="example", miniters=0)
     with run.interruptible(), shown:
-        while len(descent):
-            _step(descent, shown)
-            over = namespace(x).nonzero(descent.stalled)[0]
-            if len(over):
-                gone = _fix_pixels(descent, over, share, largest_c)
-                descent.leave(gone)
-                shown.update(int(gone.sum()))
+        for over in descent.trials(shown):
+            gone = _fix_pixels(descent, over, share, largest_c)
+            active.drop(gone)
+            shown.update(int(gone.sum()))
     return _end(run, descent, confidence=confidence, steps=steps, lr=lr, initial_c=initial_c, largest_c=largest_c,
                 abort_early=abort_early)  # fmt: skip
 
@@ -153,24 +145,25 @@ def _fix_pixels(descent: Descent, over: Array, share: Array, largest_c: float) -
 
     share (N,): the part of the changed pixels that is fixed at once.
     """
-    xp, run, rows = namespace(share), descent.run, descent.rows[over]
-    solved = descent.found[rows] & (descent.cost[rows] < descent.free[over].sum(axis=-1) + 1)
-    harder = ~solved & (descent.c[over] < largest_c)
-    descent.c[over] = xp.where(harder, 10 * descent.c[over], descent.c[over])
+    xp, run, active = namespace(share), descent.run, descent.active
+    rows = active.rows[over]
+    solved = descent.found[rows] & (descent.cost[rows] < active.free[over].sum(axis=-1) + 1)
+    harder = ~solved & (active.c[over] < largest_c)
+    active.c[over] = xp.where(harder, 10 * active.c[over], active.c[over])
     descent.begin(over)
     one_was_too_many = (share[rows] * descent.cost[rows]) < 2
     share[rows] = xp.where(solved | harder, share[rows], share[rows] / 2)
 
     turn = xp.nonzero(~harder)[0]
     over, rows = over[turn], rows[turn]
-    x, best = descent.x[over], descent.best[rows]
+    x, best = active.x[over], descent.best[rows]
     g = run.victim.gradient(descent.units.images(best, rows), run.goal.take(rows)).reshape(best.shape)
     worth = xp.where(best != x, g * (best - x), xp.inf)
     fixed = xp.maximum((share[rows] * l0_length(best - x)).astype("int64"), 1)
     free = (best != x) & (worth.argsort(axis=-1).argsort(axis=-1) >= fixed[:, None])
-    descent.free[over] = free
+    active.free[over] = free
     descent.put(over, xp.where(free, best, x))
-    gone = xp.zeros(len(descent), dtype=bool)
+    gone = xp.zeros(len(active), dtype=bool)
     gone[over] = ~descent.found[rows] | (~solved[turn] & one_was_too_many[turn]) | ~free.any(axis=-1)
     return gone
 
@@ -200,31 +193,19 @@ def cw_linf(
     _check("cw_linf", confidence, steps, lr, initial_c, largest_c)
     run = begin("cw_linf", victim, x, goal, seed)
     descent = Descent(run, NORMS["linf"].length, confidence, steps, lr, initial_c, abort_early, tau=1.0)
-    xp = namespace(x)
-    shown = bar(range(len(descent)), "C&W L∞", progress, unit="example", miniters=0)
+    xp, active = namespace(x), descent.active
+    shown = bar(range(len(active)), "C&W L∞", progress, unit="example", miniters=0)
     with run.interruptible(), shown:
-        while len(descent):
-            _step(descent, shown)
-            solved = descent.found[descent.rows] & (descent.cost[descent.rows] <= descent.tau)
-            over = xp.nonzero(descent.stalled | solved)[0]
-            if not len(over):
-                continue
-            gone = descent.stalled & ~solved & (descent.c >= largest_c)
-            solved = solved[over]
-            descent.tau[over] = xp.where(solved, 0.9 * descent.cost[descent.rows[over]], descent.tau[over])
-            descent.c[over] = descent.c[over] * xp.where(solved, 1, 10)
+        for over in descent.trials(shown):
+            solved = descent.within()
+            gone = active.stalled & ~solved & (active.c >= largest_c)
+            active.tau[over] = xp.where(solved, 0.9 * active.gather(descent.cost), active.tau)[over]
+            active.c[over] = active.c[over] * xp.where(solved, 1, 10)[over]
             descent.begin(over)
-            descent.leave(gone)
+            active.drop(gone)
             shown.update(int(gone.sum()))
     return _end(run, descent, confidence=confidence, steps=steps, lr=lr, initial_c=initial_c, largest_c=largest_c,
                 abort_early=abort_early)  # fmt: skip
-
-
-def _step(descent: Descent, shown: Any) -> None:
-    """One step for everyone, told by the bar, which else stands still until the first has come to an end."""
-    descent.move()
-    shown.set_postfix_str(f"{len(descent)} at step {descent.moves}", refresh=False)
-    shown.update(0)
 
 
 def _check(
@@ -233,10 +214,9 @@ def _check(
     """Refuse parameters out of range.  largest_c: None for cw_l2, which has none."""
     check_counts(attack, steps=steps, **counts)
     largest_c = initial_c if largest_c is None else largest_c
-    for name, value in (("confidence", confidence), ("lr", lr), ("initial_c", initial_c), ("largest_c", largest_c)):
-        number = isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
-        if not number or (value == 0 and name != "confidence"):
-            raise RangeError(attack, f"{name} {'of at least' if name == 'confidence' else 'above'} 0", repr(value))
+    check_number(attack, "confidence of at least 0", confidence)
+    for name, value in (("lr", lr), ("initial_c", initial_c), ("largest_c", largest_c)):
+        check_number(attack, f"{name} above 0", value, but=0)
     if largest_c < initial_c:
         raise RangeError(attack, f"largest_c of at least initial_c, {initial_c:g}", repr(largest_c))
 

@@ -9,7 +9,7 @@ Pixels, and so distances, are in units of the bounds (see `units`): c, and what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import atanh
 from typing import Any
 
@@ -20,6 +20,8 @@ from minidl.backend import kernels, namespace
 from minidl.core import Array
 from minidl.derivatives import grad
 
+from .active import ActiveSet
+from .goal import Goal
 from .objectives import margin, rounding_hair
 from .result import Run
 from .units import Units
@@ -28,20 +30,17 @@ STRETCH = 1.1  # the tanh's range over that of the pixels: at a bound, where w w
 HALF, LIMIT = STRETCH / 2, atanh(1 / STRETCH)  # half of that range; the w of a pixel at a bound
 STALL = 1e-3, 50  # a trial has stalled if its loss fell by no more than this part of it over so many steps
 
-#: What a `Descent` holds of each example on its way.
-ROWS = ("rows", "x", "x_adv", "w", "mean", "mean_square", "distance", "c", "tau", "free", "step", "since", "lowest",
-        "stalled", "reached")  # fmt: skip
-
 Lengths = Callable[[Array], Array]
 
 
 class Descent:
     """Examples on their way down, side by side, and the best of what each has passed.
 
-    rows (n,): which examples of the run they are; all arrays that are (n, ...) go with them.  c (n,): the weight
-    of f.  tau (n,) or None: with it D is Σ(|δ_i| - τ)⁺, without it Σδ_i².  free (n, M) bool or None: the pixels
-    that may change.  moves: how many steps there were, in all trials.  stalled, reached (n,) bool: what the last step
-    has shown of each trial.
+    active: which examples of the run they are (`rows`), and of each: x and x_adv (n, M), and w, where the tanh takes
+    its values; mean, mean_square, Adam's; distance D; c, the weight of f; tau, τ, or None: with it D is Σ(|δ_i| - τ)⁺,
+    without it Σδ_i²; free (n, M) bool, the pixels that may change, or None for all; step, how many this trial has
+    taken; since, how many since the loss last fell, to `lowest`; stalled, reached: what the last step has shown.
+    moves: how many steps there were, in all trials.
     best (N, M), cost (N,), found (N,) bool: of all examples the closest that has reached the goal with confidence κ
     and its length; or, where none has, the one that came nearest to it, and how much its margin lacks.  All images
     (n, M) are in units of the bounds.
@@ -56,19 +55,16 @@ class Descent:
         self.best, self.iterations = flat.copy(), xp.zeros(len(flat), dtype="int64")
         # In float64, where "700 changed, and .6071" is told from ".6072".
         self.cost, self.found = xp.full(len(flat), xp.inf), self._reaches(run.clean_logits, run.goal)
-        rows = self.rows = xp.nonzero(~self.found)[0]
-        self.x = kernels(flat).gather(flat, rows)
-        self.x_adv, self.w = self.x.copy(), self.at(self.x)
-        self.mean, self.mean_square = xp.zeros_like(self.w), xp.zeros_like(self.w)
-        self.distance, self.c = xp.zeros(len(rows), dtype=flat.dtype), xp.full(len(rows), initial_c, dtype=flat.dtype)
-        self.tau: Array = None if tau is None else xp.full(len(rows), tau, dtype=flat.dtype)
-        self.free: Array = xp.ones(self.w.shape, dtype=bool) if masked else None
-        self.step, self.since = xp.zeros(len(rows), dtype="int64"), xp.zeros(len(rows), dtype="int64")
-        self.lowest, self.reached = xp.full(len(rows), xp.inf), xp.zeros(len(rows), dtype=bool)
-        self.stalled = xp.zeros(len(rows), dtype=bool)
-
-    def __len__(self) -> int:
-        return len(self.rows)
+        active = self.active = ActiveSet.standing(self.found)
+        n, x = len(active), active.gather(flat)
+        active.x, active.x_adv, active.w = x, x.copy(), self.at(x)
+        active.mean, active.mean_square = xp.zeros_like(active.w), xp.zeros_like(active.w)
+        active.distance, active.c = xp.zeros(n, dtype=flat.dtype), xp.full(n, initial_c, dtype=flat.dtype)
+        active.tau = None if tau is None else xp.full(n, tau, dtype=flat.dtype)
+        active.free = xp.ones(x.shape, dtype=bool) if masked else None
+        active.step, active.since = xp.zeros(n, dtype="int64"), xp.zeros(n, dtype="int64")
+        active.lowest, active.reached = xp.full(n, xp.inf), xp.zeros(n, dtype=bool)
+        active.stalled = xp.zeros(n, dtype=bool)
 
     def at(self, x: Array) -> Array:
         """w for images (n, M): where the stretched tanh takes their values."""
@@ -78,26 +74,32 @@ class Descent:
 
     def move(self) -> None:
         """One step for everyone; what was passed on the way is judged and kept."""
-        xp, goal = namespace(self.x), self.run.goal.take(self.rows)
-        weight, power = xp.frexp(self.c)  # c = weight·2^power, with a weight from ½ to 1
-
-        def slope(logits: Array, part: slice) -> Array:
-            """Of -c·f/2^power in the logits, for the hinge f = max(-margin, -κ): in float64, where none overflows."""
-            aim, c = goal.take(part), weight[part]
-            wide = logits.astype("float64")
-            return grad(lambda z: ops.sum(c * ops.minimum(margin(aim, z), self.confidence)), wide).astype(logits.dtype)
-
-        logits, up = self.run.victim.pull_back(self.units.images(self.x_adv, self.rows), slope)
+        active, xp = self.active, namespace(self.best)
+        goal, images = self.run.goal.take(active.rows), self.units.images(active.x_adv, active.rows)
+        weight, power = xp.frexp(active.c)  # c = weight·2^power, with a weight from ½ to 1
+        logits, up = self._linearized(images, goal, weight)
         lacks = xp.maximum(self.confidence - margin(goal, logits.astype("float64")), 0)
         reaches = self._reaches(logits, goal)
         self._keep(reaches, lacks)
-        self._judge(reaches, self.distance + self.c * lacks)
-        self.step += 1
+        self._judge(reaches, active.distance + active.c * lacks)
+        active.step += 1
         self.moves += 1
-        self.iterations[self.rows] += 1
-        self.distance = kernels(self.x).tanh_adam(
-            self.w, self.mean, self.mean_square, self.x_adv, -self._in_units(up, power), self.x, self.step, self.lr,
-            (0.0, 1.0), HALF, LIMIT, self.free, self.tau)  # fmt: skip
+        active.count(self.iterations)
+        active.distance = kernels(active.x).tanh_adam(
+            active.w, active.mean, active.mean_square, active.x_adv, -self._in_units(up, power), active.x, active.step,
+            self.lr, (0.0, 1.0), HALF, LIMIT, active.free, active.tau)  # fmt: skip
+
+    def _linearized(self, images: Array, goal: Goal, weight: Array) -> tuple[Array, Array]:
+        """The logits at the images, and the slope of -weight·f there, for the hinge f = max(-margin, -κ)."""
+        victim, logits, slopes = self.run.victim, [], []
+        for part in victim.parts(images):
+            lin, aim, c = victim.linearize(images[part]), goal.take(part), weight[part]
+            wide = lin.value.astype("float64")  # where no margin overflows
+            g = grad(lambda z, aim=aim, c=c: ops.sum(c * ops.minimum(margin(aim, z), self.confidence)), wide)
+            logits.append(lin.value)
+            slopes.append(lin.vjp(g.astype(lin.value.dtype)))
+        xp = namespace(images)
+        return xp.concatenate(logits), xp.concatenate(slopes)
 
     def _in_units(self, up: Array, power: Array) -> Array:
         """The slope of -c·f in units of the bounds (n, M), from that of -c·f/2^power in pixels.
@@ -107,25 +109,39 @@ class Descent:
         """
         xp, most = namespace(up), float(namespace(up).finfo(up.dtype).max) ** 0.5 / 16
         with np.errstate(over="ignore"):
-            whole = xp.ldexp(up.reshape(self.x.shape) * self.units.width, power[:, None])
+            whole = xp.ldexp(up.reshape(len(up), -1) * self.units.width, power[:, None])
         return xp.clip(whole, -most, most)
+
+    def trials(self, shown: Any) -> Iterator[Array]:
+        """Steps, until nobody is left; whenever some trials are over, the places of their examples.
+
+        The bar is told of each step: it would else stand still until the first has come to an end.
+        """
+        while len(self.active):
+            self.move()
+            shown.set_postfix_str(f"{len(self.active)} at step {self.moves}", refresh=False)
+            shown.update(0)
+            over = namespace(self.best).nonzero(self.active.stalled | self.within())[0]
+            if len(over):
+                yield over
+
+    def within(self) -> Array:
+        """Who has reached the goal within τ, (n,) bool, which ends a trial, too: nobody, where there is none."""
+        active = self.active
+        if active.tau is None:
+            return namespace(self.best).zeros(len(active), dtype=bool)
+        return active.gather(self.found) & (active.gather(self.cost) <= active.tau)
 
     def begin(self, which: Array) -> None:
         """New trials for the examples at these places, from where they are; Adam forgets the last ones."""
-        for state in (self.mean, self.mean_square, self.step, self.since):
+        active = self.active
+        for state in (active.mean, active.mean_square, active.step, active.since):
             state[which] = 0
-        self.lowest[which], self.reached[which], self.stalled[which] = namespace(self.x).inf, False, False
+        active.lowest[which], active.reached[which], active.stalled[which] = namespace(self.best).inf, False, False
 
     def put(self, which: Array, x_adv: Array) -> None:
         """Let the examples at these places go on from these images (n, M)."""
-        self.x_adv[which], self.w[which] = x_adv, self.at(x_adv)
-
-    def leave(self, which: Array) -> None:
-        """The examples where `which` (n,) is true are finished."""
-        staying = namespace(which).nonzero(~which)[0]
-        for name in ROWS:
-            value = getattr(self, name)
-            setattr(self, name, None if value is None else kernels(self.x).gather(value, staying))
+        self.active.x_adv[which], self.active.w[which] = x_adv, self.at(x_adv)
 
     def _reaches(self, logits: Array, goal: Any) -> Array:
         """Whether the goal is achieved with confidence κ, and a hair more, since other batches round otherwise."""
@@ -134,23 +150,22 @@ class Descent:
 
     def _keep(self, reaches: Array, lacks: Array) -> None:
         """Remember where the examples are, if they were never better."""
-        xp, found, cost = namespace(self.x), self.found[self.rows], self.cost[self.rows]
-        lengths = self.distance.astype("float64")
+        xp, active = namespace(self.best), self.active
+        found, cost = active.gather(self.found), active.gather(self.cost)
+        lengths = active.distance.astype("float64")
         if self.length is not None:
-            here = xp.nonzero(reaches)[0]
-            lengths = xp.zeros(len(self))
-            lengths[here] = self.length(self.x_adv[here] - self.x[here])
+            lengths = xp.zeros(len(active))
+            lengths[reaches] = self.length(active.x_adv[reaches] - active.x[reaches])
         better = xp.where(reaches, ~found | (lengths < cost), ~found & (lacks < cost))
-        here = xp.nonzero(better)[0]
-        rows = self.rows[here]
-        self.best[rows], self.found[rows] = kernels(self.x).gather(self.x_adv, here), reaches[here]
-        self.cost[rows] = xp.where(reaches, lengths, lacks)[here]
+        active.scatter(self.best, active.x_adv, better)
+        active.scatter(self.found, reaches, better)
+        active.scatter(self.cost, xp.where(reaches, lengths, lacks), better)
 
     def _judge(self, reaches: Array, loss: Array) -> None:
         """Which trials have stalled, and which of them where the goal is reached: at any step since the loss fell."""
-        xp = namespace(self.x)
-        fell = loss < self.lowest * (1 - STALL[0])
-        self.reached = reaches | (self.reached & ~fell)
-        self.since = xp.where(fell, 0, self.since + 1)
-        self.lowest = xp.where(fell, loss, self.lowest)
-        self.stalled = (self.since >= self.patience) | (self.step + 1 >= self.steps)
+        xp, active = namespace(self.best), self.active
+        fell = loss < active.lowest * (1 - STALL[0])
+        active.reached = reaches | (active.reached & ~fell)
+        active.since = xp.where(fell, 0, active.since + 1)
+        active.lowest = xp.where(fell, loss, active.lowest)
+        active.stalled = (active.since >= self.patience) | (active.step + 1 >= self.steps)

@@ -102,8 +102,8 @@ def robustness_curve(
     """How often the label y is still among the k likeliest classes, after an attack within each ε.
 
     x (N, ...) and y (N,) as for every attack; all images count, those that were misclassified from the start too.
-    attack: any that takes ``epsilon``, with its other parameters by name.  One whose signature says that epsilon may
-    be a Sequence gets them all at once, and shares the work; others are called for one after another.
+    attack: any that takes ``epsilon``, with its other parameters by name.  One that is marked by `norms.takes_several`
+    gets them all at once, and shares the work; others are called for one after another.
     epsilons: growing, at least 0; ε = 0 shows the accuracy before.  k: one or several; if None, 1, and 5 where there
     are as many classes.  goal: what the attack is
     after, if not any class but y: with ``Targeted(t)`` the curve still counts y.
@@ -134,15 +134,14 @@ def robustness_curve(
 
 
 def _at_each(lengths: list[float], attack: Callable[..., Any], *arguments: Any) -> Iterable[AttackResult]:
-    """The results for each ε, at once if the attack says that it can."""
+    """The results for each ε, at once if the attack is marked as one that can."""
     *given, parameters = arguments
     told = inspect.signature(attack).parameters
     if "epsilon" not in told and not any(p.kind is p.VAR_KEYWORD for p in told.values()):
         name = getattr(attack, "__name__", "it")
         raise RangeError("robustness_curve", "an attack that takes epsilon", f"{name}, which does not",
                          "draw evaluation_plots.success_by_distance")  # fmt: skip
-    said = told.get("epsilon")
-    if said is not None and "Sequence" in str(said.annotation):
+    if getattr(getattr(attack, "func", attack), "takes_several", False):  # func: of a functools.partial
         return attack(*given, epsilon=lengths, **parameters)
     return (attack(*given, epsilon=length, **parameters) for length in lengths)
 

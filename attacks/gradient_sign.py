@@ -10,16 +10,17 @@ Read `plain/gradient_sign.py` first: the same for one image, in plain loops.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels
 from minidl.core import Array
 
-from .norms import NORMS, ladder, norm_named
-from .result import AttackResult, Run, begin
+from .norms import NORMS, in_order, ladder, norm_named, takes_several
+from .objectives import cross_entropy
+from .result import Run, begin
 
 
+@takes_several
 def fgsm(
     victim: Any,
     x: Array,
@@ -43,14 +44,16 @@ def fgsm(
     bounds; the paper does not say that it does, so ``clip=False`` is its letter.
     seed and progress are accepted, as by every attack, but nothing here is random or long.
 
+    Two runs of the network for each image: one for its prediction and the gradient, one for the prediction after.
     A pixel whose gradient is exactly 0 is not moved.  Raises as `result.begin` does, and `RangeError` for a
     negative ε or an unknown norm, all before any work.
     """
     lengths, move = ladder("fgsm", epsilon), norm_named("fgsm", norm).move
-    run = begin("fgsm", victim, x, goal, seed)
-    return _climb(run, move, run.victim.gradient(run.x, run.goal), lengths, epsilon, clip, norm=norm)
+    run = begin("fgsm", victim, x, goal, seed, cross_entropy)
+    return _climb(run, move, run.slope, lengths, epsilon, clip, norm=norm)
 
 
+@takes_several
 def sign_noise(
     victim: Any,
     x: Array,
@@ -75,8 +78,7 @@ def _climb(
     run: Run, move: Callable[..., Array], g: Array, lengths: list[float], epsilon: Any, clip: bool, **params: Any
 ) -> Any:
     """The results of moving along one slope g by each ε: a list of them if a list was asked for."""
-    results: list[AttackResult] = []
+    bounds, found = run.victim.bounds if clip else None, {}
     for length in lengths:
-        x_adv = move(run.x, g, length, run.victim.bounds if clip else None)
-        results.append(run.end(x_adv, epsilon=length, clip=clip, **params))
-    return results[0] if isinstance(epsilon, Real) else results
+        found[length] = run.end(move(run.x, g, length, bounds), epsilon=length, clip=clip, **params)
+    return in_order(epsilon, lengths, found)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from minidl.backend import kernels, namespace
 from minidl.core import Array
 
+from .active import ActiveSet
+
 #: f(points (k, M), which (k,)) -> values (k,), slopes (k, M): the functions of some of the rows, by their numbers.
 Functions = Callable[[Array, Array], tuple[Array, Array]]
 
@@ -36,23 +38,23 @@ def minimise(f: Functions, x: Array, bounds: tuple[float, float], steps: int) ->
     Each row goes its own way from x, which is within the bounds, for `steps` steps at most.  It ends where no step of
     any length helps, or one gains less than a millionth of the value: where no entry that is free to move has a slope.
     """
-    xp, gather = namespace(x), kernels(x).gather
-    found, which = x.copy(), xp.arange(len(x))
+    xp, found = namespace(x), x.copy()
     pairs: list[Pair] = []
-    value, g = f(x, which)
+    active = ActiveSet(xp.arange(len(x)), x=x)
+    active.value, active.g = f(x, active.rows)
     for _ in range(steps):
+        x, g, value = active.x, active.g, active.value
         free = ~((x <= bounds[0]) & (g > 0) | (x >= bounds[1]) & (g < 0))
         d = xp.where(free, -_newton(xp.where(free, g, 0), pairs), 0)
-        new, new_value, new_g = _downhill(f, which, x, value, g, d, bounds)
-        pairs = [*pairs, _pair(new - x, new_g - g)][-MEMORY:]
-        gain = value - new_value
-        going = xp.nonzero(gain > LEAST_GAIN * abs(value))[0]
-        found[which] = new
-        which, x, value, g = (gather(a, going) for a in (which, new, new_value, new_g))
-        if not len(which):
+        active.x, active.value, active.g = _downhill(f, active, d, bounds)
+        active.scatter(found, active.x)
+        pairs = [*pairs, _pair(active.x - x, active.g - g)][-MEMORY:]
+        done = ~(value - active.value > LEAST_GAIN * abs(value))
+        active.drop(done)
+        if not len(active):
             break
-        if len(going) < len(gain):
-            pairs = [Pair(*(gather(a, going) for a in pair)) for pair in pairs]
+        if done.any():
+            pairs = [Pair(*(kernels(x).gather(a, xp.nonzero(~done)[0]) for a in pair)) for pair in pairs]
     return found
 
 
@@ -79,27 +81,24 @@ def _pair(s: Array, y: Array) -> Pair:
     return Pair(s, y, xp.where(useful, 1 / xp.where(useful, product, 1), 0))
 
 
-def _downhill(
-    f: Functions, which: Array, x: Array, value: Array, g: Array, d: Array, bounds: tuple[float, float]
-) -> tuple[Array, Array, Array]:
+def _downhill(f: Functions, active: ActiveSet, d: Array, bounds: tuple[float, float]) -> tuple[Array, Array, Array]:
     """The points x + t·d within the bounds, for the first t of 1, ½, ¼, … that brings enough; values and slopes there.
 
     A row for which none does stays where it is.
     """
-    xp, gather = namespace(x), kernels(x).gather
-    new, new_value, new_g = x.copy(), value.copy(), g.copy()
-    left, t = xp.arange(len(x)), 1.0
+    xp, t, new, value, slope = namespace(d), 1.0, active.x.copy(), active.value.copy(), active.g.copy()
+    left = ActiveSet(xp.arange(len(d)), which=active.rows, x=active.x, value=active.value, g=active.g, d=d)
     for _ in range(HALVINGS):
-        start, slope = gather(x, left), gather(g, left)
-        point = xp.clip(start + t * gather(d, left), *bounds)
-        found, slope_there = f(point, which[left])
-        enough = found <= value[left] + SUFFICIENT * (slope * (point - start)).sum(axis=-1)
-        done = left[enough]
-        new[done], new_value[done], new_g[done] = point[enough], found[enough], slope_there[enough]
-        left, t = left[~enough], t / 2
+        point = xp.clip(left.x + t * left.d, *bounds)
+        found, slope_there = f(point, left.which)
+        enough = found <= left.value + SUFFICIENT * (left.g * (point - left.x)).sum(axis=-1)
+        for array, there in ((new, point), (value, found), (slope, slope_there)):
+            left.scatter(array, there, enough)
+        left.drop(enough)
+        t = t / 2
         if not len(left):
             break
-    return new, new_value, new_g
+    return new, value, slope
 
 
 def _column(lengths: Array) -> Array:

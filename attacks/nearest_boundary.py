@@ -11,18 +11,19 @@ Read `plain/nearest_boundary.py` first: the same for one image, in plain loops.
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any
 
-from minidl.backend import kernels, namespace
+from minidl.backend import namespace
 from minidl.core import Array
 from minidl.errors import RangeError
 from minidl.progress import bar
 
+from .checks import check_counts, check_number
 from .goal import Goal
 from .norms import NORMS, per_example
 from .objectives import is_label
-from .result import AttackResult, begin, check_counts
+from .result import AttackResult, begin
+from .victim import Victim
 
 #: The norm in which a slope is measured, for each in which the way to a plane is: ‖w‖_q with 1/p + 1/q = 1.
 DUAL = {"l2": "l2", "linf": "l1"}
@@ -71,34 +72,40 @@ def deepfool(
     if norm not in DUAL:
         raise RangeError("deepfool", f"a norm of {sorted(DUAL)}", repr(norm))
     check_counts("deepfool", steps=steps, candidates=1 if candidates is None else candidates)
-    if isinstance(overshoot, bool) or not isinstance(overshoot, Real) or not 0 <= float(overshoot) < math.inf:
-        raise RangeError("deepfool", "an overshoot of at least 0", repr(overshoot))
+    further = 1 + check_number("deepfool", "an overshoot of at least 0", overshoot)
     run = begin("deepfool", victim, x, goal, seed)
-    xp, gather, further = namespace(x), kernels(x).gather, 1 + float(overshoot)
-    bounds = run.victim.bounds if clip else (-math.inf, math.inf)
+    xp, bounds = namespace(x), run.victim.bounds if clip else (-math.inf, math.inf)
     count = min(candidates or run.classes, run.classes - 1)
-    x_adv, iterations = run.x.copy(), xp.zeros(len(x), dtype="int64")
-    active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
-    least_gap = LEAST_GAP * (run.clean_logits.max(axis=-1) - run.clean_logits.min(axis=-1))
+    (x_adv, iterations), active = run.started(), run.standing()
+    active.least = active.gather(LEAST_GAP * (run.clean_logits.max(axis=-1) - run.clean_logits.min(axis=-1)))
+    active.x, active.origin = active.gather(run.x), active.gather(run.x)
     shown = bar(range(steps), "DeepFool", progress, unit="step")
     with run.interruptible(), shown:
         for _ in shown:
             if not len(active):
                 break
             shown.set_postfix(active=len(active), refresh=False)
-            now, aim = gather(x_adv, active), run.goal.take(active)
-            seen = run.as_returned(now, gather(run.x, active))
-            logits, w = run.victim.pull_back(seen, lambda z, part, aim=aim: _differences(aim.take(part), z, count))
-            f = (_differences(aim, logits, count) * logits).sum(axis=-1)
-            least = least_gap[active]
-            way, found = _to_the_nearest(xp.maximum(abs(f), least), w, norm)
-            going = xp.nonzero(found & (f.max(axis=0) <= least))[0]
-            active, start = active[going], gather(run.x, active[going])
-            so_far = (gather(now, going) - start) / further  # Σr_i, less what the bounds have cut off
-            x_adv[active] = xp.clip(start + further * (so_far + gather(way, going)), *bounds)
-            iterations[active] += 1
+            seen = run.as_returned(active.x, active.origin)
+            f, w = _planes(run.victim, seen, run.goal.take(active.rows), count)
+            active.way, found = _to_the_nearest(xp.maximum(abs(f), active.least), w, norm)
+            active.drop(~(found & (f.max(axis=0) <= active.least)))
+            so_far = (active.x - active.origin) / further  # Σr_i, less what the bounds have cut off
+            active.x = xp.clip(active.origin + further * (so_far + active.way), *bounds)
+            active.scatter(x_adv, active.x)
+            active.count(iterations)
     params = {"norm": norm, "steps": steps, "overshoot": overshoot, "candidates": candidates, "clip": clip}
     return run.end(x_adv, iterations, **params)
+
+
+def _planes(victim: Victim, x: Array, goal: Goal, count: int) -> tuple[Array, Array]:
+    """f_k (C, N) and w_k (C, N, ...) at x, for `count` classes k: one run of the network, C pull-backs in one walk."""
+    f, w = [], []
+    for part in victim.parts(x):
+        lin = victim.linearize(x[part])
+        differences = _differences(goal.take(part), lin.value, count)
+        f.append((differences * lin.value).sum(axis=-1))
+        w.append(lin.vjp(differences))
+    return namespace(x).concatenate(f, axis=1), namespace(x).concatenate(w, axis=1)
 
 
 def _differences(goal: Goal, logits: Array, count: int) -> Array:

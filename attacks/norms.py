@@ -17,12 +17,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 from minidl import ops
 from minidl.backend import kernels, namespace
 from minidl.core import Array
 from minidl.errors import RangeError
+
+from .checks import check_number
 
 Bounds = tuple[float, float] | None
 
@@ -228,10 +230,49 @@ def norm_named(attack: str, name: str) -> Norm:
     return NORMS[name]
 
 
+@dataclass(frozen=True)
+class Ball:
+    """How far images x (n, ...) may go from those they were made of, `origin`: ‖x - origin‖ ≤ radius, and no farther
+    than the bounds, unless those are None."""
+
+    norm: Norm
+    radius: float
+    bounds: Bounds
+
+    def step(self, x: Array, slope: Array, length: Any, origin: Array) -> Array:
+        """A step up the slope, of one length for all or one each (n,), and back into the ball, and into the bounds."""
+        if hasattr(length, "shape"):
+            return self.back(x + per_example(length, x) * self.norm.steepest(slope), origin)
+        return self.norm.move(x, slope, length, self.bounds, origin, self.radius)
+
+    def back(self, x: Array, origin: Array) -> Array:
+        """Π: the points of the ball that are nearest to x, within the bounds."""
+        return self.norm.move(x, namespace(x).zeros_like(x), 0.0, self.bounds, origin, self.radius)
+
+    def drawn(self, key: int, origin: Array) -> Array:
+        """A point of each ball, uniform in it but for the bounds; of the key and its place in the batch alone."""
+        x = origin + self.norm.random(key, origin, self.radius)
+        return x if self.bounds is None else namespace(x).clip(x, *self.bounds)
+
+
+# --- one ε, or several -----------------------------------------------------------------------------------
+
+
 def ladder(attack: str, epsilon: Any) -> list[float]:
     """One ε or several, as a list.  Raises `RangeError` unless each is a number of at least 0."""
     several = list(epsilon) if getattr(epsilon, "shape", ()) or isinstance(epsilon, Sequence) else [epsilon]
-    for value in several:
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
-            raise RangeError(attack, "epsilon of at least 0, a number or a list of them", repr(value))
-    return [float(value) for value in several]
+    return [check_number(attack, "epsilon of at least 0, a number or a list of them", each) for each in several]
+
+
+def in_order(epsilon: Any, lengths: list[float], found: dict[float, Any]) -> Any:
+    """What was found at each ε, in the order of the list that was asked for; one alone if one was asked for."""
+    return found[lengths[0]] if isinstance(epsilon, Real) else [found[length] for length in lengths]
+
+
+Attack = TypeVar("Attack", bound=Callable[..., Any])
+
+
+def takes_several(attack: Attack) -> Attack:
+    """An attack so marked takes a list of ε, too, for which it shares the work, and gives a list of results."""
+    attack.takes_several = True  # type: ignore[attr-defined]
+    return attack

@@ -1,7 +1,7 @@
 """Many small steps along the gradient, never far from the start: `bim`, `least_likely`, `pgd`.
 
-One loop serves them all: run the network, step along the steepest direction of the objective, project back onto the
-ball of radius ε, clip to the bounds.  FGSM is its first step.  What differs is where it starts, what it
+One loop serves them all, `climb`: run the network, step along the steepest direction of the objective, project back
+onto the ball of radius ε, clip to the bounds.  FGSM is its first step.  What differs is where it starts, what it
 raises, and how long its steps are.
 
     bim            Kurakin, Goodfellow and Bengio 2016: from the image itself, away from the label
@@ -14,22 +14,49 @@ Read `plain/projected_gradient.py` first: the same for one image, in plain loops
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
-from minidl.backend import kernels, namespace
+from minidl.backend import namespace
 from minidl.core import Array
-from minidl.errors import DTypeError, RangeError
+from minidl.errors import DTypeError
 from minidl.progress import bar
 
+from .active import ActiveSet
+from .checks import check_counts, check_number
 from .goal import Goal, Targeted
-from .norms import ladder, norm_named
+from .norms import Ball, in_order, ladder, norm_named, takes_several
 from .objectives import objective_named
-from .result import AttackResult, Run, begin, check_counts
+from .result import AttackResult, Run, begin
+from .victim import Victim
 
 
+def climb(
+    victim: Victim, active: ActiveSet, goal: Goal, ball: Ball, schedule: Schedule, run: Run | None = None
+) -> Iterator[None]:
+    """The steps of projected gradient descent:  x ← Π(x + α·steepest(∇ₓ objective)), for all that are active at once.
+
+    active: has their points x (n, ...), which move, and `origin` (n, ...), the middle of their balls.  goal: where the
+    steps lead.  run: if there is one, the network is shown points as it would give them back; and with early stop those
+    that achieve its goal leave.  It yields after each step.
+    """
+    objective, length = objective_named(schedule.name, schedule.objective), schedule.step_at(ball.radius)
+    for _ in range(schedule.steps):
+        if not len(active):
+            return
+        seen = active.x if run is None else run.as_returned(active.x, active.origin)
+        logits, active.slope = victim.ascent(seen, goal.take(active.rows), objective)
+        if run is not None and schedule.early_stop:
+            active.drop(run.goal.take(active.rows).achieved(logits.argmax(axis=-1)))
+        active.x = ball.step(active.x, active.slope, length, active.origin)  # step, project, clip
+        yield
+
+
+# --- three ways to use it --------------------------------------------------------------------------------
+
+
+@takes_several
 def bim(
     victim: Any,
     x: Array,
@@ -70,6 +97,7 @@ def bim(
     return _at_each_radius(run, run.goal, schedule, lengths, epsilon, progress)
 
 
+@takes_several
 def least_likely(
     victim: Any,
     x: Array,
@@ -99,6 +127,7 @@ def least_likely(
     return _at_each_radius(run, Targeted(run.clean_logits.argmin(axis=-1)), schedule, lengths, epsilon, progress)
 
 
+@takes_several
 def pgd(
     victim: Any,
     x: Array,
@@ -141,7 +170,7 @@ def kurakin_steps(epsilon: float) -> int:
     return math.ceil(min(epsilon + 4, 1.25 * epsilon) - 1e-9)
 
 
-# --- the loop --------------------------------------------------------------------------------------------
+# --- how to climb, and within what -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -164,12 +193,20 @@ class Schedule:
         norm_named(self.name, self.norm)
         objective_named(self.name, self.objective)
         check_counts(self.name, steps=self.steps, restarts=self.restarts)
-        if self.step is not None and (not isinstance(self.step, Real) or not 0 <= float(self.step) < math.inf):
-            raise RangeError(self.name, "a step of at least 0, or None", repr(self.step))
+        if self.step is not None:
+            check_number(self.name, "a step of at least 0, or None", self.step)
 
     def step_at(self, epsilon: float) -> float:
         """The length of a step within a ball of radius ε."""
         return self.crossings * epsilon / self.steps if self.step is None else float(self.step)
+
+    def ball(self, epsilon: float, bounds: tuple[float, float]) -> Ball:
+        """Where to stay."""
+        return Ball(norm_named(self.name, self.norm), epsilon, bounds if self.clip else None)
+
+    def start(self, ball: Ball, key: int, origin: Array) -> Array:
+        """Where all examples begin."""
+        return ball.drawn(key, origin) if self.random_start else origin
 
     def params(self) -> dict[str, Any]:
         """The parameters that a result tells."""
@@ -177,61 +214,45 @@ class Schedule:
         return {name: getattr(self, name) for name in told + ("restarts", "random_start") * self.random_start}
 
 
-def _climb(
-    run: Run, aim: Goal, schedule: Schedule, radius: float, active: Array, x_adv: Array, iterations: Array, shown: Any
-) -> None:
-    """Walk the active examples of x_adv up the objective, in place, and count their steps."""
-    move, objective = norm_named(schedule.name, schedule.norm).move, objective_named(schedule.name, schedule.objective)
-    gather, step = kernels(run.x).gather, schedule.step_at(radius)
-    bounds = run.victim.bounds if schedule.clip else None
-    for _ in range(schedule.steps):
-        if not len(active):
-            break
-        now = gather(x_adv, active)
-        seen = run.as_returned(now, gather(run.x, active))
-        logits, slope = run.victim.ascent(seen, aim.take(active), objective)
-        if schedule.early_stop:
-            standing = namespace(now).nonzero(~run.goal.take(active).achieved(logits.argmax(axis=-1)))[0]
-            active, now, slope = active[standing], gather(now, standing), gather(slope, standing)
-        x_adv[active] = move(now, slope, step, bounds, gather(run.x, active), radius)
-        iterations[active] += 1
-        shown.update()
-        shown.set_postfix(active=len(active), refresh=False)
-
-
 def _at_each_radius(run: Run, aim: Goal, schedule: Schedule, lengths: list[float], epsilon: Any, progress: bool) -> Any:
     """The results at each ε, in the order asked for; one result if one was asked for.
 
     aim: where the steps lead, which for least_likely is not the goal by which success is judged.
     """
-    xp = namespace(run.x)
-    x_adv, iterations = run.x.copy(), xp.zeros(len(run.x), dtype="int64")
-    fallen = run.goal.achieved(run.clean_pred) & schedule.early_stop
+    x_adv, iterations = run.started()
+    standing = run.standing() if schedule.early_stop else ActiveSet(namespace(x_adv).arange(len(x_adv)))
     found: dict[float, AttackResult] = {}
     shown = bar(range(len(set(lengths)) * schedule.restarts * schedule.steps), schedule.name, progress, unit="step")
     with run.interruptible(), shown:
         for radius in sorted(set(lengths)):
-            active = xp.nonzero(~fallen)[0]
-            iterations[active] = 0
-            for restart in range(schedule.restarts):
-                if restart:  # only those that the last one did not get
-                    seen = run.as_returned(x_adv[active], run.x[active])
-                    active = active[~run.goal.take(active).achieved(run.victim.predict(seen))]
-                x_adv[active] = _start(run, schedule, radius, restart)[active]
-                _climb(run, aim, schedule, radius, active, x_adv, iterations, shown)
+            _within(run, aim, schedule, schedule.ball(radius, run.victim.bounds), standing, x_adv, iterations, shown)
             found[radius] = _end(run, schedule, radius, x_adv, iterations)
-            fallen = found[radius].success & schedule.early_stop
-    results = [found[r] if r in found else _end(run, schedule, r, x_adv, iterations) for r in lengths]
-    return results[0] if isinstance(epsilon, Real) else results
+            if schedule.early_stop:
+                standing = ActiveSet.standing(found[radius].success)
+    for radius in sorted(set(lengths) - set(found)):  # which Ctrl-C has kept it from
+        found[radius] = _end(run, schedule, radius, x_adv, iterations)
+    return in_order(epsilon, lengths, found)
 
 
-def _start(run: Run, schedule: Schedule, radius: float, restart: int) -> Array:
-    """Where all examples begin."""
-    if not schedule.random_start:
-        return run.x
-    drawn = run.x + norm_named(schedule.name, schedule.norm).random(run.key(restart), run.x, radius)
-    return namespace(run.x).clip(drawn, *run.victim.bounds) if schedule.clip else drawn
+def _within(
+    run: Run, aim: Goal, schedule: Schedule, ball: Ball, standing: ActiveSet, x_adv: Array, steps: Array, shown: Any
+) -> None:
+    """All restarts within one ball, of the examples that stand, into x_adv; their steps (N,) are counted."""
+    standing = ActiveSet(standing.rows, origin=standing.gather(run.x))  # of our own: the next radius has its own, too
+    steps[standing.rows] = 0
+    for restart in range(schedule.restarts):
+        if restart:  # only those that the last one did not get
+            seen = run.as_returned(standing.gather(x_adv), standing.origin)
+            standing.drop(run.goal.take(standing.rows).achieved(run.victim.predict(seen)))
+        start = standing.gather(schedule.start(ball, run.key(restart), run.x))
+        active = ActiveSet(standing.rows, origin=standing.origin, x=start)
+        active.scatter(x_adv, active.x)
+        for _ in climb(run.victim, active, aim, ball, schedule, run):
+            active.scatter(x_adv, active.x)
+            active.count(steps)
+            shown.update()
+            shown.set_postfix(active=len(active), refresh=False)
 
 
 def _end(run: Run, schedule: Schedule, radius: float, x_adv: Array, iterations: Array) -> AttackResult:
-    return run.end(x_adv.copy(), iterations.copy(), epsilon=radius, step=schedule.step_at(radius), **schedule.params())
+    return run.end(x_adv.copy(), iterations, epsilon=radius, step=schedule.step_at(radius), **schedule.params())

@@ -9,20 +9,20 @@ Read `plain/quasi_newton.py` first: the same for one image, in plain loops.
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any
 
 from minidl import ops
 from minidl.backend import kernels, namespace
 from minidl.core import Array, unbox
-from minidl.errors import RangeError
 from minidl.progress import bar
 
+from .active import ActiveSet
+from .checks import check_counts, check_number
 from .goal import Goal
 from .minimise import minimise
 from .norms import l2_length
 from .objectives import is_label, margin, rounding_hair
-from .result import AttackResult, begin, check_counts
+from .result import AttackResult, begin
 from .units import Units
 
 
@@ -63,13 +63,10 @@ def lbfgs(
     before any work.
     """
     check_counts("lbfgs", search_steps=search_steps, steps=steps)
-    if isinstance(initial_c, bool) or not isinstance(initial_c, Real) or not 0 < float(initial_c) < math.inf:
-        raise RangeError("lbfgs", "an initial_c above 0", repr(initial_c))
+    check_number("lbfgs", "an initial_c above 0", initial_c, but=0)
     run = begin("lbfgs", victim, x, goal, seed)
-    xp, gather, units = namespace(x), kernels(x).gather, Units(run)
-    x_adv, iterations = run.x.copy(), xp.zeros(len(x), dtype="int64")
-    active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
-    start, aim, n = gather(units.start, active), run.goal.take(active), len(active)
+    xp, units, (x_adv, iterations), active = namespace(x), Units(run), run.started(), run.standing()
+    start, aim, n = active.gather(units.start), run.goal.take(active.rows), len(active)
     c, shortest, closest, succeeds, fails = (  # the last two are the greatest and the least such c
         xp.full(n, number, dtype=start.dtype) for number in (float(initial_c), math.inf, -math.inf, 0, math.inf)
     )
@@ -77,28 +74,27 @@ def lbfgs(
     with run.interruptible(), shown:
         for _ in shown:
             found = _minimiser(units, active, aim, c, steps)
-            images = units.images(found, active)
+            images = units.images(found, active.rows)
             logits = run.victim.logits(images)
             length, reached = l2_length(found - start), margin(aim, logits)
             done = aim.achieved(logits.argmax(axis=-1)) & (reached >= rounding_hair(logits))
             better = xp.where(done, length < shortest, xp.isinf(shortest) & (reached > closest))
-            x_adv[active[better]] = images[better]
+            active.scatter(x_adv, images, better)
             shortest, closest = xp.where(done & better, length, shortest), xp.maximum(closest, reached)
-            iterations[active] += 1
+            active.count(iterations)
             succeeds, fails = xp.where(done, c, succeeds), xp.where(done, fails, c)
             c = xp.where(succeeds == 0, c / 10, xp.where(xp.isinf(fails), c * 10, (succeeds * fails) ** 0.5))
             shown.set_postfix(found=int((shortest < math.inf).sum()), refresh=False)
     return run.end(x_adv, iterations, search_steps=search_steps, steps=steps, initial_c=initial_c)
 
 
-def _minimiser(units: Units, active: Array, aim: Goal, c: Array, steps: int) -> Array:
+def _minimiser(units: Units, active: ActiveSet, aim: Goal, c: Array, steps: int) -> Array:
     """x + r for the r that minimises c·‖r‖² + loss(x + r, l), of each active example for its own c; all in units."""
-    victim, gather = units.run.victim, kernels(c).gather
-    rows = gather(units.start, active)
+    victim, gather, rows = units.run.victim, kernels(c).gather, active.gather(units.start)
 
     def penalised(points: Array, which: Array) -> tuple[Array, Array]:
         some, r, weight = aim.take(which), points - gather(rows, which), c[which]
-        logits, slope = victim.ascent(units.images(points, active[which]), some, log_likelihood)
+        logits, slope = victim.ascent(units.images(points, active.rows[which]), some, log_likelihood)
         value = weight * (r * r).sum(axis=-1) - log_likelihood(some, logits)
         return value, 2 * weight[:, None] * r - units.width * slope.reshape(points.shape)
 

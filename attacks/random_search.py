@@ -8,17 +8,18 @@ Read `plain/random_search.py` first: the same for one image, in plain loops.
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels, namespace
 from minidl.core import Array
-from minidl.errors import RangeError, ShapeError
+from minidl.errors import ShapeError
 from minidl.progress import bar
 
+from .active import ActiveSet
+from .checks import check_counts, check_number
 from .norms import ladder, per_example
 from .objectives import margin
-from .result import AttackResult, Run, begin, check_counts
+from .result import AttackResult, Run, begin
 
 #: After which queries, of 10 000, the share of the pixels in a square is halved (their §5).
 HALVED = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
@@ -56,53 +57,49 @@ def square(
     parameters out of range.
     """
     check_counts("square", queries=queries)
-    if not isinstance(initial_share, Real) or isinstance(initial_share, bool) or not 0 < float(initial_share) <= 1:
-        raise RangeError("square", "an initial_share above 0, at most 1", repr(initial_share))
+    share = check_number("square", "an initial_share above 0, at most 1", initial_share, most=1, but=0)
     (radius,) = ladder("square", [epsilon])
     if getattr(x, "ndim", 4) != 4:
         raise ShapeError("square", "images (N, C, H, W)", f"{x.shape}", "x.reshape(-1, 1, 28, 28) for flat digits")
     run = begin("square", victim, x, goal, seed)
-    xp = namespace(x)
-    x_adv, used = run.x.copy(), xp.zeros(len(x), dtype="int64")
-    active = xp.nonzero(~run.goal.achieved(run.clean_pred))[0]
+    x_adv, used = run.started()
     with run.interruptible(), bar(range(queries), "Square", progress, unit="query") as shown:
-        search(run, active, x_adv, used, radius, queries, float(initial_share), shown)
-    return run.end(x_adv, used, norm="linf", epsilon=radius, queries=queries, initial_share=float(initial_share))
+        search(run, run.standing(), x_adv, used, radius, queries, share, shown)
+    return run.end(x_adv, used, norm="linf", epsilon=radius, queries=queries, initial_share=share)
 
 
 def search(
-    run: Run, active: Array, x_adv: Array, used: Array, radius: float, queries: int, share: float, shown: Any
+    run: Run, active: ActiveSet, x_adv: Array, used: Array, radius: float, queries: int, share: float, shown: Any
 ) -> None:
     """The search for the active examples: their best goes into x_adv, whatever was there; `used` counts queries."""
-    xp, gather = namespace(run.x), kernels(run.x).gather
-    ends = (xp.clip(run.x + d, *run.victim.bounds) for d in (-radius, radius))
-    low, high = (gather(run.as_returned(end, run.x), active) for end in ends)
-    best = xp.full(len(active), -xp.inf, dtype=run.x.dtype)
+    xp = namespace(run.x)
+    low, high = (xp.clip(run.x + d, *run.victim.bounds) for d in (-radius, radius))
+    active.low, active.high = (active.gather(run.as_returned(end, run.x)) for end in (low, high))
+    active.best = xp.full(len(active), -xp.inf, dtype=run.x.dtype)
     for query in range(1, queries + 1):
         if not len(active):
             break
         where, up = _drawn(run, active, query, side(query / queries, share, *run.x.shape[2:]))
-        tried = xp.where(where, xp.where(up, high, low), gather(x_adv, active))
-        logits, goal = run.victim.logits(tried), run.goal.take(active)
+        tried = xp.where(where, xp.where(up, active.high, active.low), active.gather(x_adv))
+        logits, goal = run.victim.logits(tried), run.goal.take(active.rows)
         achieved, reached = goal.achieved(logits.argmax(axis=-1)), margin(goal, logits)
-        better = achieved | (reached > best)
-        x_adv[active[better]], best[better] = tried[better], reached[better]
-        used[active] += 1
-        if achieved.any():
-            left = xp.nonzero(~achieved)[0]
-            active, low, high, best = (gather(array, left) for array in (active, low, high, best))
+        better = achieved | (reached > active.best)
+        active.scatter(x_adv, tried, better)
+        active.best[better] = reached[better]
+        active.count(used)
+        active.drop(achieved)
         shown.update()
         shown.set_postfix(active=len(active), refresh=False)
 
 
-def _drawn(run: Run, active: Array, query: int, h: int) -> tuple[Array, Array]:
+def _drawn(run: Run, active: ActiveSet, query: int, h: int) -> tuple[Array, Array]:
     """Which pixels of the active examples a query sets (n, 1, H, W), and whether to +ε (n, C, 1, 1 or W), both bool."""
     xp = namespace(run.x)
     _, channels, height, width = run.x.shape
 
     def uniform(*numbers: int) -> Array:  # drawn for all, so that nobody's draws depend on who is still there
         like = xp.zeros((len(run.x), *numbers), dtype=run.x.dtype)
-        return kernels(run.x).gather(kernels(run.x).random_uniform(run.key(0, query), like), active)
+        return active.gather(kernels(run.x).random_uniform(run.key(0, query), like))
 
     if query == 1:
         return xp.full((len(active), 1, 1, 1), True), uniform(channels, 1, width) < 0.5

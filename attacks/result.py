@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from minidl.backend import asarray, namespace
 from minidl.core import Array
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.inputs import warn_if_wider
-from minidl.losses import as_labels, check_labels
+from minidl.losses import as_labels
 from minidl.npz import read_archive, write_archive
 
 from . import norms
+from .active import ActiveSet
+from .checks import check_counts, check_seed
 from .goal import Goal, Targeted, Untargeted, as_goal
+from .objectives import Objective
 from .precision import check_dtype, given_back, in_single
 from .victim import Victim, as_victim
 
@@ -168,21 +171,41 @@ class Run:
     """An attack under way: its victim, images and goal, checked; `end` turns what it found into a result.
 
     x (N, ...): the images to work on, in float32 at least.  given (N, ...): the caller's, x itself unless those are in
-    half precision.
+    half precision.  clean_logits (N, K), clean_pred (N,): what the network says of x.  slope, like x: that of the
+    objective there, from the same run of the network, if `begin` was told one.
     """
 
-    def __init__(self, attack: str, victim: Victim, given: Array, goal: Goal, seed: int) -> None:
+    def __init__(
+        self, attack: str, victim: Victim, given: Array, goal: Goal, seed: int, objective: Objective | None = None
+    ) -> None:
         self.attack, self.victim, self.goal, self.seed = attack, victim, goal, seed
         self.given, self.x = given, in_single(given)
-        x = self.x
         self.interrupted: bool | None = None  # None: the attack is over too soon to be interrupted
         self._start = victim.forwards, victim.backwards
         self._clock = time.perf_counter()
         self._checking = 0  # forwards that were spent on the predictions of earlier results
-        logits = victim.logits(x)
-        self.clean_logits, self.clean_pred = logits, logits.argmax(axis=-1)
-        self.classes: int = logits.shape[1]
-        check_labels(attack, goal.labels, logits)
+        self.slope: Array = None
+        _check_classes(attack, victim, goal)
+        if objective is None:
+            self.clean_logits = victim.logits(self.x)
+            _check_classes(attack, victim, goal, self.clean_logits)
+        else:
+
+            def checked(goal: Goal, logits: Array) -> Array:  # it counts on labels that are classes
+                _check_classes(attack, victim, goal, logits)
+                return objective(goal, logits)
+
+            self.clean_logits, self.slope = victim.ascent(self.x, goal, checked)
+        self.clean_pred = self.clean_logits.argmax(axis=-1)
+        self.classes: int = self.clean_logits.shape[1]
+
+    def started(self) -> tuple[Array, Array]:
+        """What an attack begins with and fills in: the images as they are (N, ...), and 0 iterations of each (N,)."""
+        return self.x.copy(), namespace(self.x).zeros(len(self.x), dtype="int64")
+
+    def standing(self) -> ActiveSet:
+        """The examples that have not achieved the goal as they are: most attacks leave the others alone."""
+        return ActiveSet.standing(self.goal.achieved(self.clean_pred))
 
     def as_returned(self, images: Array, origin: Array) -> Array:
         """Images made from those at `origin`, both (n, ...), as they would be given back: rounded if that is coarser.
@@ -223,9 +246,10 @@ class Run:
         seconds are those until it was there.
         """
         forwards, backwards = self.victim.forwards, self.victim.backwards
-        x_adv, iterations = given_back(x_adv, self.given), _of_each(iterations, x_adv)
+        xp, x_adv = namespace(x_adv), given_back(x_adv, self.given)
+        iterations = iterations + xp.zeros(len(x_adv), dtype="int64")
         if isinstance(self.goal, Targeted):
-            xp, there = namespace(x_adv), self.goal.achieved(self.clean_pred)
+            there = self.goal.achieved(self.clean_pred)
             x_adv = xp.where(norms.per_example(there, x_adv), self.given, x_adv)
             iterations = xp.where(there, 0, iterations)
         try:
@@ -250,26 +274,20 @@ def stream(*numbers: int) -> int:
     return int(np.random.SeedSequence(tuple(map(int, numbers))).generate_state(1, np.uint64)[0])
 
 
-def _of_each(iterations: Any, x: Array) -> Array:
-    return iterations if hasattr(iterations, "shape") else namespace(x).full(len(x), iterations)
+def _check_classes(attack: str, victim: Victim, goal: Goal, logits: Array | None = None) -> None:
+    """Refuse labels that are no classes, once: before any work if the network tells how many it has, or by logits."""
+    told: Any = getattr(victim.net, "output_shape", None)
+    if (told is None) == (logits is None):
+        return
+    labels, classes = goal.labels, (told if logits is None else logits.shape)[-1]
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise RangeError(attack, f"labels in 0 ... {classes - 1}", f"labels from {labels.min()} to {labels.max()}")
 
 
-def check_counts(attack: str, least: int = 1, **numbers: Any) -> None:
-    """Refuse whatever is no whole number, or one below the least."""
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise RangeError(attack, f"a whole number of {name}, at least {least}", repr(value))
-
-
-def check_seed(attack: str, seed: Any) -> None:
-    """Refuse whatever is no whole number of at least 0."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise RangeError(attack, "a seed that is a whole number, at least 0", repr(seed))
-
-
-def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
+def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int, objective: Objective | None = None) -> Run:
     """Check everything that can be wrong with an attack's arguments, then predict the images as they are.
 
+    objective: given by an attack that wants its slope there, too: one run of the network serves for both.
     Raises `DTypeError`, `ShapeError` or `RangeError`: for images that are not a floating-point batch within
     the victim's bounds, labels that are not one integer class per image, outputs that are not logits, or a seed that
     is not a whole number of at least 0.  Warns of images in a wider dtype than the network's.
@@ -281,8 +299,4 @@ def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int) -> Run:
         fix = as_labels(goal.labels, goal.letter) if goal.labels.ndim == 2 else ""
         raise ShapeError(attack, f"one label per image ({len(x)},)", f"{goal.labels.shape}", fix)
     check_seed(attack, seed)
-    classes = getattr(victim.net, "output_shape", (2**63,))[-1]
-    if len(x) and not 0 <= goal.labels.min() <= goal.labels.max() < classes:  # known before the network is run
-        got = f"labels from {goal.labels.min()} to {goal.labels.max()}"
-        raise RangeError(attack, f"labels in 0 ... {classes - 1}", got)
-    return Run(attack, victim, x, goal, seed)
+    return Run(attack, victim, x, goal, seed, objective)

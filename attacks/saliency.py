@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from numbers import Real
 from typing import Any
 
 from minidl import losses
@@ -27,6 +26,8 @@ from minidl.errors import DTypeError, RangeError
 from minidl.losses import check_labels
 from minidl.progress import bar
 
+from .active import ActiveSet
+from .checks import check_number
 from .goal import Targeted, as_goal
 from .result import AttackResult, Run, begin
 from .victim import Victim, as_victim
@@ -144,10 +145,8 @@ def steps_allowed(size: int, max_distortion: float, features: int) -> int:
 
 
 def _check(attack: str, theta: Any, max_distortion: Any, features: Any, outputs: Any) -> None:
-    if not isinstance(theta, Real) or not 0 < abs(float(theta)) <= 1:
-        raise RangeError(attack, "theta in [-1, 1], not 0", repr(theta))
-    if not isinstance(max_distortion, Real) or not 0 <= float(max_distortion) <= 1:
-        raise RangeError(attack, "max_distortion in [0, 1], a fraction of the features", repr(max_distortion))
+    check_number(attack, "theta in [-1, 1], not 0", theta, least=-1, most=1, but=0)
+    check_number(attack, "max_distortion in [0, 1], a fraction of the features", max_distortion, most=1)
     if features not in (1, 2):
         raise RangeError(attack, "features=1 (Algorithm 1) or 2 (Algorithms 2 and 3)", repr(features))
     if outputs not in ("logits", "probabilities"):
@@ -167,19 +166,21 @@ def _checked_slopes(
 
 def _slopes(victim: Victim, x: Array, target: Array, theta: float, outputs: str) -> tuple[Array, Array, Array]:
     """The predictions (N,), and a and b (N, M) of the head of this file: by one run and two pull-backs."""
-    xp = namespace(x)
-
-    def two_rows(logits: Array, part: slice) -> Array:
-        onehot = (xp.arange(logits.shape[1]) == target[part][:, None]).astype(logits.dtype)
+    xp, answers, rows = namespace(x), [], []
+    for part in victim.parts(x):
+        lin = victim.linearize(x[part])
+        wanted = (xp.arange(lin.value.shape[1]) == target[part][:, None]).astype(lin.value.dtype)
         if outputs == "logits":
-            return xp.stack([onehot, xp.ones_like(onehot)])
-        p = losses.softmax(logits)
-        return (p * (onehot - (p * onehot).sum(axis=-1, keepdims=True)))[None]  # Σ_j ∂F_j = 0
-
-    logits, pulled = victim.pull_back(x, two_rows)
-    a = pulled[0].reshape(len(x), prod(x.shape[1:]))
-    b = a if len(pulled) == 1 else a - pulled[1].reshape(a.shape)
-    return (logits.argmax(axis=-1), a, b) if theta > 0 else (logits.argmax(axis=-1), -a, -b)
+            pulled = lin.vjp(xp.stack([wanted, xp.ones_like(wanted)]))  # ∂Z_t and ∂ΣZ
+        else:
+            p = losses.softmax(lin.value)
+            pulled = lin.vjp((p * (wanted - (p * wanted).sum(axis=-1, keepdims=True)))[None])  # ∂F_t; Σ_j ∂F_j = 0
+        answers.append(lin.value.argmax(axis=-1))
+        rows.append(pulled.reshape(len(pulled), len(wanted), prod(x.shape[1:])))
+    pulled = xp.concatenate(rows, axis=1)
+    a = pulled[0]
+    b = a if len(pulled) == 1 else a - pulled[1]
+    return (xp.concatenate(answers), a, b) if theta > 0 else (xp.concatenate(answers), -a, -b)
 
 
 def _scaled(slopes: Array) -> Array:
@@ -200,7 +201,7 @@ def _move(
     flat = start.copy()
     movable = (lambda pixels: pixels < high) if theta > 0 else (lambda pixels: pixels > low)
     domain = movable(flat)
-    iterations, active = xp.zeros(len(x), dtype=int), xp.arange(len(x))
+    iterations, active = xp.zeros(len(x), dtype=int), ActiveSet(xp.arange(len(x)))
     choose = kernels(x).best_pairs if features == 2 else kernels(x).best_features
     shown = bar(range(steps_allowed(flat.shape[1], max_distortion, features)), "JSMA", progress, unit="step")
     with run.interruptible():
@@ -208,17 +209,16 @@ def _move(
             if not len(active):
                 break
             shown.set_postfix(active=len(active), refresh=False)
-            images = kernels(x).gather(flat, active).reshape(-1, *x.shape[1:])
-            answers, a, b = _slopes(victim, images, target[active], theta, outputs)
-            standing = answers != target[active]
-            active = active[standing]
-            chosen = choose(_scaled(a[standing]), _scaled(b[standing]), domain[active])
-            active, chosen = active[chosen[:, 0] >= 0], chosen[chosen[:, 0] >= 0]
-            where = active[:, None], chosen
+            images, aim = active.gather(flat).reshape(-1, *x.shape[1:]), target[active.rows]
+            answers, active.a, active.b = _slopes(victim, images, aim, theta, outputs)
+            active.drop(answers == aim)
+            active.chosen = choose(_scaled(active.a), _scaled(active.b), active.gather(domain))
+            active.drop(active.chosen[:, 0] < 0)  # where nothing valid was left
+            where = active.rows[:, None], active.chosen
             moved = xp.clip(flat[where] + theta * (high - low), low, high)
             before, flat[where] = flat[where], run.as_returned(moved, start[where])
             domain[where] = (flat[where] != before) & movable(flat[where])
-            iterations[active] += 1
+            active.count(iterations)
     return flat.reshape(x.shape), iterations
 
 

@@ -11,20 +11,19 @@ Any function of (net, x, y, moment) that has an `alpha` will do in their place.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 
 from minidl.backend import namespace
 from minidl.core import Array
-from minidl.errors import RangeError
 from minidl.models import Sequential
 from minidl.train import Moment
 
+from .active import ActiveSet
+from .checks import check_number
 from .goal import Goal, Untargeted
-from .norms import Bounds, norm_named
+from .norms import Ball, Bounds, norm_named
 from .precision import given_back, in_single
-from .projected_gradient import Schedule
+from .projected_gradient import Schedule, climb
 from .victim import Victim
 
 
@@ -47,12 +46,9 @@ class BoundedAdversary:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        for parameter in ("epsilon", "warm_up", "alpha"):
-            value = getattr(self, parameter)
-            number = isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
-            if not number or (parameter == "alpha" and value > 1):
-                expected = "from 0 to 1" if parameter == "alpha" else "of at least 0, finite"
-                raise RangeError(name, f"{parameter} {expected}", repr(value))
+        check_number(name, "epsilon of at least 0, finite", self.epsilon)
+        check_number(name, "warm_up of at least 0, finite", self.warm_up)
+        check_number(name, "alpha from 0 to 1", self.alpha, most=1)
         norm_named(name, self.norm)
         Victim(lambda x: x, self.bounds)  # refuses bounds that are none
 
@@ -115,10 +111,8 @@ class PGDAdversary(BoundedAdversary):
                     self.random_start)  # fmt: skip
 
     def images(self, victim: Victim, x: Array, goal: Goal, radius: float, bounds: Bounds, key: int) -> Array:
-        norm, step, x_adv = norm_named("PGDAdversary", self.norm), self.schedule().step_at(radius), x
-        if self.random_start:
-            x_adv = x + norm.random(key, x, radius)
-            x_adv = x_adv if bounds is None else namespace(x).clip(x_adv, *bounds)
-        for _ in range(self.steps):
-            x_adv = norm.move(x_adv, victim.gradient(x_adv, goal), step, bounds, x, radius)
-        return x_adv
+        schedule, ball = self.schedule(), Ball(norm_named("PGDAdversary", self.norm), radius, bounds)
+        active = ActiveSet(namespace(x).arange(len(x)), x=schedule.start(ball, key, x), origin=x)
+        for _ in climb(victim, active, goal, ball, schedule):
+            pass
+        return active.x

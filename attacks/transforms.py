@@ -16,7 +16,6 @@ import functools
 import io
 import math
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from minidl.backend import kernels, namespace, to_numpy
 from minidl.core import Array
 from minidl.errors import DTypeError, RangeError, ShapeError
 
+from .checks import check_number, check_seed
 from .norms import box_muller
 from .precision import check_dtype, given_back, in_single
 from .victim import are_bounds
@@ -241,8 +241,6 @@ def _checked(
     if x.size and not (x.min() >= bounds[0] and x.max() <= bounds[1]):  # also false for NaN
         got = f"values from {x.min()} to {x.max()}"
         raise RangeError(name, f"pixels in [{bounds[0]:g}, {bounds[1]:g}], none NaN", got, "say bounds=...")
-    if isinstance(amount, bool) or not isinstance(amount, Real) or not least <= float(amount) <= most:
-        raise RangeError(name, f"an amount from {least:g} to {most:g}", repr(amount))
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise RangeError(name, "a seed that is a whole number, at least 0", repr(seed))
+    check_number(name, f"an amount from {least:g} to {most:g}", amount, least, most)
+    check_seed(name, seed)
     return float(bounds[0]), float(bounds[1])

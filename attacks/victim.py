@@ -52,7 +52,7 @@ class Victim:
         of probabilities, which are known by all of them being positive and summing to 1.
         """
         parts, x = [], in_single(x)
-        for part in self._parts(x):
+        for part in self.parts(x):
             parts.append(check_logits("Victim", self.net(x[part]), len(x[part]), classes=2))
             self.forwards += len(x[part])
             self.queries += len(x[part])
@@ -67,43 +67,31 @@ class Victim:
         """The predicted classes (N,): the first of the greatest logits."""
         return self.logits(x).argmax(axis=-1)
 
-    def pull_back(self, x: Array, cotangents: Callable[[Array, slice], Array]) -> tuple[Array, Array]:
-        """The logits (N, K) at x, and Jᵀ·g there, (..., *x.shape): one run of the network for both.
+    def parts(self, x: Array) -> Iterator[slice]:
+        """Slices of x, of at most `batch_size` examples: one at least, so that no examples have outputs, too."""
+        return (slice(i, i + self.batch_size) for i in range(0, max(len(x), 1), self.batch_size))
 
-        cotangents: a function that gives g (..., n, K), once it is told the logits (n, K) of some of the examples
-        and which ones (a slice of x) they belong to.
-        Raises `DTypeError` if the network is not made of minidl operations, `RangeError` where Jᵀ·g is not finite, and
-        as `logits` does.
+    def linearize(self, x: Array) -> Look:
+        """One run of the network on a part of a batch, ``for part in victim.parts(x)``, and its derivative there.
+
+        Raises `DTypeError` if the network is not made of minidl operations, and as `logits` does.
         """
-        logits, found, x = [], [], in_single(x)
-        for part in self._parts(x):
-            lin = linearize(self.net, x[part])
-            if not lin.depends:
-                raise DTypeError("pull_back", "a network made of minidl operations", "outputs cut off from the input",
-                                 "use minidl.ops in it instead of NumPy")  # fmt: skip
-            self.forwards += len(x[part])
-            logits.append(check_logits("Victim", lin.value, len(x[part]), classes=2))
-            g = cotangents(lin.value, part)
-            found.append(lin.vjp(g))
-            self.backwards += prod(g.shape[:-1])
-        xp = namespace(x)
-        pulled = xp.concatenate(found, axis=-x.ndim)
-        if not xp.isfinite(pulled).all():
-            fix = "scale the logits down, or attack in float64: x.astype(np.float64)"
-            raise RangeError("pull_back", "finite gradients", "infinite or NaN ones, of finite logits", fix)
-        return xp.concatenate(logits), pulled
+        return Look(self, in_single(x))
 
     def ascent(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> tuple[Array, Array]:
         """The logits (N, K) at x, and the slope of the objective there, like x: where to move each example to get
         closer to the goal.
 
-        It is the slope of a sum over the examples, so that none weighs on another's.  Raises as `pull_back` does.
+        It is the slope of a sum over the examples, so that none weighs on another's.  Raises as `linearize` does, and
+        `RangeError` for a slope that is not finite.
         """
-
-        def slope(logits: Array, part: slice) -> Array:
-            return grad(lambda logits: ops.sum(objective(goal.take(part), logits)), logits)
-
-        return self.pull_back(x, slope)
+        logits, slopes = [], []
+        for part in self.parts(x):
+            lin, aim = self.linearize(x[part]), goal.take(part)
+            logits.append(lin.value)
+            slopes.append(lin.vjp(grad(lambda z, aim=aim: ops.sum(objective(aim, z)), lin.value)))
+        xp = namespace(x)
+        return xp.concatenate(logits), xp.concatenate(slopes)
 
     def gradient(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> Array:
         """The slope that `ascent` gives, alone: ∂J(x, y)/∂x for a label to get away from, -∂J(x, t)/∂x for a target."""
@@ -123,9 +111,26 @@ class Victim:
             fix = "scale them, or say bounds=... to the Victim (or the adversary)"
             raise RangeError(attack, f"pixels in [{low:.9g}, {high:.9g}], none NaN", got, fix)
 
-    def _parts(self, x: Array) -> Iterator[slice]:
-        """At least one part, so that an empty batch gets outputs of the right rank too."""
-        return (slice(i, i + self.batch_size) for i in range(0, max(len(x), 1), self.batch_size))
+
+class Look:
+    """A network at examples x (n, ...), as a `minidl.core.Linearization`, but counted: `value`, its logits (n, K)."""
+
+    def __init__(self, victim: Victim, x: Array) -> None:
+        self._victim, self._lin = victim, linearize(victim.net, x)
+        if not self._lin.depends:
+            raise DTypeError("Victim", "a network made of minidl operations", "outputs cut off from the input",
+                             "use minidl.ops in it instead of NumPy")  # fmt: skip
+        victim.forwards += len(x)
+        self.value: Array = check_logits("Victim", self._lin.value, len(x), classes=2)
+
+    def vjp(self, g: Array) -> Array:
+        """Jᵀ·g, (..., n, ...), for cotangents g (..., n, K).  Raises `RangeError` if it is not finite."""
+        pulled = self._lin.vjp(g)
+        self._victim.backwards += prod(g.shape[:-1])
+        if not namespace(pulled).isfinite(pulled).all():
+            fix = "scale the logits down, or attack in float64: x.astype(np.float64)"
+            raise RangeError("Victim", "finite gradients", "infinite or NaN ones, of finite logits", fix)
+        return pulled
 
 
 def are_bounds(bounds: Any) -> bool:

@@ -14,7 +14,7 @@ from minidl.backend import asarray, kernels, namespace
 from minidl.core import Array
 from minidl.kernels.reference_evolution import FUNCTIONS
 
-from ..result import check_counts
+from ..checks import check_counts
 from . import structure
 from .genome import Draws, Genome, check_canvas, check_positive, check_rates
 from .structure import INPUTS, Wiring

@@ -9,7 +9,6 @@ Read `plain/differential_evolution.py` first: the same for one image, in plain l
 from __future__ import annotations
 
 from math import prod
-from numbers import Real
 from typing import Any
 
 from minidl.backend import kernels, namespace
@@ -17,9 +16,11 @@ from minidl.core import Array
 from minidl.errors import RangeError, ShapeError
 from minidl.progress import bar
 
+from ..active import ActiveSet
+from ..checks import check_counts, check_number
 from ..norms import box_muller
 from ..objectives import margin
-from ..result import AttackResult, Run, begin, check_counts
+from ..result import AttackResult, Run, begin
 
 LEAST_POPULATION = 4  # a child's three parents, and the candidate that it competes with
 
@@ -66,8 +67,7 @@ def few_pixel(
     check_counts("few_pixel", least=LEAST_POPULATION, population=population)
     _check(x, pixels, weight)
     run = begin("few_pixel", victim, x, goal, seed)
-    xp = namespace(x)
-    x_adv, bred = run.x.copy(), xp.zeros(len(x), dtype="int64")
+    x_adv, bred = run.started()
     size = max(1, run.victim.batch_size // population)
     groups = range(0, len(x), size)
     with run.interruptible(), bar(range(len(groups) * generations), "Few pixels", progress, unit="generation") as shown:
@@ -79,8 +79,7 @@ def few_pixel(
 
 
 def _check(x: Any, pixels: int, weight: Any) -> None:
-    if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 < float(weight) <= 2:
-        raise RangeError("few_pixel", "a weight above 0, at most 2", repr(weight))
+    check_number("few_pixel", "a weight above 0, at most 2", weight, most=2, but=0)
     if getattr(x, "ndim", 4) != 4:
         raise ShapeError("few_pixel", "images (N, C, H, W)", f"{x.shape}", "x.reshape(-1, 1, 28, 28) for flat digits")
     if hasattr(x, "shape") and pixels > x.shape[2] * x.shape[3]:
@@ -91,12 +90,12 @@ def _evolve(group: Group, x_adv: Array, bred: Array, generations: int, weight: f
     """The evolution of one group: the best of its active examples go into x_adv; `bred` counts their generations."""
     group.settle(x_adv)
     for generation in range(1, generations + 1):
-        shown.set_postfix(active=len(group), refresh=False)
-        if not len(group):
+        shown.set_postfix(active=len(group.active), refresh=False)
+        if not len(group.active):
             shown.update(generations + 1 - generation)
             break
         group.breed(generation, weight)
-        bred[group.active] += 1
+        group.active.count(bred)
         group.settle(x_adv)
         shown.update()
 
@@ -104,40 +103,36 @@ def _evolve(group: Group, x_adv: Array, bred: Array, generations: int, weight: f
 class Group:
     """Neighbouring examples, as many as fit into a batch, and their candidates.
 
-    active (n,): the indices of those that are not finished.  genes (n, P, pixels, 2 + C) float32, from 0 to 1: the
-    row, the column and the value in each channel, as shares of the height, the width and the range between the bounds.
-    fitness (n, P): how close to the goal.
+    active: those that are not finished.  Of each, genes (n, P, pixels, 2 + C) float32, from 0 to 1: the row, the column
+    and the value in each channel, as shares of the height, the width and the range between the bounds; and fitness
+    (n, P): how close to the goal.
     """
 
     def __init__(self, run: Run, part: slice, pixels: int, population: int) -> None:
         self.run, self.part, self.population = run, part, population
-        xp = namespace(run.x)
-        self.active = part.start + xp.nonzero(~run.goal.achieved(run.clean_pred)[part])[0]
-        self.genes = self._born(pixels)
-        self.fitness = self._judge(self.genes)
-
-    def __len__(self) -> int:
-        return len(self.active)
+        self.active = ActiveSet.standing(run.goal.achieved(run.clean_pred)[part])
+        self.active.rows += part.start
+        self.active.genes = self._born(pixels)
+        self.active.fitness = self._judge(self.active.genes)
 
     def breed(self, generation: int, weight: float) -> None:
         """A child for each candidate, which it replaces unless it is worse."""
-        xp = namespace(self.genes)
+        active, xp = self.active, namespace(self.active.genes)
         x1, x2, x3 = (self._candidates(r) for r in others(self._uniform(generation, 0, 3)))
         children = xp.clip(x1 + weight * (x2 - x3), 0, 1)
         fitness = self._judge(children)
-        better = fitness >= self.fitness
-        self.genes = xp.where(better[:, :, None, None], children, self.genes)
-        self.fitness = xp.where(better, fitness, self.fitness)
+        better = fitness >= active.fitness
+        active.genes = xp.where(better[:, :, None, None], children, active.genes)
+        active.fitness = xp.where(better, fitness, active.fitness)
 
     def settle(self, x_adv: Array) -> None:
         """The best candidate of each goes into x_adv; those that achieve the goal are finished."""
-        if not len(self):
+        active = self.active
+        if not len(active):
             return
-        xp, gather = namespace(self.genes), kernels(self.genes).gather
-        best = self.fitness.argmax(axis=-1)
-        x_adv[self.active] = self._drawn(self.active, self.genes[xp.arange(len(best)), best])
-        left = xp.nonzero(self.fitness.max(axis=-1) < 0)[0]
-        self.active, self.genes, self.fitness = (gather(a, left) for a in (self.active, self.genes, self.fitness))
+        best = active.fitness.argmax(axis=-1)
+        active.scatter(x_adv, self._drawn(active.rows, active.genes[namespace(best).arange(len(best)), best]))
+        active.drop(active.fitness.max(axis=-1) >= 0)
 
     def _uniform(self, generation: int, stream: int, *shape: int) -> Array:
         """Draws (n, P, ...) between 0 and 1.  They are made for all of the group, finished or not: each has its own."""
@@ -145,7 +140,7 @@ class Group:
         like = namespace(x).zeros((len(x), self.population, *shape), dtype="float32")
         first = self.part.start * prod(like.shape[1:])
         drawn = kernels(like).random_uniform(self.run.key(generation, stream), like, first)
-        return kernels(like).gather(drawn, self.active - self.part.start)
+        return kernels(like).gather(drawn, self.active.rows - self.part.start)
 
     def _born(self, pixels: int) -> Array:
         """The first candidates: places anywhere, values from N(½, ½²), which the bounds cut off."""
@@ -155,15 +150,16 @@ class Group:
 
     def _candidates(self, which: Array) -> Array:
         """The candidates of those numbers (n, P), of each example among its own: like genes."""
-        xp, flat = namespace(which), self.genes.reshape(-1, *self.genes.shape[2:])
+        xp, genes = namespace(which), self.active.genes
+        flat = genes.reshape(-1, *genes.shape[2:])
         rows = which + self.population * xp.arange(len(which))[:, None]
-        return kernels(flat).gather(flat, rows.reshape(-1)).reshape(self.genes.shape)
+        return kernels(flat).gather(flat, rows.reshape(-1)).reshape(genes.shape)
 
     def _judge(self, genes: Array) -> Array:
         """The margin of each candidate, (n, P); below 0 if it does not achieve the goal, where there is a tie, too."""
         victim = self.run.victim
         xp, flat = namespace(genes), genes.reshape(-1, *genes.shape[2:])
-        rows = self.active[xp.arange(len(flat)) // self.population]
+        rows = self.active.rows[xp.arange(len(flat)) // self.population]
         found = [xp.zeros(0, dtype=self.run.clean_logits.dtype)]
         for i in range(0, len(flat), victim.batch_size):
             part = slice(i, i + victim.batch_size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from minidl.backend import kernels, namespace
 from minidl.core import Array
 
-from ..result import check_counts
+from ..checks import check_counts
 from .genome import Draws, Genome, check_canvas, check_positive, check_rates
 
 

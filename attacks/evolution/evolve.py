@@ -17,7 +17,7 @@ from minidl.core import Array
 from minidl.errors import DTypeError, ShapeError
 from minidl.progress import bar
 
-from ..result import check_counts, check_seed
+from ..checks import check_counts, check_seed
 from ..victim import Victim, as_victim
 from . import checkpoints
 from .archive import MapElites

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from minidl.backend import kernels, namespace
 from minidl.core import Array
 from minidl.errors import DTypeError, RangeError, ShapeError
 
+from ..checks import check_number
 from ..result import stream
 from ..victim import are_bounds
 
@@ -118,12 +119,10 @@ def check_canvas(encoding: str, shape: Any, bounds: Any, dtype: Any) -> None:
 def check_rates(encoding: str, **rates: Any) -> None:
     """Refuse whatever is no probability, with `RangeError`."""
     for name, rate in rates.items():
-        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) <= 1:
-            raise RangeError(encoding, f"{name} to be a probability, from 0 to 1", repr(rate))
+        check_number(encoding, f"{name} to be a probability, from 0 to 1", rate, most=1)
 
 
 def check_positive(encoding: str, **numbers: Any) -> None:
     """Refuse whatever is no finite number above 0, with `RangeError`."""
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, Real) or not 0 < float(number) < float("inf"):
-            raise RangeError(encoding, f"{name} to be a number above 0", repr(number))
+        check_number(encoding, f"{name} to be a number above 0", number, but=0)

@@ -6,20 +6,20 @@ Read `plain/gradient_ascent.py` first: the same for one image, in plain loops.
 from __future__ import annotations
 
 import time
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from minidl.backend import asarray, kernels, namespace, to_numpy
 from minidl.core import Array
-from minidl.errors import RangeError, ShapeError
+from minidl.errors import ShapeError
 from minidl.progress import bar
 
+from ..checks import check_counts, check_number, check_seed
 from ..goal import Goal, Targeted
 from ..norms import l2_length, l2_steepest, normal, per_example
 from ..precision import given_back, in_single
-from ..result import check_counts, check_seed, stream
+from ..result import stream
 from ..victim import Victim, as_victim
 from .fooling import canvas
 from .result import FoolingResult
@@ -60,8 +60,7 @@ def fool_gradient(
     check_counts("fool_gradient", steps=steps)
     check_seed("fool_gradient", seed)
     for name, number in (("decay", decay), ("rise", rise)):
-        if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= number <= 1:
-            raise RangeError("fool_gradient", f"{name} from 0 to 1", repr(number))
+        check_number("fool_gradient", f"{name} from 0 to 1", number, most=1)
     given = _centre(victim, start, shape)
     centre = in_single(given)
     begun, asked, pulled = time.perf_counter(), victim.forwards, victim.backwards

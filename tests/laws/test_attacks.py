@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ import attacks.victim
 from attacks import AttackResult, Targeted, Untargeted, Victim, fgsm, sign_noise
 from attacks.norms import NORMS, l0_length
 from minidl import losses, models, ops
+from minidl.core import unbox
 from minidl.kernels import reference
 from minidl.layers import Glorot
 from minidl.testing import Mutant, arrays, line, shapes
@@ -120,14 +123,30 @@ def test_a_small_step_raises_the_loss_and_a_targeted_one_lowers_it(seed) -> None
 def test_a_ladder_reuses_one_gradient() -> None:
     (x, y), victim = images(0), Victim(network())
     ladder = fgsm(victim, x, y, epsilon=[0.0, 0.1, 0.3])
-    assert (victim.forwards, victim.backwards, victim.queries) == (7 * 5, 7, 7 * 4)  # before, gradient, three after
+    assert (victim.forwards, victim.backwards, victim.queries) == (7 * 4, 7, 7 * 3)  # one before, three after
     for result, epsilon in zip(ladder, (0.0, 0.1, 0.3)):
         alone = fgsm(network(), x, y, epsilon=epsilon)
         np.testing.assert_array_equal(result.x_adv, alone.x_adv)
-        assert (result.forwards, result.backwards) == (alone.forwards, alone.backwards) == (21, 7)
+        assert (result.forwards, result.backwards) == (alone.forwards, alone.backwards) == (14, 7)
         assert result.params["epsilon"] == epsilon
     np.testing.assert_array_equal(ladder[0].x_adv, x)
     assert fgsm(victim, x, y, epsilon=[]) == []
+
+
+def test_no_more_than_two_parts_of_a_batch_are_on_record_at_a_time() -> None:
+    """The last and the next one: memory is bounded by the victim's batch_size, however many images there are."""
+    (x, y), made, most = images(0, n=40), [], [0]
+    w = np.random.default_rng(0).normal(size=(16, 5))
+
+    def watched(x):
+        h = ops.exp(ops.reshape(x, (-1, 16)))
+        made.append(weakref.ref(unbox(h)))
+        most[0] = max(most[0], sum(ref() is not None for ref in made))
+        return h @ w
+
+    fgsm(Victim(watched, batch_size=4), x, y)
+    assert len(made) == 10 + 10
+    assert most[0] <= 2
 
 
 def test_the_step_is_the_papers() -> None:
@@ -284,13 +303,15 @@ def targets_are_reached_downhill() -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("FGSM: downhill", line(attacks.gradient_sign, "fgsm", "run.victim.gradient(", "-run.victim.gradient("), test_the_step_is_the_papers),
+    Mutant("FGSM: downhill", line(attacks.gradient_sign, "fgsm", "run.slope", "-run.slope"), test_the_step_is_the_papers),
     Mutant("FGSM: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), targets_are_reached_downhill),
     Mutant("FGSM: the gradient, not its sign", line(reference, "sign_step", "xp.sign(g)", "g"), test_the_step_is_the_papers),
     Mutant("FGSM: never clipped", line(reference, "sign_step", "bounds is None", "True"), test_bounds_budget_and_honesty),
     Mutant("FGSM: always clipped", line(attacks.gradient_sign, "_climb", "run.victim.bounds if clip else None", "run.victim.bounds"), test_the_step_is_the_papers),
     Mutant("result: success judged before the attack", line(attacks.result.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_bounds_budget_and_honesty),
-    Mutant("victim: pull-backs not counted", line(attacks.victim.Victim, "pull_back", "self.backwards += prod(g.shape[:-1])", ""), test_a_ladder_reuses_one_gradient),
+    Mutant("victim: pull-backs not counted", line(attacks.victim.Look, "vjp", "self._victim.backwards += prod(g.shape[:-1])", ""), test_a_ladder_reuses_one_gradient),
+    Mutant("FGSM: another run for the gradient", line(attacks.gradient_sign, "fgsm", "run.slope", "run.victim.gradient(run.x, run.goal)"), test_a_ladder_reuses_one_gradient),
+    Mutant("victim: all parts are kept", line(attacks.victim.Victim, "ascent", "logits.append(lin.value)", "logits.append(lin.value)\n        vars(self).setdefault('kept', []).append(lin)"), test_no_more_than_two_parts_of_a_batch_are_on_record_at_a_time),
     Mutant("targets: who is there is moved", line(attacks.result.Run, "end", "xp.where(norms.per_example(there, x_adv), self.given, x_adv)", "x_adv"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
     Mutant("targets: who is there has taken steps", line(attacks.result.Run, "end", "xp.where(there, 0, iterations)", "iterations"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
     Mutant("noise: the seed forgotten", line(attacks.gradient_sign, "sign_noise", "random_signs(seed, run.x)", "random_signs(0, run.x)"), test_same_seed_same_bits),

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attacks.auto_pgd
+import attacks.norms
 from attacks import Targeted, Untargeted, Victim, auto_pgd, pgd
+from attacks.active import ActiveSet
 from attacks.auto_pgd import Toward, drawn, targeted_dlr
 from attacks.norms import NORMS
 from attacks.objectives import OBJECTIVES, margin
@@ -55,13 +57,13 @@ def test_it_is_the_papers_algorithm(seed, norm, name, targeted, steps) -> None:
 @given(rises=st.integers(0, 12), steps=st.integers(0, 12), halved=st.booleans(), gained=st.booleans())
 def test_both_conditions_halve_the_step(rises, steps, halved, gained) -> None:
     one, x = np.ones(1), np.zeros((1, 2))
-    walk = auto_pgd.Walk(np.arange(1), x, x, x, 3 * one, one > 0, x + 1, x + 2, 5 * one, 0.8 * one, rises * np.arange(1, 2),
-                         np.array([halved]), (4 if gained else 5) * one)  # fmt: skip
+    walk = ActiveSet(np.arange(1), x=x, slope=x, f=3 * one, x_max=x + 1, slope_max=x + 2, f_max=5 * one, eta=0.8 * one,
+                     rises=rises * np.arange(1, 2), halved=np.array([halved]), f_max_then=(4 if gained else 5) * one)  # fmt: skip
     back = rises < 0.75 * steps or (not halved and not gained)
-    after = auto_pgd.judged(walk, steps)
+    auto_pgd.judge(walk, steps)
     expected = (1, 2, 5, 0.4) if back else (0, 0, 3, 0.8)
-    assert (after.x[0, 0], after.slope[0, 0], after.f[0], after.eta[0]) == expected
-    assert (after.halved[0], after.rises[0], after.f_max_then[0]) == (back, 0, 5)
+    assert (walk.x[0, 0], walk.slope[0, 0], walk.f[0], walk.eta[0]) == expected
+    assert (walk.halved[0], walk.rises[0], walk.f_max_then[0]) == (back, 0, 5)
 
 
 @pytest.mark.parametrize(("steps", "expected"), [
@@ -125,7 +127,8 @@ def test_random_search_gets_what_slopes_do_not() -> None:
     slopes, both = (apgd(steps_network, x, y, epsilon=0.1, queries=queries, **options) for queries in (0, 100))
     assert not slopes.success.all()
     assert both.success.sum() > slopes.success.sum()
-    np.testing.assert_array_equal(both.x_adv[slopes.success], slopes.x_adv[slopes.success])
+    for name in ("x_adv", "iterations"):
+        np.testing.assert_array_equal(getattr(both, name)[slopes.success], getattr(slopes, name)[slopes.success])
     goal = Untargeted(y)
     stripes = apgd(steps_network, x, y, epsilon=0.1, queries=1, **options)
     for more in (both, stripes):
@@ -276,32 +279,32 @@ def test_ratios_want_enough_classes(name, classes, targeted, fits) -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("APGD: no momentum", line(attacks.auto_pgd.Climb, "_step", "(walk.x - walk.before)", "(z - walk.x)"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: momentum before there is any", line(attacks.auto_pgd.Climb, "up", "ALPHA if k else 1.0", "ALPHA"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: steps of ε to begin with", line(attacks.auto_pgd.Climb, "up", "2 * self.radius", "self.radius"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: halved without going back", line(attacks.auto_pgd, "judged", "x=xp.where(far, walk.x_max, walk.x)", "x=walk.x"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: back, but not halved", line(attacks.auto_pgd, "judged", "walk.eta / 2", "walk.eta"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: the slope of another point", line(attacks.auto_pgd, "judged", "slope=xp.where(far, walk.slope_max, walk.slope)", "slope=walk.slope"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: condition 1 forgotten", line(attacks.auto_pgd, "judged", "(walk.rises < RHO * steps)", "walk.halved & ~walk.halved"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: condition 2 forgotten", line(attacks.auto_pgd, "judged", " | (~walk.halved & (walk.f_max == walk.f_max_then))", ""), test_it_is_the_papers_algorithm),
-    Mutant("APGD: condition 2 though just halved", line(attacks.auto_pgd, "judged", "~walk.halved & ", ""), test_both_conditions_halve_the_step),
-    Mutant("APGD: rises of all the way", line(attacks.auto_pgd, "judged", "xp.zeros_like(walk.rises)", "walk.rises"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: the newest step counts already", line(attacks.auto_pgd, "judged", "walk.rises < RHO", "walk.rises + walk.uphill < RHO"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: no momentum", line(attacks.auto_pgd, "_step", "(walk.x - walk.before)", "(z - walk.x)"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: momentum before there is any", line(attacks.auto_pgd, "climb", "ALPHA if k else 1.0", "ALPHA"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: steps of ε to begin with", line(attacks.auto_pgd, "climb", "2 * ball.radius", "ball.radius"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: halved without going back", line(attacks.auto_pgd, "judge", "xp.where(far, walk.x_max, walk.x)", "walk.x"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: back, but not halved", line(attacks.auto_pgd, "judge", "walk.eta / 2", "walk.eta"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: the slope of another point", line(attacks.auto_pgd, "judge", "xp.where(far, walk.slope_max, walk.slope)", "walk.slope"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 1 forgotten", line(attacks.auto_pgd, "judge", "(walk.rises < RHO * steps)", "walk.halved & ~walk.halved"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 2 forgotten", line(attacks.auto_pgd, "judge", " | (~walk.halved & (walk.f_max == walk.f_max_then))", ""), test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 2 though just halved", line(attacks.auto_pgd, "judge", "~walk.halved & ", ""), test_both_conditions_halve_the_step),
+    Mutant("APGD: rises of all the way", line(attacks.auto_pgd, "judge", "xp.zeros_like(walk.rises)", "walk.rises"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: the newest step counts already", line(attacks.auto_pgd, "judge", "walk.rises < RHO", "walk.rises + walk.uphill < RHO"), test_it_is_the_papers_algorithm),
     Mutant("APGD: checkpoints equally far apart", line(attacks.auto_pgd, "checkpoints", "percent[-1] - percent[-2] - 3", "22"), lambda: test_checkpoints_are_the_papers(100, [0, 22, 41, 57, 70, 80, 87, 93, 99])),
-    Mutant("APGD: the last point, not the best", line(attacks.auto_pgd.Climb, "up", "self.found[walk.which] = walk.x_max", "self.found[walk.which] = walk.x"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: successes go on", line(attacks.auto_pgd.Climb, "_look", "if not done.any():", "if True:"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: beyond the ball", line(attacks.auto_pgd.Climb, "_stay", "origin, self.radius", "None, self.radius"), test_bounds_budget_and_honesty),
-    Mutant("APGD: beyond the bounds", line(attacks.auto_pgd.Climb, "_stay", "self.run.victim.bounds", "None"), test_bounds_budget_and_honesty),
-    Mutant("APGD: the last attempt, not the closest", line(attacks.auto_pgd, "_attack", "better = achieved | (reached > closest[active])", "better = reached == reached"), test_more_attempts_and_larger_radii_never_do_worse),
-    Mutant("APGD: only the first attempt", line(attacks.auto_pgd, "_attack", "active = standing(climb.found)", "active = standing(climb.found)[:0]"), test_targets_are_the_likeliest_others_in_turn),
-    Mutant("APGD: what fell is tried again", line(attacks.auto_pgd, "_attack", "active = standing(climb.found)", "standing(climb.found)"), test_more_attempts_and_larger_radii_never_do_worse),
+    Mutant("APGD: the last point, not the best", line(attacks.auto_pgd, "climb", "walk.scatter(found, walk.x_max)", "walk.scatter(found, walk.x)"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: successes go on", line(attacks.auto_pgd, "_look", "walk.drop(done)", "pass"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: beyond the ball", line(attacks.norms.Ball, "back", "origin, self.radius)", "None, self.radius)"), test_bounds_budget_and_honesty),
+    Mutant("APGD: beyond the bounds", line(attacks.auto_pgd, "apgd", "radius, run.victim.bounds)", "radius, None)"), test_bounds_budget_and_honesty),
+    Mutant("APGD: the last attempt, not the closest", line(attacks.auto_pgd, "_attack", "better = achieved | (reached > active.closest)", "better = reached == reached"), test_more_attempts_and_larger_radii_never_do_worse),
+    Mutant("APGD: only the first attempt", line(attacks.auto_pgd, "_attack", "active.drop(achieved)", "active.drop(reached == reached)"), test_targets_are_the_likeliest_others_in_turn),
+    Mutant("APGD: what fell is tried again", line(attacks.auto_pgd, "_attack", "active.drop(achieved)", "pass"), test_more_attempts_and_larger_radii_never_do_worse),
     Mutant("APGD: one start for all seeds", line(attacks.auto_pgd, "_attack", "run.key(number)", "number"), test_starts_are_drawn_anew_for_every_seed),
     Mutant("APGD: the unlikeliest target first", line(attacks.auto_pgd, "_attempts", "[:, ::-1]", "[:, 1:]"), test_targets_are_the_likeliest_others_in_turn),
     Mutant("targeted ratio: the second logit for the third", line(attacks.auto_pgd, "targeted_dlr", "(0, 2, 3)", "(0, 1, 3)"), test_targeted_ratio_is_eq_7),
     Mutant("targeted ratio: downhill", line(attacks.auto_pgd, "targeted_dlr", "(z_t - z_y)", "(z_y - z_t)"), test_targeted_ratio_is_eq_7),
-    Mutant("APGD: takes back what slopes found", line(attacks.auto_pgd, "_attack", "standing(gather(x_adv, active))", "state.x_adv[active] = x_adv[active]"), test_random_search_gets_what_slopes_do_not),
+    Mutant("APGD: takes back what slopes found", line(attacks.auto_pgd, "_attack", "attempt(search, ball.radius, queries, INITIAL_SHARE)", "search(run, ActiveSet(active.rows), x_adv, iterations, ball.radius, queries, INITIAL_SHARE, shown)"), test_random_search_gets_what_slopes_do_not),
     Mutant("APGD: the search forgotten", line(attacks.auto_pgd, "_attack", "if queries and len(active):", "if False:"), test_random_search_gets_what_slopes_do_not),
-    Mutant("APGD: searches on what fell", line(attacks.auto_pgd, "_attack", "return active[~achieved]", "return active"), test_random_search_gets_what_slopes_do_not),
-    Mutant("APGD: one array for several results", line(attacks.auto_pgd, "apgd", "run.end(state.x_adv.copy()", "run.end(state.x_adv"), test_an_interruption_keeps_what_there_is),
+    Mutant("APGD: searches on what fell", line(attacks.auto_pgd, "_attack", "ActiveSet(active.rows)", "ActiveSet(namespace(x_adv).arange(len(x_adv)))"), test_random_search_gets_what_slopes_do_not),
+    Mutant("APGD: one array for several results", line(attacks.auto_pgd, "apgd", "run.end(x_adv.copy()", "run.end(x_adv"), test_an_interruption_keeps_what_there_is),
 ]
 # fmt: on

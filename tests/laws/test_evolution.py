@@ -177,7 +177,7 @@ def test_partners_are_drawn_on_their_own() -> None:
 @settings(max_examples=8)
 def test_it_asks_population_times_generations_and_for_no_slopes(fool, generations, population, size) -> None:
     victim = Victim(judge, batch_size=size)
-    victim.pull_back = None
+    victim.linearize = None
     for runs in (1, 2):
         result = fool(victim, generations=generations, population=population, shape=SHAPE)
         assert (result.forwards, result.backwards) == (generations * population, 0)

@@ -231,7 +231,7 @@ def test_black_boxes_are_refused() -> None:
     with pytest.raises(DTypeError, match=r"minidl\.ops"):
         climb(lambda x: np.tile([1.0, 3.0], (len(x), 1)), steps=2)
     refuses = Victim(network())
-    refuses.pull_back = None
+    refuses.linearize = None
     with pytest.raises(TypeError):
         climb(refuses)
 

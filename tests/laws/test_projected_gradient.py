@@ -208,6 +208,9 @@ def test_without_early_stop_every_radius_is_a_run_of_its_own() -> None:
             np.testing.assert_array_equal(result.x_adv, alone.x_adv)
             assert (result.iterations == 3).all()
     assert bim(net, x, y, epsilon=[]) == []
+    again = {"steps": 3, "restarts": 2, "early_stop": False}
+    for result, epsilon in zip(pgd(net, x, y, epsilon=[0.2, 0.1], **again), (0.2, 0.1)):
+        np.testing.assert_array_equal(result.x_adv, pgd(net, x, y, epsilon=epsilon, **again).x_adv)
     twice = pgd(net, x, y, epsilon=[0.1, 0.1], steps=2)
     np.testing.assert_array_equal(twice[0].x_adv, twice[1].x_adv)
 
@@ -288,10 +291,10 @@ def test_empty_and_single_batches(attack) -> None:
 class Impatient(Victim):
     """Somebody presses Ctrl-C at the third pull-back."""
 
-    def pull_back(self, x, cotangents):
+    def linearize(self, x):
         if self.backwards >= 2 * len(x):
             raise KeyboardInterrupt
-        return super().pull_back(x, cotangents)
+        return super().linearize(x)
 
 
 @pytest.mark.parametrize("attack", [bim, least_likely])
@@ -382,16 +385,17 @@ def test_more_refusals() -> None:
 MUTANTS = [
     Mutant("BIM: never projected", line(attacks.norms, "linf_move", "origin, epsilon)", "None, epsilon)"), test_bounds_budget_and_honesty),
     Mutant("BIM: steps too short", line(attacks.projected_gradient, "bim", "1.0, objective", "0.9, objective"), test_bim_reaches_the_optimum_of_a_linear_network),
-    Mutant("BIM: from where it stands, not from the image", line(attacks.projected_gradient, "_climb", "gather(run.x, active), radius", "now, radius"), test_bounds_budget_and_honesty),
+    Mutant("BIM: from where it stands, not from the image", line(attacks.projected_gradient, "climb", "length, active.origin)", "length, active.x)"), test_bounds_budget_and_honesty),
     Mutant("least likely: the likeliest", line(attacks.projected_gradient, "least_likely", "argmin", "argmax"), test_least_likely_goes_to_the_least_likely),
-    Mutant("PGD: every restart from one point", line(attacks.projected_gradient, "_start", "run.key(restart)", "run.key(0)"), test_restarts_only_retry_what_stands),
-    Mutant("PGD: the fallen tried again", line(attacks.projected_gradient, "_at_each_radius", "if restart:", "if False:"), test_restarts_only_retry_what_stands),
-    Mutant("PGD: the fallen forgotten at the next radius", line(attacks.projected_gradient, "_at_each_radius", "fallen = found[radius].success & schedule.early_stop", "pass"), test_what_fell_at_a_smaller_radius_stays_fallen),
+    Mutant("PGD: every restart from one point", line(attacks.projected_gradient, "_within", "run.key(restart)", "run.key(0)"), test_restarts_only_retry_what_stands),
+    Mutant("PGD: the fallen tried again", line(attacks.projected_gradient, "_within", "if restart:", "if False:"), test_restarts_only_retry_what_stands),
+    Mutant("PGD: the fallen forgotten at the next radius", line(attacks.projected_gradient, "_at_each_radius", "if schedule.early_stop:", "if False:"), test_what_fell_at_a_smaller_radius_stays_fallen),
     Mutant("PGD: one start for all seeds", line(attacks.result.Run, "key", "self.seed", "0"), test_same_seed_same_bits),
-    Mutant("PGD: successes go on", line(attacks.projected_gradient, "_climb", "if schedule.early_stop:", "if False:"), test_early_stop_is_at_the_first_success),
+    Mutant("PGD: the fallen of one radius are missing at the next", line(attacks.projected_gradient, "_within", "standing = ActiveSet(standing.rows, origin=standing.gather(run.x))", "standing.origin = standing.gather(run.x)"), test_without_early_stop_every_radius_is_a_run_of_its_own),
+    Mutant("PGD: successes go on", line(attacks.projected_gradient, "climb", "run is not None and schedule.early_stop", "False"), test_early_stop_is_at_the_first_success),
     Mutant("Ctrl-C goes unsaid", lambda patch: patch.setattr(attacks.result.Run, "interrupted", property(lambda run: False, lambda run, value: None), raising=False), lambda: test_ctrl_c_keeps_what_is_done(attacks.bim)),
     Mutant("Ctrl-C while judging: all is lost", line(attacks.result.Run, "end", "if self.interrupted is None:", "if True:"), test_ctrl_c_during_the_last_prediction_loses_nothing),
-    Mutant("victim: runs counted when all are done", line(attacks.victim.Victim, "pull_back", "self.forwards += len(x[part])", ""), test_what_is_run_before_ctrl_c_is_counted),
+    Mutant("victim: runs counted when all are done", line(attacks.victim.Look, "__init__", "victim.forwards += len(x)", ""), test_what_is_run_before_ctrl_c_is_counted),
     Mutant("ball: bytes rounded like numbers below 1", line(attacks.norms, "_stay", "roundings = size * ", "roundings = "), test_bytes_stay_in_the_ball_too),
     Mutant("steps: rounded down", line(attacks.projected_gradient, "kurakin_steps", "math.ceil", "math.floor"), test_the_papers_number_of_steps),
     Mutant("L1 step: the bounds forgotten", line(attacks.norms, "l1_move", "bounds is None or not x.size", "True"), test_a_step_in_l1_is_the_best_within_the_bounds),

@@ -166,7 +166,7 @@ def test_c_grows_and_falls_tenfold_and_then_is_halved_in_between(monkeypatch) ->
 
 def test_of_all_successes_the_closest_is_kept(monkeypatch) -> None:
     """Though as a rule it is the last, it need not be: here each success is farther away than the one before."""
-    farther = lambda units, active, aim, c, steps: units.start[active] + 0.2 + c[:, None] / 1e3
+    farther = lambda units, active, aim, c, steps: units.start[active.rows] + 0.2 + c[:, None] / 1e3
     monkeypatch.setattr(quasi_newton, "_minimiser", farther)
     x, net = np.full((1, 2), 0.5), lambda x: (x - 0.6) @ np.array([[-1.0, 1.0], [-1.0, 1.0]])
     result = lbfgs(net, x, np.zeros(1, int), search_steps=3)
@@ -273,11 +273,11 @@ MUTANTS = [
     Mutant("L-BFGS: memory of one kind only", line(attacks.minimise, "_newton", "weight - rho", "-rho"), test_it_is_quicker_than_steps_along_the_slope),
     Mutant("L-BFGS: no memory", line(attacks.minimise, "_pair", "useful = product >", "useful = 0 * product >"), test_it_is_quicker_than_steps_along_the_slope),
     Mutant("L-BFGS: any step will do", line(attacks.minimise, "_downhill", "enough = found <= ", "enough = found <= 99 + "), test_no_step_makes_it_worse_and_every_row_goes_its_own_way),
-    Mutant("L-BFGS: beyond the box", line(attacks.minimise, "_downhill", "xp.clip(start + t * gather(d, left), *bounds)", "start + t * gather(d, left)"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: beyond the box", line(attacks.minimise, "_downhill", "xp.clip(left.x + t * left.d, *bounds)", "left.x + t * left.d"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
     Mutant("L-BFGS: bound entries take part", line(attacks.minimise, "minimise", "free = ~(", "free = (x == x) | ("), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
     Mutant("L-BFGS: steps never halved", line(attacks.minimise, "_downhill", "t / 2", "t"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
-    Mutant("L-BFGS: another row's function", line(attacks.minimise, "_downhill", "f(point, which[left])", "f(point, left)"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
-    Mutant("L-BFGS: another row's memory", line(attacks.minimise, "minimise", "if len(going) < len(gain):", "if False:"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: another row's function", line(attacks.minimise, "_downhill", "f(point, left.which)", "f(point, left.rows)"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
+    Mutant("L-BFGS: another row's memory", line(attacks.minimise, "minimise", "if done.any():", "if False:"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
     Mutant("L-BFGS attack: the least c", line(attacks.quasi_newton, "lbfgs", "c / 10, xp.where", "c * 10, xp.where"), test_c_grows_and_falls_tenfold_and_then_is_halved_in_between),
     Mutant("L-BFGS attack: the arithmetic mean", line(attacks.quasi_newton, "lbfgs", "(succeeds * fails) ** 0.5", "(succeeds + fails) / 2"), test_c_grows_and_falls_tenfold_and_then_is_halved_in_between),
     Mutant("L-BFGS attack: the last success", line(attacks.quasi_newton, "lbfgs", "length < shortest", "done"), test_of_all_successes_the_closest_is_kept),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attacks import fgsm, pgd
+from attacks import fgsm, pgd, projected_gradient
 from attacks.norms import NORMS
 from attacks.training import BoundedAdversary, FGSMAdversary, PGDAdversary
 from minidl import identity, losses, models, recipe, train
@@ -325,10 +325,10 @@ MUTANTS = [
     Mutant("adversary: images not looked at", line(BoundedAdversary, "__call__", "victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused),
     Mutant("adversary: cold", line(BoundedAdversary, "radius", "if self.warm_up", "if False"), test_epsilon_warms_up_evenly_and_stays),
     Mutant("adversary: warms up for ever", line(BoundedAdversary, "radius", "min(1.0, ", "max(0.0, "), test_epsilon_warms_up_evenly_and_stays),
-    Mutant("PGD adversary: leaves the ball", line(PGDAdversary, "images", ", bounds, x, radius)", ", bounds)"), bounded()),
-    Mutant("PGD adversary: one step of all", line(PGDAdversary, "images", "range(self.steps)", "range(1)"), test_they_are_those_of_the_attacks),
-    Mutant("PGD adversary: starts at the image", line(PGDAdversary, "images", "if self.random_start", "if False"), test_they_start_anew_at_every_moment_and_again_at_the_same),
-    Mutant("PGD adversary: one start for all moments", line(PGDAdversary, "images", "norm.random(key,", "norm.random(0,"), test_they_start_anew_at_every_moment_and_again_at_the_same),
+    Mutant("PGD adversary: leaves the ball", line(PGDAdversary, "images", "self.norm), radius, bounds)", "self.norm), 2 * radius, bounds)"), bounded()),
+    Mutant("PGD adversary: one step of all", line(PGDAdversary, "images", "pass", "break"), test_they_are_those_of_the_attacks),
+    Mutant("PGD adversary: starts at the image", line(projected_gradient.Schedule, "start", "if self.random_start", "if False"), test_they_start_anew_at_every_moment_and_again_at_the_same),
+    Mutant("PGD adversary: one start for all moments", line(PGDAdversary, "images", "start(ball, key, x)", "start(ball, 0, x)"), test_they_start_anew_at_every_moment_and_again_at_the_same),
     Mutant("PGD adversary: starts from moments gone by", line(train.Moment, "key", "(self.seed, self.epoch, self.step, 1)", "__import__('time').perf_counter_ns()"), resumed),
 ]
 # fmt: on

@@ -119,7 +119,8 @@ def test_of_many_changes_the_shorter_is_told_from_the_longer() -> None:
     longer[0, 0] += np.float32(1e-4)
     descent.found[...] = False
     for passed, best in ((longer, longer), (shorter, shorter), (longer, shorter)):
-        descent.rows, descent.x, descent.x_adv, descent.distance = np.arange(1), x, passed, one
+        descent.active.rows, descent.active.x = np.arange(1), x
+        descent.active.x_adv, descent.active.distance = passed, one
         descent._keep(one > 0, 0 * one)
         np.testing.assert_array_equal(descent.best, best)
     assert 700 < descent.cost[0] < 701
@@ -343,13 +344,13 @@ MUTANTS = [
     Mutant("units: what was not moved is computed anew", line(attacks.units.Units, "images", "xp.where(unmoved, origin, pixels)", "pixels"), test_pixels_that_are_not_moved_are_exactly_what_they_were),
     Mutant("units: ties rounded away", line(attacks.descent.Descent, "__init__", "xp.full(len(flat), xp.inf)", "xp.full(len(flat), xp.inf, dtype=flat.dtype)"), test_of_many_changes_the_shorter_is_told_from_the_longer),
     Mutant("bounds without end", line(attacks.victim, "are_bounds", "0 < float(bounds[1]) - float(bounds[0]) < inf", "bounds[0] < bounds[1]"), lambda: test_bounds_without_end_are_refused_at_the_door((0, float("inf")))),
-    Mutant("C&W: a large c on its way through the network", line(attacks.descent.Descent, "move", "weight, power = xp.frexp(self.c)", "weight, power = self.c, xp.zeros(len(self.c), dtype='int64')"), lambda: test_logits_of_any_size("cw_l0")),
-    Mutant("C&W: margins in single precision", line(attacks.descent.Descent, "move", 'wide = logits.astype("float64")', "wide = logits"), lambda: test_logits_of_any_size("cw_linf")),
+    Mutant("C&W: a large c on its way through the network", line(attacks.descent.Descent, "move", "weight, power = xp.frexp(active.c)", "weight, power = active.c, xp.zeros(len(active), dtype='int64')"), lambda: test_logits_of_any_size("cw_l0")),
+    Mutant("C&W: margins in single precision", line(attacks.descent.Descent, "_linearized", 'wide = lin.value.astype("float64")', "wide = lin.value"), lambda: test_logits_of_any_size("cw_linf")),
     Mutant("C&W: slopes whose squares overflow", line(attacks.descent.Descent, "_in_units", "xp.clip(whole, -most, most)", "whole"), lambda: test_logits_of_any_size("cw_l0")),
-    Mutant("gradients that are not finite go on", line(attacks.victim.Victim, "pull_back", "if not xp.isfinite(pulled).all():", "if False:"), test_gradients_that_are_not_finite_are_not_taken_for_diverged_training),
+    Mutant("gradients that are not finite go on", line(attacks.victim.Look, "vjp", "if not namespace(pulled).isfinite(pulled).all():", "if False:"), test_gradients_that_are_not_finite_are_not_taken_for_diverged_training),
     Mutant("half precision: worked on as it is", line(attacks.result.Run, "__init__", "in_single(given)", "given"), lambda: test_half_precision_weakens_no_attack("lbfgs")),
     Mutant("half precision: gradients in it", line(attacks.precision, "in_single", 'x.astype("float32") if x.dtype.itemsize < 4 else x', "x"), lambda: test_half_precision_weakens_no_attack("fgsm")),
-    Mutant("half precision: given back in single", line(attacks.result.Run, "end", "given_back(x_adv, self.given), ", "x_adv, "), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
+    Mutant("half precision: given back in single", line(attacks.result.Run, "end", "given_back(x_adv, self.given)", "x_adv"), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
     Mutant("half precision: rounded to the nearest", line(attacks.precision, "given_back", "np.where(too_far, np.nextafter(found, start), found)", "found"), test_rounding_is_towards_the_image),
     Mutant("half precision: always a step back", line(attacks.precision, "given_back", "np.where(too_far, np.nextafter(found, start), found)", "np.nextafter(found, start)"), test_rounding_is_towards_the_image),
     Mutant("half precision: judged before it is rounded", line(attacks.result.Run, "as_returned", "if self.given.dtype == self.x.dtype:", "if True:"), lambda: test_half_precision_weakens_no_attack("cw_l2")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import attacks.result
 import minidl
 from attacks import Targeted, Untargeted, Victim, fgsm, sign_noise
 from minidl import (
@@ -75,6 +76,7 @@ ATTACKS = {
     "too few labels": (lambda a: a(NET, X, Y[:2]), ShapeError, r"one label per image \(3,\).*\(2,\)"),
     "labels of rank 2": (lambda a: a(NET, X, Y[:, None]), ShapeError, r"\(3, 1\).*Fix: y\[..., 0\]"),
     "label too large for a function": (lambda a: a(lambda x: NET(x), X, Y + 4), RangeError, r"0 \.\.\. 4.*4 to 6"),
+    "label negative for a function": (lambda a: a(lambda x: NET(x), X, -Y), RangeError, r"0 \.\.\. 4.*-2 to 0"),
     "target out of range": (lambda a: a(NET, X, Targeted(Y + 9)), RangeError, "labels in 0"),
     "epsilon negative": (lambda a: a(NET, X, Y, epsilon=-0.1), RangeError, "epsilon of at least 0.*-0.1"),
     "epsilon NaN": (lambda a: a(NET, X, Y, epsilon=[0.1, np.nan]), RangeError, "epsilon.*nan"),
@@ -90,7 +92,7 @@ ATTACKS = {
         "before the softmax",
     ),
     "victim gives one number each": (lambda a: a(lambda x: NET(x)[:, 0], X, Y), ShapeError, r"logits \(3, classes\)"),
-    "victim gives too many": (lambda a: a(lambda x: np.repeat(NET(x), 2, axis=0), X, Y), ShapeError, r"got \(6, 5\)"),
+    "victim gives too many": (lambda a: a(lambda x: ops.repeat(NET(x), 2, axis=0), X, Y), ShapeError, r"got \(6, 5\)"),
     "victim gives one class": (lambda a: a(lambda x: NET(x)[:, :1], X, Y * 0), ShapeError, "at least 2 classes"),
     "victim has diverged": (
         lambda a: a(lambda x: NET(x) * np.float32(np.nan), X, Y),
@@ -113,7 +115,7 @@ def test_attacks_refuse(name, attack) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(ATTACKS) - {
-    "label too large for a function", "victim gives probabilities", "victim has diverged",
+    "label too large for a function", "label negative for a function", "victim gives probabilities", "victim has diverged",
     "victim gives one number each", "victim gives too many", "victim gives one class", "victim no function", "victim ends with softmax",
     "bounds upside down", "bounds too narrow", "no batch", "x of rank 1"}))  # fmt: skip
 def test_before_any_work(name) -> None:
@@ -343,5 +345,7 @@ def test_parameters_are_untouched_by_a_refusal() -> None:
 # fmt: off
 MUTANTS = [
     Mutant("evaluate: softmax of probabilities", line(evaluation, "evaluate", "losses.are_probabilities(outputs)", "False"), lambda: test_the_engine_refuses("evaluate: probabilities")),
+    Mutant("FGSM: a function's labels not looked at before they count", line(attacks.result.Run, "__init__", "_check_classes(attack, victim, goal, logits)", "pass"), lambda: test_attacks_refuse("label negative for a function", fgsm)),
+    Mutant("labels: a network's looked at too late", line(attacks.result, "_check_classes", "(told is None) == (logits is None)", "logits is None"), lambda: test_before_any_work("label too large")),
 ]
 # fmt: on
