@@ -38,7 +38,7 @@ def attacked() -> str:
     net = network(dtype="float64")
     results = {"fast": fgsm(net, x.astype(float), y, epsilon=0.1), "salient": jsma(net, x.astype(float), y)}
     table = evaluate_attack(results, net)
-    return re.sub(r"\d+\.\d\d\n", "…\n", "\n".join([str(table), *(r.summary() for r in results.values())]) + "\n")
+    return re.sub(r" +\d+\.\d\d\n", " …\n", "\n".join([str(table), *(r.summary() for r in results.values())]) + "\n")
 
 
 PRINTED: dict[str, Callable[[], str]] = {
