@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 
 from minidl import backend, fused, grad, layers, linearize, ops
 from minidl.kernels import cpu, cuda, reference, slopes
-from minidl.testing import arrays
-
-names = st.sampled_from(list(slopes.SLOPES))
 
 
 def test_all_know_the_same_activations() -> None:
@@ -23,9 +20,10 @@ def test_all_know_the_same_activations() -> None:
     assert numbered.lower().split(", ") == list(slopes.SLOPES)
 
 
-@given(name=names, z=arrays((5,)), seed=st.integers(0, 2**32 - 1))
-def test_a_slope_is_the_derivative_of_its_activation(name, z, seed) -> None:
+@given(name=st.sampled_from(list(slopes.SLOPES)), seed=st.integers(0, 2**32 - 1))
+def test_a_slope_is_the_derivative_of_its_activation(name, seed) -> None:
     """(φ(z + h) - φ(z - h))/2h, away from the kink of ReLU; in terms of y, on arrays, numbers and in C's words alike."""
+    z = np.random.default_rng(seed).normal(scale=3, size=5)
     z = np.where(abs(z) < 1e-3, 1.0, z)
     y, step = reference.ACTIVATIONS[name](z), 1e-6
     difference = (reference.ACTIVATIONS[name](z + step) - reference.ACTIVATIONS[name](z - step)) / (2 * step)
