@@ -39,17 +39,17 @@ from .patching import Patch
 
 if TYPE_CHECKING:
     from .drawing import arrays, axes_of, broadcastable, layouts, load_profile, shapes
-    from .zoo import CASE_LAWS, CASES, Case, case, check_value, over_the_zoo
+    from .zoo import CASE_CAUSES, CASE_LAWS, CASES, Case, case, check_value, over_the_zoo
 
 _DRAWN = {"drawing": ["arrays", "axes_of", "broadcastable", "layouts", "load_profile", "shapes"],
-          "zoo": ["CASES", "CASE_LAWS", "Case", "case", "check_value", "over_the_zoo"]}  # fmt: skip
+          "zoo": ["CASES", "CASE_LAWS", "CASE_CAUSES", "Case", "case", "check_value", "over_the_zoo"]}  # fmt: skip
 
 __all__ = [
     "CAUSES", "LAWS", "check_adjoint", "check_all", "check_differences", "check_float32", "check_linear", "check_modes",
     "check_nested", "check_nested_stacks", "check_plain", "check_rows", "compare", "override", "Used",
     "Mutant", "SIGNS", "caught", "line", "obey", "rule", "slope", "Patch",
     "arrays", "axes_of", "broadcastable", "layouts", "load_profile", "shapes",
-    "CASES", "CASE_LAWS", "Case", "case", "check_value", "over_the_zoo",
+    "CASES", "CASE_LAWS", "CASE_CAUSES", "Case", "case", "check_value", "over_the_zoo",
 ]  # fmt: skip
 
 

@@ -11,8 +11,10 @@ _ABSENT = object()
 class Patch:
     """A context manager: what is set through it is put back, last things first, when the block ends or fails.
 
-    with Patch() as patch:
-        patch.setattr(ops.tanh, "pull", wrong)
+    For modules, classes, functions and objects:
+
+        with Patch() as patch:
+            patch.setattr(ops.tanh, "pull", wrong)
     """
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from minidl import core, testing
 from minidl.errors import DTypeError
 from minidl.testing import Case, messages
+from minidl.testing.zoo import cases
 
 X = np.array([[0.5, -1.25, 2.0], [1.0, 0.25, -0.75]])
 
@@ -55,6 +56,9 @@ def test_single_precision_is_refused_with_the_way_on() -> None:
 
 def test_every_law_has_its_causes() -> None:
     assert testing.CAUSES.keys() == testing.LAWS.keys()
+    assert testing.CASE_CAUSES.keys() == testing.CASE_LAWS.keys()
+    assert all(law.__doc__ for law in cases.CHECKS.values())
+    assert cases.CHECKS.keys() == testing.CASE_LAWS.keys()
 
 
 def test_a_drawn_case_is_printed_with_its_constants() -> None:

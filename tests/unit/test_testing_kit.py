@@ -11,6 +11,7 @@ import pytest
 
 from minidl import ops, testing
 from minidl.testing import Mutant, Patch, caught, line, mutants, patching
+from minidl.testing.zoo import cases, running
 
 X = np.array([[0.5, -1.25, 2.0]])
 
@@ -118,9 +119,12 @@ def test_laws_over_the_zoo_are_functions_of_nothing(name) -> None:
     testing.over_the_zoo("adjoint", name, examples=3)()
     with (
         testing.override(getattr(ops, name), pull={0: lambda g, y, x, *others: 0 * x}),
-        pytest.raises(AssertionError, match="adjoint"),
+        pytest.raises(AssertionError, match="adjoint") as caught,
     ):
         testing.over_the_zoo("adjoint", name)()
+    note = caught.value.__notes__[0]
+    assert note.startswith("Law 'adjoint' of Case(")
+    assert "transposes of each other.\nLikely causes, in order: one of the two rules is not" in note
 
 
 def test_a_case_of_ones_own_joins_the_zoo() -> None:
@@ -152,6 +156,9 @@ def test_cases_in_single_precision_hold_nothing_in_double() -> None:
 # fmt: off
 MUTANTS = [
     Mutant("patch: the last thing alone", line(patching.Patch, "__exit__", "while self._before:", "if self._before:"), test_patches_are_put_back_last_first_whatever_happens),
+    Mutant("over the zoo: what breaks a law is explained, and goes on", line(running, "over_the_zoo", "            raise\n", "            pass\n"), lambda: test_laws_over_the_zoo_are_functions_of_nothing("tanh")),
+    Mutant("float32: constants stay in double precision", line(cases, "_single", "held.dtype == np.float64", "False"), test_cases_in_single_precision_hold_nothing_in_double),
+    Mutant("float32: functions keep theirs", line(cases, "_single", "not held.__closure__", "True"), test_cases_in_single_precision_hold_nothing_in_double),
     Mutant("caught: survivors are caught", line(mutants, "caught", "return None", "return AssertionError()"), test_mutants_are_caught_or_survive_and_leave_nothing_behind),
     Mutant("mutants: nothing is planted", line(mutants, "caught", "mutant.plant(patch)", "pass"), test_mutants_are_caught_or_survive_and_leave_nothing_behind),
     Mutant("patch: what a class inherits becomes its own", line(patching.Patch, "setattr", "inspect.isclass(owner)", "False"), test_patches_are_put_back_last_first_whatever_happens),

@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import core
 from .. import laws
+from ..comparing import DIFFERENCES
 from ..drawing import Draw, st
 from ..messages import close
 
@@ -65,9 +66,11 @@ CASES: dict[str, st.SearchStrategy[Case]] = {}
 def case(function: Callable[[Draw], Case]) -> st.SearchStrategy[Case]:
     """Add a drawn case under the name of a function, which takes Hypothesis's `draw`; its strategy takes its place.
 
-    @testing.case
-    def cube(draw):
-        return testing.Case(lambda x: x**3, draw(testing.arrays((2, 3))), lambda x: x**3, "cube")
+    So this adds the case "cube":
+
+        @testing.case
+        def cube(draw):
+            return testing.Case(lambda x: x**3, draw(testing.arrays((2, 3))), lambda x: x**3, "cube")
     """
     CASES[function.__name__] = st.composite(function)()
     return CASES[function.__name__]
@@ -98,4 +101,14 @@ CASE_LAWS: dict[str, Callable[[Case, int], None]] = {
     "nested stacks": _of_function(laws.check_nested_stacks),
     "plain": _of_function(laws.check_plain),
     "float32": lambda case, seed: laws.check_float32(case.single().f, case.x),
+}
+
+#: The check behind each; its first line says what it demands.
+CHECKS = laws.LAWS | {"value": check_value, "stacked": laws.check_adjoint, "float32": laws.check_float32}
+
+#: What a broken one most likely comes from, the likeliest first.
+CASE_CAUSES = laws.CAUSES | {
+    "value": DIFFERENCES["value"],
+    "stacked": "a rule counts axes from the front, where extra ones may stand; " + laws.CAUSES["adjoint"],
+    "float32": "the function or a rule makes an array in float64, or holds one; a quotient of whole numbers",
 }

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from hypothesis import Phase, given, settings
 
 from ..drawing import st
-from .cases import CASE_LAWS, CASES, Case
+from ..messages import explain
+from .cases import CASE_CAUSES, CASE_LAWS, CASES, CHECKS, Case
 
 
 def over_the_zoo(law: str, case: str, examples: int = 100) -> Callable[[], None]:
-    """A function that draws cases and raises `AssertionError` at the first that breaks the law.
+    """A function that draws cases and raises `AssertionError` at the first that breaks the law, with its likely causes.
 
     law: one of `CASE_LAWS`.  case: one of `CASES`.  examples: how many are drawn.
     """
@@ -20,7 +21,11 @@ def over_the_zoo(law: str, case: str, examples: int = 100) -> Callable[[], None]
     @settings(max_examples=examples, phases=[Phase.generate], deadline=None)
     @given(drawn=CASES[case], seed=st.integers(0, 2**32 - 1))
     def run(drawn: Case, seed: int) -> None:
-        CASE_LAWS[law](drawn, seed)
+        try:
+            CASE_LAWS[law](drawn, seed)
+        except Exception as error:
+            explain(error, law, repr(drawn), (CHECKS[law].__doc__ or "").partition("\n")[0], CASE_CAUSES)
+            raise
 
     run.__name__ = f"{law}[{case}]"
     return run
