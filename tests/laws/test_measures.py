@@ -20,6 +20,7 @@ from attacks import AttackResult, Targeted, Untargeted, Victim, bim, evaluate, e
 from attacks.by_class import vulnerability
 from attacks.evaluate import AttackTable, evaluate_attack, robustness_curve, top_k
 from attacks.four_outcomes import OUTCOMES, Outcomes, outcomes
+from attacks.norms import takes_several
 from minidl import backend, losses
 from minidl.backend import Backend
 from minidl.errors import DTypeError, RangeError, ShapeError
@@ -77,6 +78,11 @@ def test_the_curve_is_the_accuracy_at_each_epsilon(seed) -> None:
 
     again = robustness_curve(net, x, y, alone, lengths, k=(1, 3, 5), norm="l2")
     assert called == lengths
+    called.clear()
+    robustness_curve(net, x, y, takes_several(alone), lengths, norm="l2")
+    assert called == [lengths]  # all at once, as it is marked
+    robustness_curve(victim, x, y, functools.partial(fgsm, norm="l2"), lengths)
+    assert victim.backwards == 2 * len(x)
     np.testing.assert_array_equal(again.accuracy, curve.accuracy)
     for column, epsilon in enumerate(lengths):
         logits = net(fgsm(net, x, y, epsilon=epsilon, norm="l2").x_adv)
@@ -345,6 +351,7 @@ MUTANTS = [
     Mutant("top-k: one too many", line(attacks.evaluate, "top_k", "sum(axis=-1) < k", "sum(axis=-1) <= k"), test_top_k_is_the_place_in_the_order),
     Mutant("curve: the first ε everywhere", line(attacks.evaluate, "_at_each", "epsilon=length, ", "epsilon=lengths[0], "), test_the_curve_is_the_accuracy_at_each_epsilon),
     Mutant("curve: no work is shared", line(attacks.evaluate, "_at_each", '"takes_several", False)', '"takes_nothing", False)'), test_the_curve_is_the_accuracy_at_each_epsilon),
+    Mutant("curve: partial attacks one by one", line(attacks.evaluate, "_at_each", 'getattr(attack, "func", attack)', "attack"), test_the_curve_is_the_accuracy_at_each_epsilon),
     Mutant("curve: half-finished attacks count", line(attacks.evaluate, "robustness_curve", "if interrupted:", "if False:"), test_a_half_finished_attack_is_in_no_curve_and_named_in_the_table),
     Mutant("classes: no room for products", line(attacks.by_class, "_wide", ".astype(np.int64)", ""), test_small_integers_have_room_for_products),
     Mutant("curve: counts the targets", line(attacks.evaluate, "robustness_curve", "top_k(logits, y, each)", "top_k(logits, goal.labels, each)"), test_towards_targets_the_curve_still_counts_the_labels),

@@ -185,7 +185,7 @@ def test_a_failure_is_the_closest_attempt() -> None:
 
 def test_of_all_failures_the_closest_is_kept(monkeypatch) -> None:
     """Though as a rule it is the last: here each attempt ends farther from the target than the one before."""
-    away = lambda units, active, aim, c, steps: units.start[active] - 0.3 * c[:, None]
+    away = lambda units, active, aim, c, steps: units.start[active.rows] - 0.3 * c[:, None]
     monkeypatch.setattr(quasi_newton, "_minimiser", away)
     net = lambda x: x @ np.array([[1.0, 0.5], [1.0, 0.9]]) + np.array([3.0, 0.0])
     result = lbfgs(net, np.full((1, 2), 0.5), Targeted(np.ones(1, int)), search_steps=3)
