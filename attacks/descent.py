@@ -121,16 +121,14 @@ class Descent:
             self.move()
             shown.set_postfix_str(f"{len(self.active)} at step {self.moves}", refresh=False)
             shown.update(0)
-            over = namespace(self.best).nonzero(self.active.stalled | self.within())[0]
+            over = self.active.stalled if self.active.tau is None else self.active.stalled | self.within()
+            over = namespace(over).nonzero(over)[0]
             if len(over):
                 yield over
 
     def within(self) -> Array:
-        """Who has reached the goal within τ, (n,) bool, which ends a trial, too: nobody, where there is none."""
-        active = self.active
-        if active.tau is None:
-            return namespace(self.best).zeros(len(active), dtype=bool)
-        return active.gather(self.found) & (active.gather(self.cost) <= active.tau)
+        """Who has reached the goal within τ, (n,) bool, which ends a trial, too."""
+        return self.active.gather(self.found) & (self.active.gather(self.cost) <= self.active.tau)
 
     def begin(self, which: Array) -> None:
         """New trials for the examples at these places, from where they are; Adam forgets the last ones."""

@@ -50,7 +50,7 @@ STEPS: dict[str, Callable[[Sequential], object]] = {
     "an epoch by SGD with a penalty": lambda net: learn(net, optimizer=SGD(), penalty=Penalty(1e-3, 1e-3)),
     "an epoch by RMSProp with a penalty of one's own": lambda net: learn(net, penalty=lambda params: sum((w * w).sum() for w in params.values())),
     "FGSM": lambda net: fgsm(net, X, Y),
-    "PGD": lambda net: pgd(net, X, target(net), steps=2, norm="l2"),
+    "PGD": lambda net: pgd(net, X, target(net), steps=2, norm="l2", early_stop=False),
     "JSMA": lambda net: jsma(net, X, target(net), max_distortion=0.01),
     "C&W": lambda net: cw_l2(net, X, target(net), steps=2, binary_search_steps=2),
     "a Jacobian forwards": lambda net: batch_jacobian(net, X[:1, :, :, :], mode="forward", chunk=324),
