@@ -2,7 +2,7 @@
 
     python demos/madry.py                  bundled digits and a small network: two minutes on two cores
     python demos/madry.py --long           the same for 50 epochs, and more digits for the attacks that take long
-    python demos/madry.py --data mnist     whole MNIST and the small network: ten minutes of training
+    python demos/madry.py --data mnist     whole MNIST and the small network: some three minutes of training
     python demos/madry.py --full           whole MNIST and the paper's network: the better part of an hour
 
 Two networks of the same shape, one trained as usual, the other by min_θ E[max_{‖δ‖∞≤.3} J(θ, x + δ, y)]: the maximum
