@@ -115,7 +115,7 @@ def test_the_readme_quotes_the_measured_tables() -> None:
         README,
         re.MULTILINE,
     )
-    assert len(rows) == 8 + 6 + 9 + 6 + 6
+    assert len(rows) == 8 + 6 + 10 + 6 + 6
     for row in rows:
         assert row in measured
 
