@@ -163,7 +163,7 @@ def test_ones_own_folder_must_hold_the_set(own, served, monkeypatch) -> None:
         assert not Mirror.requests
 
     some = r"data_batch_1\.bin or .* or data_batch_5\.bin"
-    refused(rf"{some}, test_batch\.bin in .*got no such files")
+    refused(rf"{some}, test_batch\.bin in .*got an empty folder")
     put(own, cifar.TEST, zipped=True)
     refused(rf"expected {some} in .*got no such files")
     put(own, cifar.TRAIN[2])
