@@ -71,12 +71,12 @@ class Victim:
         """Slices of x, of at most `batch_size` examples: one at least, so that no examples have outputs, too."""
         return (slice(i, i + self.batch_size) for i in range(0, max(len(x), 1), self.batch_size))
 
-    def linearize(self, x: Array) -> Look:
+    def linearize(self, x: Array) -> LinearizedPart:
         """One run of the network on a part of a batch, ``for part in victim.parts(x)``, and its derivative there.
 
         Raises `DTypeError` if the network is not made of minidl operations, and as `logits` does.
         """
-        return Look(self, in_single(x))
+        return LinearizedPart(self, in_single(x))
 
     def ascent(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> tuple[Array, Array]:
         """The logits (N, K) at x, and the slope of the objective there, like x: where to move each example to get
@@ -112,7 +112,7 @@ class Victim:
             raise RangeError(attack, f"pixels in [{low:.9g}, {high:.9g}], none NaN", got, fix)
 
 
-class Look:
+class LinearizedPart:
     """A network at examples x (n, ...), as a `minidl.core.Linearization`, but counted: `value`, its logits (n, K)."""
 
     def __init__(self, victim: Victim, x: Array) -> None:

@@ -309,7 +309,7 @@ MUTANTS = [
     Mutant("FGSM: never clipped", line(reference, "sign_step", "bounds is None", "True"), test_bounds_budget_and_honesty),
     Mutant("FGSM: always clipped", line(attacks.gradient_sign, "_climb", "run.victim.bounds if clip else None", "run.victim.bounds"), test_the_step_is_the_papers),
     Mutant("result: success judged before the attack", line(attacks.result.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_bounds_budget_and_honesty),
-    Mutant("victim: pull-backs not counted", line(attacks.victim.Look, "vjp", "self._victim.backwards += prod(g.shape[:-1])", ""), test_a_ladder_reuses_one_gradient),
+    Mutant("victim: pull-backs not counted", line(attacks.victim.LinearizedPart, "vjp", "self._victim.backwards += prod(g.shape[:-1])", ""), test_a_ladder_reuses_one_gradient),
     Mutant("FGSM: another run for the gradient", line(attacks.gradient_sign, "fgsm", "run.slope", "run.victim.gradient(run.x, run.goal)"), test_a_ladder_reuses_one_gradient),
     Mutant("victim: all parts are kept", line(attacks.victim.Victim, "ascent", "logits.append(lin.value)", "logits.append(lin.value)\n        vars(self).setdefault('kept', []).append(lin)"), test_no_more_than_two_parts_of_a_batch_are_on_record_at_a_time),
     Mutant("targets: who is there is moved", line(attacks.result.Run, "end", "xp.where(norms.per_example(there, x_adv), self.given, x_adv)", "x_adv"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),

@@ -395,7 +395,7 @@ MUTANTS = [
     Mutant("PGD: successes go on", line(attacks.projected_gradient, "climb", "run is not None and schedule.early_stop", "False"), test_early_stop_is_at_the_first_success),
     Mutant("Ctrl-C goes unsaid", lambda patch: patch.setattr(attacks.result.Run, "interrupted", property(lambda run: False, lambda run, value: None), raising=False), lambda: test_ctrl_c_keeps_what_is_done(attacks.bim)),
     Mutant("Ctrl-C while judging: all is lost", line(attacks.result.Run, "end", "if self.interrupted is None:", "if True:"), test_ctrl_c_during_the_last_prediction_loses_nothing),
-    Mutant("victim: runs counted when all are done", line(attacks.victim.Look, "__init__", "victim.forwards += len(x)", ""), test_what_is_run_before_ctrl_c_is_counted),
+    Mutant("victim: runs counted when all are done", line(attacks.victim.LinearizedPart, "__init__", "victim.forwards += len(x)", ""), test_what_is_run_before_ctrl_c_is_counted),
     Mutant("ball: bytes rounded like numbers below 1", line(attacks.norms, "_stay", "roundings = size * ", "roundings = "), test_bytes_stay_in_the_ball_too),
     Mutant("steps: rounded down", line(attacks.projected_gradient, "kurakin_steps", "math.ceil", "math.floor"), test_the_papers_number_of_steps),
     Mutant("L1 step: the bounds forgotten", line(attacks.norms, "l1_move", "bounds is None or not x.size", "True"), test_a_step_in_l1_is_the_best_within_the_bounds),

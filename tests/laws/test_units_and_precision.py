@@ -347,7 +347,7 @@ MUTANTS = [
     Mutant("C&W: a large c on its way through the network", line(attacks.descent.Descent, "move", "weight, power = xp.frexp(active.c)", "weight, power = active.c, xp.zeros(len(active), dtype='int64')"), lambda: test_logits_of_any_size("cw_l0")),
     Mutant("C&W: margins in single precision", line(attacks.descent.Descent, "_linearized", 'wide = lin.value.astype("float64")', "wide = lin.value"), lambda: test_logits_of_any_size("cw_linf")),
     Mutant("C&W: slopes whose squares overflow", line(attacks.descent.Descent, "_in_units", "xp.clip(whole, -most, most)", "whole"), lambda: test_logits_of_any_size("cw_l0")),
-    Mutant("gradients that are not finite go on", line(attacks.victim.Look, "vjp", "if not namespace(pulled).isfinite(pulled).all():", "if False:"), test_gradients_that_are_not_finite_are_not_taken_for_diverged_training),
+    Mutant("gradients that are not finite go on", line(attacks.victim.LinearizedPart, "vjp", "if not namespace(pulled).isfinite(pulled).all():", "if False:"), test_gradients_that_are_not_finite_are_not_taken_for_diverged_training),
     Mutant("half precision: worked on as it is", line(attacks.result.Run, "__init__", "in_single(given)", "given"), lambda: test_half_precision_weakens_no_attack("lbfgs")),
     Mutant("half precision: gradients in it", line(attacks.precision, "in_single", 'x.astype("float32") if x.dtype.itemsize < 4 else x', "x"), lambda: test_half_precision_weakens_no_attack("fgsm")),
     Mutant("half precision: given back in single", line(attacks.result.Run, "end", "given_back(x_adv, self.given)", "x_adv"), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
