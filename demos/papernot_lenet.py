@@ -281,7 +281,7 @@ def draw(net: models.Sequential, test: Dataset, ledger: Ledger, folder: Path, se
 
 def main() -> None:
     """Train or load, attack, print, draw."""
-    parser = command_line(__doc__ or "", full="whole MNIST, both activations; some twenty minutes on two cores, resumable")
+    parser = command_line(__doc__ or "", full="whole MNIST, both activations; some twenty minutes, resumable")
     parser.add_argument("--activations", default="", help="tanh, relu or tanh,relu (default: tanh; both with --full)")
     parser.add_argument("--sets", default="test", help="of digits to attack: train,validation,test (default: test)")
     parser.add_argument("--digits", type=at_least_one, help="of each set (default: 60, or 10000 with --full)")
