@@ -6,7 +6,7 @@ The *vector-Jacobian product* Jᵀ·g pulls a *cotangent* g back: if g says how 
 each input matter?
 
 `linearize(f, x)` runs f on a `Box` around x.  Whenever a `Primitive` meets a Box it computes its value as usual and
-writes one `Node` into the record.  For f(x) = x·x·x at x = 5 these are two, behind the input:
+writes one `Node` into the record.  For f(x) = x·x·x at x = 5 the record holds the input and two products:
 
     node         value    forward, from a tangent of 1        backward, from a cotangent of 1
     0  x             5    t₀ = 1                              g₀ = 25 + 5·5 + 5·5 = 75

@@ -24,5 +24,5 @@ def J(z: Array, y: int) -> Array:
 
 
 def margin(z: Array, y: int) -> Array:
-    """max_{j≠y} z_j - z_y: above 0 as soon as the network answers something else than y."""
+    """max_{j≠y} z_j - z_y: above 0 as soon as the network answers anything but y."""
     return ops.max(z[[j for j in range(len(z)) if j != y]]) - z[y]
