@@ -1,8 +1,8 @@
 """Many small steps along the gradient, never far from the start: `bim`, `least_likely`, `pgd`.
 
 One loop serves them all, `climb`: run the network, step along the steepest direction of the objective, project back
-onto the ball of radius ε, clip to the bounds.  FGSM is its first step.  What differs is where it starts, what it
-raises, and how long its steps are.
+onto the ball of radius ε, clip to the bounds.  FGSM is one such step, of length ε.  What differs is where it
+starts, what it raises, and how long its steps are.
 
     bim            Kurakin, Goodfellow and Bengio 2016: from the image itself, away from the label
     least_likely   the same, towards the class that the network thinks least likely
@@ -38,8 +38,8 @@ def climb(
     """The steps of projected gradient descent:  x ← Π(x + α·steepest(∇ₓ objective)), for all that are active at once.
 
     active: has their points x (n, ...), which move, and `origin` (n, ...), the middle of their balls.  goal: where the
-    steps lead.  run: if there is one, the network is shown points as it would give them back; and with early stop those
-    that achieve its goal leave.  It yields after each step.
+    steps lead.  run: if given, the network sees each point as the attack would return it (`run.as_returned`), and with
+    early stop a point that achieves `run.goal` leaves `active`.  It yields after each step.
     """
     objective, length = objective_named(schedule.name, schedule.objective), schedule.step_at(ball.radius)
     for _ in range(schedule.steps):

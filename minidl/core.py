@@ -20,8 +20,8 @@ is backpropagation: each node pulls its own back to its arguments, and there the
 The walks are made of multiplications and additions, and those are primitives, too.  So a derivative of a derivative,
 ``grad(lambda x: grad(f, x), x)``, needs nothing new: its record holds the run of f, and then the inner walk back.
 
-    node         value    outer walk back, from a cotangent of 1
-    0  x             5    10 + 10 + 5 + 5 = 30
+    node         value    outer walk back, from 1             which inner step recorded it
+    0  x             5    5 + 5 + 10 + 5 + 5 = 30
     1  u = x·x      25    1
     2  y = u·x     125    none: f'(x) does not depend on it
     3  a = 1·x       5    5 + 5 = 10                          inner node 2 pulls 1 back: to u,
@@ -75,7 +75,7 @@ def jacobian_vector_product(nodes: list[Node], output: int, tangents: list[Array
 def vector_jacobian_product(nodes: list[Node], output: int, cotangent: Array, inputs: int) -> list[Array | None]:
     """Jᵀ·g, the walk back from the node `output`: a cotangent for each input, None where it has no influence."""
     cotangents = {output: cotangent}
-    for index in range(output, inputs - 1, -1):  # 1. Last to first: all that depends on a node has been there.
+    for index in range(output, inputs - 1, -1):  # 1. Last to first: a node's cotangent is complete at its turn.
         if index in cotangents:
             g = cotangents.pop(index)
             for position, parent in nodes[index].parents:

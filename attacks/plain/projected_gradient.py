@@ -22,9 +22,9 @@ def clip(X: Array, x: Array, epsilon: float) -> Array:
 
 def bim(f: Network, x: Array, y: int, epsilon: float = 0.3, alpha: float = 0.03, steps: int = 10) -> Array:
     """The basic iterative method (Kurakin et al., §2.2): away from the label y."""
-    X = x  # 1. X₀ = X
+    X = x  # 1. X₀ = X: the paper's X is x here, and its X_N is X
     for _ in range(steps):
-        g = grad(lambda X: J(f(X), y), X)  # 2. ∇ₓJ(X_N, y)
+        g = grad(lambda X: J(f(X), y), X)  # 2. ∇ₓJ(X_N, y), where J is the loss
         X = clip(X + alpha * np.sign(g), x, epsilon)  # 3. X_{N+1} = Clip_{X,ε}{X_N + α·sign(∇ₓJ(X_N, y))}
     return X
 
@@ -40,7 +40,9 @@ def least_likely(f: Network, x: Array, epsilon: float = 0.3, alpha: float = 0.03
 
 def pgd(f: Network, x: Array, y: int, epsilon: float = 0.3, alpha: float = 0.01, steps: int = 40, restarts: int = 1,
         rng: Any = None) -> Array:  # fmt: skip
-    """Projected gradient descent (Madry et al., §2.1): BIM from random points, until one of the ways has succeeded.
+    """Projected gradient descent (Madry et al., §2.1): BIM from a random point, until one of `restarts` tries succeeds.
+
+    In the paper's letters, L is the loss J, θ the weights of f, S the changes of at most ε, and Π_{x+S} is `clip`.
 
     rng: where random numbers come from, ``np.random.default_rng(0)`` if None.
     """

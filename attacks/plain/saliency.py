@@ -14,7 +14,9 @@ from .notation import Network
 
 
 def jsma(f: Network, x: Array, t: int, theta: float = 1.0, upsilon: float = 0.145, features: int = 2) -> Array:
-    """Change x by θ a pixel until f answers t, in at most the part Υ of its pixels; f gives logits, as the paper says.
+    """Change chosen pixels of x by θ until f answers t: at most the fraction Υ of all pixels.  f gives logits.
+
+    In the comments, F is f, X* the changed image, s the class that f gives it now, and max_iter the most rounds.
 
     features: how many pixels to choose at a time.  θ < 0 makes pixels darker.
     """
@@ -36,7 +38,7 @@ def jsma(f: Network, x: Array, t: int, theta: float = 1.0, upsilon: float = 0.14
 
 
 def most_salient(dF: Array, Gamma: set[int], t: int, features: int = 2) -> tuple[int, ...]:
-    """The pair of pixels of Γ that raises Z_t most while it lowers the other logits together; () if there is none.
+    """The pair in Γ with the largest -α·β that raises F_t (α > 0) and lowers the sum of the others (β < 0), or ().
 
     dF (K, M): ∂F_j/∂X_i of K logits in M pixels.
     """
