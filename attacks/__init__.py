@@ -1,30 +1,28 @@
-"""attacks: the literature of adversarial examples, on minidl.  *Read the folder plain first.*
+"""attacks: the literature of adversarial examples, built on minidl.
 
-It has each paper's algorithm for one image, in a page.  Here is how the same is done for a whole batch.
-
-Reading order: goal, objectives, precision, victim, checks, norms, active, result, units (what every attack shares),
-then the attacks, a file per family:
-gradient_sign, projected_gradient, saliency, quasi_newton, nearest_boundary, carlini_wagner, random_search, auto_pgd;
-evolution, a folder of its own, whose images are bred; training, which turns attacks into teachers.  evaluate, by_class
-and four_outcomes measure, transforms says what survives a camera, plots and evaluation_plots draw.
+Reading order: plain first, each paper's algorithm for one image, in a page; then common, bounded, minimal, evolution,
+the same for a batch of images, fast; adversaries, which attack a network while it is trained; report, which measures
+and draws; transforms, what a camera does to an adversarial image.
 """
 
-from . import by_class, evaluation_plots, evolution, plain, plots, transforms
-from .auto_pgd import apgd
-from .carlini_wagner import cw_l0, cw_l2, cw_linf
-from .evaluate import evaluate_attack, robustness_curve
-from .evolution import few_pixel, fool_cppn, fool_direct, fool_gradient
-from .four_outcomes import outcomes
-from .goal import Goal, Targeted, Untargeted
-from .gradient_sign import fgsm, sign_noise
-from .nearest_boundary import deepfool
-from .projected_gradient import bim, kurakin_steps, least_likely, pgd
-from .quasi_newton import lbfgs
-from .random_search import square
-from .result import AttackResult
-from .saliency import forward_derivative, jsma, saliency_map
-from .training import FGSMAdversary, PGDAdversary
-from .victim import Victim
+from . import evolution, plain, transforms
+from .adversaries import FGSMAdversary, PGDAdversary
+from .bounded.apgd import apgd
+from .bounded.fgsm import fgsm, sign_noise
+from .bounded.pgd import bim, kurakin_steps, least_likely, pgd
+from .bounded.square import square
+from .common.goal import Goal, Targeted, Untargeted
+from .common.result import AttackResult
+from .common.victim import Victim
+from .evolution import fool_cppn, fool_direct, fool_gradient
+from .minimal.carlini_wagner import cw_l0, cw_l2, cw_linf
+from .minimal.deepfool import deepfool
+from .minimal.few_pixel import few_pixel
+from .minimal.jsma import forward_derivative, jsma, saliency_map
+from .minimal.lbfgs import lbfgs
+from .report import by_class, evaluation_plots, plots
+from .report.evaluate import evaluate_attack, robustness_curve
+from .report.outcomes import outcomes
 
 __all__ = [
     "AttackResult",

@@ -24,10 +24,10 @@ from minidl.backend import kernels, namespace, to_numpy
 from minidl.core import Array
 from minidl.errors import DTypeError, RangeError, ShapeError
 
-from .checks import check_number, check_seed
-from .norms import box_muller
-from .precision import check_dtype, given_back, in_single
-from .victim import are_bounds
+from .common.checks import check_number, check_seed
+from .common.norms import box_muller
+from .common.precision import check_dtype, given_back, in_single
+from .common.victim import are_bounds
 
 Bounds = tuple[float, float]
 

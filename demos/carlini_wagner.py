@@ -34,8 +34,8 @@ from common import HERE, at_least_one, command_line, out_folder, provenance, tab
 
 import minidl
 from attacks import AttackResult, Targeted, Victim, bim, fgsm, jsma, plots
-from attacks.carlini_wagner import cw_l0, cw_l2, cw_linf
-from attacks.saliency import every_other_class
+from attacks.minimal.carlini_wagner import cw_l0, cw_l2, cw_linf
+from attacks.minimal.jsma import every_other_class
 from minidl import models
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_digits, load_mnist

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from attacks.tables import table as table
+from attacks.report.tables import table as table
 from minidl import __version__, backend
 from minidl.data import Dataset
 from minidl.errors import BackendError

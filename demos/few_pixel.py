@@ -24,7 +24,7 @@ from madry import EPSILON, RECIPES, Recipe, network
 
 import minidl
 from attacks import AttackResult, Targeted, Untargeted, few_pixel, pgd, plots
-from attacks.evolution.differential_evolution import LEAST_POPULATION
+from attacks.minimal.few_pixel import LEAST_POPULATION
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_cifar10, load_digits
 from minidl.models import Sequential

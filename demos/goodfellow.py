@@ -23,7 +23,7 @@ import numpy as np
 from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 from attacks import fgsm, pgd, plots
-from attacks.training import FGSMAdversary
+from attacks.adversaries import FGSMAdversary
 from minidl import models
 from minidl.backend import kernels, namespace, to_numpy
 from minidl.core import Array

@@ -29,19 +29,9 @@ import numpy as np
 from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 import minidl
-from attacks import (
-    AttackResult,
-    Victim,
-    bim,
-    evaluate,
-    evaluation_plots,
-    fgsm,
-    kurakin_steps,
-    least_likely,
-    plots,
-    transforms,
-)
-from attacks.evaluate import top_k
+from attacks import AttackResult, Victim, bim, evaluation_plots, fgsm, kurakin_steps, least_likely, plots, transforms
+from attacks.report import evaluate
+from attacks.report.evaluate import top_k
 from attacks.transforms import destruction_rate
 from minidl import models
 from minidl.backend import to_numpy

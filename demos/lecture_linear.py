@@ -16,7 +16,7 @@ import numpy as np
 from common import at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 from attacks import Victim, fgsm, plots
-from attacks.norms import linf_steepest
+from attacks.common.norms import linf_steepest
 from minidl import models, ops
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_digits, load_mnist

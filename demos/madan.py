@@ -30,8 +30,9 @@ import numpy as np
 from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 import minidl
-from attacks import AttackResult, Targeted, Victim, bim, evaluate, fgsm, pgd, plots, sign_noise
-from attacks.carlini_wagner import cw_l2
+from attacks import AttackResult, Targeted, Victim, bim, fgsm, pgd, plots, sign_noise
+from attacks.minimal.carlini_wagner import cw_l2
+from attacks.report import evaluate
 from minidl import models
 from minidl.backend import asarray, namespace, to_numpy
 from minidl.data import Dataset, load_cifar10, load_digits

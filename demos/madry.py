@@ -28,9 +28,10 @@ import numpy as np
 from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
 
 import minidl
-from attacks import AttackResult, Untargeted, Victim, apgd, cw_l2, evaluate, fgsm, pgd, plots
-from attacks.norms import NORMS
-from attacks.training import PGDAdversary
+from attacks import AttackResult, Untargeted, Victim, apgd, cw_l2, fgsm, pgd, plots
+from attacks.adversaries import PGDAdversary
+from attacks.common.norms import NORMS
+from attacks.report import evaluate
 from minidl import losses
 from minidl.backend import asarray, kernels, namespace, to_numpy
 from minidl.data import Dataset, load_digits, load_mnist

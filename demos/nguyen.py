@@ -43,7 +43,7 @@ from common import (
 )
 
 from attacks.evolution import Elitism, FoolingResult, fool_cppn, fool_direct, fool_gradient
-from attacks.evolution.pictures import cppn_graph, gallery, judged, median_confidence, sureness
+from attacks.report.fooling_plots import cppn_graph, gallery, judged, median_confidence, sureness
 from minidl import models
 from minidl.backend import kernels, namespace, to_numpy
 from minidl.core import Array

@@ -32,7 +32,7 @@ from common import HERE, at_least_one, command_line, out_folder, provenance, tab
 
 import minidl
 from attacks import AttackResult, Targeted, Victim, by_class, jsma, plots, saliency_map
-from attacks.saliency import every_other_class
+from attacks.minimal.jsma import every_other_class
 from minidl import models
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_digits, load_mnist

@@ -20,7 +20,7 @@ from common import at_least_one, command_line, out_folder, provenance, table, tr
 
 from attacks import AttackResult, fgsm, jsma, plots, sign_noise
 from attacks.evolution import fool_cppn, fool_direct
-from attacks.evolution.pictures import gallery, sureness
+from attacks.report.fooling_plots import gallery, sureness
 from minidl import models
 from minidl.backend import to_numpy
 from minidl.data import Dataset, load_digits

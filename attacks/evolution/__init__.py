@@ -1,18 +1,18 @@
-"""Images evolved to fool a network: encodings, archives and a loop to recombine, and the attacks made of them.
+"""Images from nothing: evolved to fool a network, by encodings, archives and a loop that can be recombined.
 
-Reading order: genome (what evolution works on), direct and cppn with structure (two encodings), archive (who survives),
-evolve (the loop), result; fooling (`fool_direct`, `fool_cppn`), gradient_ascent (`fool_gradient`), which is told the
-slopes that evolution does without; differential_evolution (`few_pixel`), which changes an image instead of making one.
+Reading order: genome (what evolution works on), canvas, direct, structure, cppn (two encodings), archive (selection),
+result, checkpoints, evolve (the loop); then the attacks: fool_direct, fool_cppn, and fool_gradient, which replaces
+evolution by gradient ascent.
 """
 
 from .archive import Elitism, MapElites
 from .cppn import CPPN
-from .differential_evolution import few_pixel
 from .direct import DirectEncoding
 from .evolve import evolve
-from .fooling import fool_cppn, fool_direct
+from .fool_cppn import fool_cppn
+from .fool_direct import fool_direct
+from .fool_gradient import fool_gradient
 from .genome import Draws, Encoding, Genome
-from .gradient_ascent import fool_gradient
 from .result import FoolingResult
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Genome",
     "MapElites",
     "evolve",
-    "few_pixel",
     "fool_cppn",
     "fool_direct",
     "fool_gradient",

@@ -15,7 +15,7 @@ from minidl.history import check_same_run
 from minidl.identity import digest, identity
 from minidl.npz import read_archive, write_archive
 
-from ..victim import Victim
+from ..common.victim import Victim
 from .archive import MapElites
 from .genome import Draws, Encoding
 

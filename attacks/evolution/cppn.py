@@ -14,9 +14,10 @@ from minidl.backend import asarray, kernels, namespace
 from minidl.core import Array
 from minidl.kernels.reference_evolution import FUNCTIONS
 
-from ..checks import check_counts
+from ..common.checks import check_counts
 from . import structure
-from .genome import Draws, Genome, check_canvas, check_positive, check_rates
+from .canvas import check_canvas
+from .genome import Draws, Genome, check_positive, check_rates
 from .structure import INPUTS, Wiring
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from minidl.backend import kernels, namespace
 from minidl.core import Array
 
-from ..checks import check_counts
-from .genome import Draws, Genome, check_canvas, check_positive, check_rates
+from ..common.checks import check_counts
+from .canvas import check_canvas
+from .genome import Draws, Genome, check_positive, check_rates
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from minidl.core import Array
 from minidl.errors import DTypeError, ShapeError
 from minidl.progress import bar
 
-from ..checks import check_counts, check_seed
-from ..victim import Victim, as_victim
+from ..common.checks import check_counts, check_seed
+from ..common.victim import Victim, as_victim
 from . import checkpoints
 from .archive import MapElites
 from .genome import Draws, Encoding, Genome

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Protocol
-
-import numpy as np
 
 from minidl.backend import kernels, namespace
 from minidl.core import Array
-from minidl.errors import DTypeError, RangeError, ShapeError
+from minidl.errors import ShapeError
 
-from ..checks import check_number
-from ..result import stream
-from ..victim import are_bounds
+from ..common.checks import check_number
+from ..common.run import stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,20 +96,6 @@ class Encoding(Protocol):
 
     def render(self, genomes: Genome) -> Array:
         """Their images (N, C, H, W), functions of the genomes alone."""
-
-
-def check_canvas(encoding: str, shape: Any, bounds: Any, dtype: Any) -> None:
-    """Refuse what is no shape (C, H, W) of an image, bounds that are none, and pixels of no floating-point numbers.
-
-    With `ShapeError`, `RangeError` and `DTypeError`.
-    """
-    lengths = isinstance(shape, tuple | list) and all(isinstance(n, Integral) and int(n) > 0 for n in shape)
-    if not lengths or len(shape) != 3:
-        raise ShapeError(encoding, "the shape (C, H, W) of an image", f"{shape}", "shape=(1, 28, 28) for digits")
-    if not are_bounds(bounds):
-        raise RangeError(encoding, "bounds (low, high), two finite numbers with low < high", f"{bounds}")
-    if np.dtype(dtype).kind != "f" or np.dtype(dtype).itemsize > 8:
-        raise DTypeError(encoding, "a floating-point dtype of at most 64 bits", f"{dtype}", 'dtype="float32"')
 
 
 def check_rates(encoding: str, **rates: Any) -> None:

@@ -15,8 +15,8 @@ from minidl.core import Array
 from minidl.errors import DataError, DTypeError
 from minidl.npz import read_archive, write_archive
 
-from ..checks import check_counts, check_seed
-from ..precision import check_dtype
+from ..common.checks import check_counts, check_seed
+from ..common.precision import check_dtype
 from .archive import ARCHIVES, MapElites
 
 

@@ -1,7 +1,7 @@
 """The attacks as their papers have them: one image, plain loops, the paper's letters and steps.  *Read these first.*
 
 What `kernels/reference` is to the kernels, these are to the attacks: they say what is computed, and the attacks of the
-same names and files in the folder above do the same for a whole batch, quickly.  A law binds each to its twin.
+same names, in files of the same names, do the same for a whole batch, quickly.  A law binds each to its twin.
 
     from attacks import plain
 
@@ -15,24 +15,23 @@ with an image for each class).  All the rest is left to the twins: batches, chec
 
 Comments number the steps of an algorithm.  ``X = x`` is safe: nothing here is changed in place that was handed over.
 
-Reading order: notation (f, J and the margin); gradient_sign, projected_gradient, saliency, nearest_boundary;
-carlini_wagner, quasi_newton (the least change that will do); random_search, auto_pgd; differential_evolution;
-evolution, cppn, gradient_ascent, which make images from nothing.
+Reading order: notation (f, J and the margin), fgsm, pgd, jsma, deepfool, carlini_wagner, lbfgs, square, apgd,
+few_pixel, fool_direct, fool_cppn, fool_gradient.
 """
 
-from .auto_pgd import apgd
+from .apgd import apgd
 from .carlini_wagner import cw_l0, cw_l2, cw_linf
-from .cppn import fool_cppn
-from .differential_evolution import few_pixel
-from .evolution import fool_direct
-from .gradient_ascent import fool_gradient
-from .gradient_sign import fgsm
-from .nearest_boundary import deepfool
+from .deepfool import deepfool
+from .few_pixel import few_pixel
+from .fgsm import fgsm
+from .fool_cppn import fool_cppn
+from .fool_direct import fool_direct
+from .fool_gradient import fool_gradient
+from .jsma import jsma
+from .lbfgs import lbfgs
 from .notation import one
-from .projected_gradient import bim, least_likely, pgd
-from .quasi_newton import lbfgs
-from .random_search import square
-from .saliency import jsma
+from .pgd import bim, least_likely, pgd
+from .square import square
 
 __all__ = [
     "one",

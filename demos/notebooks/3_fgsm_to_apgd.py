@@ -9,7 +9,7 @@
 import numpy as np
 
 from attacks import FGSMAdversary, apgd, evaluate_attack, fgsm, pgd, plots, robustness_curve, sign_noise
-from attacks.evaluation_plots import robustness_curves
+from attacks.report.evaluation_plots import robustness_curves
 from minidl import grad, losses, models
 from minidl.data import load_digits
 from minidl.train import evaluate, fit

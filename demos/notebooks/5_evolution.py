@@ -9,7 +9,7 @@ import numpy as np
 
 from attacks import fool_cppn, fool_direct
 from attacks.evolution import Elitism, Genome, MapElites, evolve
-from attacks.evolution.pictures import cppn_graph, gallery, median_confidence
+from attacks.report.fooling_plots import cppn_graph, gallery, median_confidence
 from minidl import models
 from minidl.data import load_digits
 from minidl.optim import RMSProp

@@ -1,4 +1,4 @@
-"""One step of Adam behind a tanh, as plain array code: what `attacks.descent` does between two gradients."""
+"""One step of Adam behind a tanh, as plain array code: what `attacks.minimal.descent` does between two gradients."""
 
 from __future__ import annotations
 

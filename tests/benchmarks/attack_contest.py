@@ -26,7 +26,7 @@ import numpy as np
 
 import minidl
 from attacks import AttackResult, pgd
-from attacks.auto_pgd import apgd
+from attacks.bounded.apgd import apgd
 from minidl.backend import asarray, to_numpy
 from minidl.data import Dataset, load_digits, load_mnist
 from minidl.models import Sequential

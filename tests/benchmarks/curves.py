@@ -22,7 +22,7 @@ from minidl.data import load_digits
 from minidl.errors import BackendError
 from minidl.files import atomically
 from minidl.kernels import cuda
-from tests import strict
+from tests.support import strict
 
 EMULATED = "cuda, emulated"
 

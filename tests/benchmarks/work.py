@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from attacks import AttackResult, Targeted, fgsm, jsma
-from attacks.carlini_wagner import cw_l2
+from attacks.minimal.carlini_wagner import cw_l2
 from minidl import backend, batch_jacobian, grad, losses, models, optim, train
 from minidl.backend import asarray, kernels, namespace, to_numpy
 from minidl.core import Array

@@ -18,11 +18,12 @@ TESTS = Path(__file__).parents[1]
 
 def planted(folder: Path = TESTS) -> list[Mutant]:
     """The mutants of every test file that has a list of them, `MUTANTS`, in the order of the files' names."""
-    found: list[Mutant] = []
-    for path in sorted(folder.glob("*/test_*.py")):
+    mutants: list[Mutant] = []
+    for path in sorted(folder.rglob("test_*.py")):
         if "\nMUTANTS = [" in path.read_text(encoding="utf-8"):
-            found += importlib.import_module(".".join(["tests", path.parent.name, path.stem])).MUTANTS
-    return found
+            module = ".".join(["tests", *path.relative_to(TESTS).with_suffix("").parts])
+            mutants += importlib.import_module(module).MUTANTS
+    return mutants
 
 
 MUTANTS = planted()

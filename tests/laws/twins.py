@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minidl.kernels import reference
 from minidl.testing import layouts
-from tests import strict
+from tests.support import strict
 
 #: How far real numbers may be off, as a part of the greatest: tanh, exp and sums differ in their last bits.
 TOLERANCE = {"float32": 2e-6, "float64": 1e-14, "float16": 4e-3}

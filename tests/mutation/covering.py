@@ -66,10 +66,16 @@ def read_or_make(trees: list[Tree], work: Path) -> Map:
     """The map of the tree as it is now; records of test files that have not changed are read, the others made."""
     root = trees[0].root
     shared = fingerprint(
-        root, "minidl/**/*.py", "minidl/kernels/*.cu", "attacks/**/*.py", "tests/*.py", "tests/laws/twins.py"
+        root,
+        "minidl/**/*.py",
+        "minidl/kernels/*.cu",
+        "attacks/**/*.py",
+        "tests/*.py",
+        "tests/support/*.py",
+        "tests/laws/twins.py",
     )
     records, missing = {}, SimpleQueue()
-    for path in sorted([*root.glob("tests/laws/test_*.py"), *root.glob("tests/unit/test_*.py")]):
+    for path in sorted([*root.glob("tests/laws/**/test_*.py"), *root.glob("tests/unit/test_*.py")]):
         name = path.relative_to(root).as_posix()
         if not left_out(name):
             digest = hashlib.sha256(shared.encode() + path.read_bytes()).hexdigest()[:16]

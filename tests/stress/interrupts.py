@@ -28,8 +28,8 @@ from minidl.data import Dataset
 from minidl.kernels import threads
 from minidl.optim import SGD
 from minidl.train import fit
-from tests.laws.every_attack import ATTACKS, FOOLING
-from tests.laws.test_attacks import images, network, other_targets
+from tests.laws.attacks.every_attack import ATTACKS, FOOLING
+from tests.laws.attacks.test_every_attack import images, network, other_targets
 
 ROOT = Path(__file__).parents[2]
 Loop = Callable[[], object]

@@ -12,11 +12,11 @@ import pytest
 
 import minidl
 from attacks import Targeted, bim, fgsm, jsma, least_likely, pgd, sign_noise
-from attacks import evaluate as evaluate_attacks
-from attacks.auto_pgd import apgd
-from attacks.nearest_boundary import deepfool
-from attacks.quasi_newton import lbfgs
-from attacks.training import FGSMAdversary, PGDAdversary
+from attacks.adversaries import FGSMAdversary, PGDAdversary
+from attacks.bounded.apgd import apgd
+from attacks.minimal.deepfool import deepfool
+from attacks.minimal.lbfgs import lbfgs
+from attacks.report import evaluate as evaluate_attacks
 from minidl import backend, batch_jacobian, conv, grad, hvp, layers, linearize, losses, models, ops, optim, schedules
 from minidl.backend import Backend
 from minidl.data import Dataset
@@ -24,7 +24,7 @@ from minidl.errors import BackendError
 from minidl.kernels import reference
 from minidl.layers import Glorot
 from minidl.train import evaluate, fit, gradient
-from tests import strict
+from tests.support import strict
 
 
 @pytest.fixture

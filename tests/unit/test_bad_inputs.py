@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import attacks.result
+import attacks.common.result
+import attacks.common.run
 import minidl
 from attacks import Targeted, Untargeted, Victim, fgsm, sign_noise
 from minidl import (
@@ -345,7 +346,7 @@ def test_parameters_are_untouched_by_a_refusal() -> None:
 # fmt: off
 MUTANTS = [
     Mutant("evaluate: softmax of probabilities", line(evaluation, "evaluate", "losses.are_probabilities(outputs)", "False"), lambda: test_the_engine_refuses("evaluate: probabilities")),
-    Mutant("FGSM: a function's labels not looked at before they count", line(attacks.result.Run, "__init__", "_check_classes(attack, victim, goal, logits)", "pass"), lambda: test_attacks_refuse("label negative for a function", fgsm)),
-    Mutant("labels: a network's looked at too late", line(attacks.result, "_check_classes", "(told is None) == (logits is None)", "logits is None"), lambda: test_before_any_work("label too large")),
+    Mutant("FGSM: a function's labels not looked at before they count", line(attacks.common.run.Run, "__init__", "_check_classes(attack, victim, goal, logits)", "pass"), lambda: test_attacks_refuse("label negative for a function", fgsm)),
+    Mutant("labels: a network's looked at too late", line(attacks.common.run, "_check_classes", "(told is None) == (logits is None)", "logits is None"), lambda: test_before_any_work("label too large")),
 ]
 # fmt: on

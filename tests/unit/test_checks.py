@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attacks import checks
-from attacks.checks import check_number
+from attacks.common import checks
+from attacks.common.checks import check_number
 from minidl.errors import RangeError
 from minidl.testing import Mutant, line
 

@@ -25,11 +25,11 @@ from minidl.data import Dataset
 from minidl.kernels import cuda, reference
 from minidl.losses import Penalty
 from minidl.train import fit, gradient
-from tests import emulated_cuda, strict
-from tests.emulated_cuda import needs_compiler
-from tests.laws import test_attacks as small
-from tests.laws.every_attack import ATTACKS, FOOLING
+from tests.laws.attacks import test_every_attack as small
+from tests.laws.attacks.every_attack import ATTACKS, FOOLING
 from tests.laws.twins import LAWS, Side
+from tests.support import emulated_cuda, strict
+from tests.support.emulated_cuda import needs_compiler
 
 EMULATED = Side(cuda, strict.ndarray, keeps_roundings=True)
 

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 import attacks
-from attacks import (
-    auto_pgd,
-    by_class,
-    carlini_wagner,
-    descent,
-    evaluate,
-    evolution,
-    minimise,
-    nearest_boundary,
-    objectives,
-    random_search,
-    saliency,
-    transforms,
-)
-from attacks.evolution import differential_evolution, gradient_ascent, structure
+from attacks import evolution, transforms
+from attacks.bounded import apgd, square
+from attacks.common import objectives
+from attacks.evolution import structure
+from attacks.minimal import carlini_wagner, deepfool, descent, few_pixel, jsma, minimise
+from attacks.report import by_class, evaluate
 from minidl import conv, derivatives, evaluation, layers, losses, models, ops, optim, schedules, sequential, train
 from minidl.data import cifar, dataset, sets
 from minidl.kernels import cpu_conv, reference_descent, reference_evolution
@@ -51,7 +43,7 @@ DEFAULTS: list[tuple[Any, dict[str, Any]]] = [
     # Papernot et al. 2016: Υ = 14.5 %, θ = +1, pairs
     (attacks.jsma, EVERY_ATTACK | {"theta": 1.0, "max_distortion": 0.145, "features": 2, "outputs": "logits", "all_targets": False}),
     (attacks.saliency_map, {"theta": 1.0, "outputs": "logits"}),
-    (saliency.serves_target, {"theta": 1.0, "outputs": "logits"}),
+    (jsma.serves_target, {"theta": 1.0, "outputs": "logits"}),
     (attacks.forward_derivative, {"steps": False, "chunk": None}),
     (attacks.lbfgs, EVERY_ATTACK | {"search_steps": 10, "steps": 50, "initial_c": 1.0}),
     # Moosavi-Dezfooli et al. 2016 and their code: η = .02, 50 steps
@@ -137,15 +129,15 @@ def test_layers_have_biases_and_he_weights() -> None:
 
 #: What papers say, and what our docstrings do.
 NUMBERS = {
-    (auto_pgd, "ALPHA"): 0.75, (auto_pgd, "RHO"): 0.75,  # Croce and Hein 2020, §3.2
-    (random_search, "HALVED"): (10, 50, 200, 1000, 2000, 4000, 6000, 8000),  # Andriushchenko et al. 2020, §5
+    (apgd, "ALPHA"): 0.75, (apgd, "RHO"): 0.75,  # Croce and Hein 2020, §3.2
+    (square, "HALVED"): (10, 50, 200, 1000, 2000, 4000, 6000, 8000),  # Andriushchenko et al. 2020, §5
     (carlini_wagner, "FIXED_AT_ONCE"): 0.3,
     (descent, "STRETCH"): 1.1, (descent, "STALL"): (1e-3, 50),
     (objectives, "HAIR"): 64,
-    (nearest_boundary, "LEAST_GAP"): 1e-5, (nearest_boundary, "DUAL"): {"l2": "l2", "linf": "l1"},
+    (deepfool, "LEAST_GAP"): 1e-5, (deepfool, "DUAL"): {"l2": "l2", "linf": "l1"},
     (minimise, "MEMORY"): 10, (minimise, "HALVINGS"): 20, (minimise, "SUFFICIENT"): 1e-4, (minimise, "LEAST_GAIN"): 1e-6,
-    (gradient_ascent, "LATE"): 0.1,  # Nguyen et al. 2015, supplement
-    (differential_evolution, "LEAST_POPULATION"): 4,
+    (import_module("attacks.evolution.fool_gradient"), "LATE"): 0.1,  # Nguyen et al. 2015, supplement
+    (few_pixel, "LEAST_POPULATION"): 4,
     (structure, "INPUTS"): 4, (reference_evolution, "FUNCTIONS"): ("sine", "sigmoid", "gaussian", "linear"),
     (reference_descent, "BETA1"): 0.9, (reference_descent, "BETA2"): 0.999, (reference_descent, "EPSILON"): 1e-8,
     (derivatives, "COMFORTABLE"): 4 * 2**20,

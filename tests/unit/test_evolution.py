@@ -30,8 +30,8 @@ from minidl import backend, layers, models, ops
 from minidl.errors import DTypeError, MinidlError, RangeError, ShapeError
 from minidl.layers import Glorot
 from minidl.testing import Mutant, line
-from tests import strict
-from tests.emulated_cuda import needs_compiler
+from tests.support import strict
+from tests.support.emulated_cuda import needs_compiler
 from tests.unit.test_cuda import on_strict  # noqa: F401
 
 SHAPE, CLASSES = (1, 6, 5), 4

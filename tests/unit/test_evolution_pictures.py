@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attacks.evolution import CPPN, Draws, FoolingResult, Genome, pictures
-from attacks.evolution.pictures import (
+from attacks.evolution import CPPN, Draws, FoolingResult, Genome
+from attacks.report import fooling_plots
+from attacks.report.fooling_plots import (
     FUNCTION_COLOURS,
     PAPER,
     cppn_graph,
@@ -19,7 +20,7 @@ from attacks.evolution.pictures import (
     reaching,
     sureness,
 )
-from attacks.plots import COLOURS
+from attacks.report.plots import COLOURS
 from minidl.errors import DTypeError, ShapeError
 from minidl.testing import Mutant, line
 
@@ -181,7 +182,7 @@ def test_sureness_never_promises_more_than_there_is() -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("graph: lines of one width", line(pictures, "_draw_graph", "2.2 * abs(weights[i, j]) / heaviest", "2.2"), test_lines_are_as_wide_as_weights_are_great_and_show_their_signs),
-    Mutant("graph: one colour for both signs", line(pictures, "_draw_graph", "if weights[i, j] > 0 else", "if True else"), test_lines_are_as_wide_as_weights_are_great_and_show_their_signs),
+    Mutant("graph: lines of one width", line(fooling_plots, "_draw_graph", "2.2 * abs(weights[i, j]) / heaviest", "2.2"), test_lines_are_as_wide_as_weights_are_great_and_show_their_signs),
+    Mutant("graph: one colour for both signs", line(fooling_plots, "_draw_graph", "if weights[i, j] > 0 else", "if True else"), test_lines_are_as_wide_as_weights_are_great_and_show_their_signs),
 ]
 # fmt: on

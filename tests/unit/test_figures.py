@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from attacks import evaluation_plots, plots
-from attacks.by_class import Vulnerability
-from attacks.evaluate import RobustnessCurve
-from attacks.evolution import CPPN, Draws, FoolingResult, pictures
-from attacks.four_outcomes import Outcomes
+from attacks.evolution import CPPN, Draws, FoolingResult
+from attacks.report import fooling_plots
+from attacks.report.by_class import Vulnerability
+from attacks.report.evaluate import RobustnessCurve
+from attacks.report.outcomes import Outcomes
 from minidl.errors import ShapeError
-from tests.approval import approve, described
-from tests.laws.test_measures import ending
+from tests.laws.attacks.test_evaluate import ending
+from tests.support.approval import approve, described
 
 
 def images(count: int, channels: int = 1, height: int = 4, width: int = 4) -> np.ndarray:
@@ -39,7 +40,7 @@ def graphs(columns: int, channels: int = 1, count: int = 3) -> Any:
         genomes = encoding.vary(genomes, genomes, generation, Draws(1, generation))
     painted = encoding.render(genomes)
     names = [f"genome {k}" for k in range(count)]
-    return pictures.cppn_graph(genomes, names, painted, title="CPPNs", columns=columns, bounds=(-1, 1))
+    return fooling_plots.cppn_graph(genomes, names, painted, title="CPPNs", columns=columns, bounds=(-1, 1))
 
 
 def surfaces_on_one_scale() -> Any:
@@ -100,15 +101,15 @@ FIGURES: dict[str, Callable[[], Any]] = {
         Vulnerability("l2", np.array([4, 2, 0]), np.array([0.5, 1.0, np.nan]), np.array([1.0, 2.0, np.nan]), np.array([1, 2, -1])), title="Classes"),
     "vulnerability of many": lambda: evaluation_plots.vulnerability_bars(
         Vulnerability("l2", np.ones(9), np.linspace(0, 1, 9), np.ones(9), np.arange(9)[::-1]), [f"class {k}" for k in range(9)]),
-    "gallery": lambda: pictures.gallery({"direct": fooled(), "CPPN": fooled(1)}, ["zero", "one", "two"], title="Gallery", bounds=(-0.5, 1.5)),
-    "gallery without names": lambda: pictures.gallery({"direct": fooled()}),
-    "median": lambda: pictures.median_confidence({"direct": [fooled(), fooled(1, generations=6)], "CPPN": [fooled(3)]}),
-    "median of another": lambda: pictures.median_confidence({"direct": [fooled()]}, title="Median", marks={"at 2": (2, 0.5)}),
-    "judged": lambda: pictures.judged({"direct": fooled(), "CPPN": fooled(1)}, {
+    "gallery": lambda: fooling_plots.gallery({"direct": fooled(), "CPPN": fooled(1)}, ["zero", "one", "two"], title="Gallery", bounds=(-0.5, 1.5)),
+    "gallery without names": lambda: fooling_plots.gallery({"direct": fooled()}),
+    "median": lambda: fooling_plots.median_confidence({"direct": [fooled(), fooled(1, generations=6)], "CPPN": [fooled(3)]}),
+    "median of another": lambda: fooling_plots.median_confidence({"direct": [fooled()]}, title="Median", marks={"at 2": (2, 0.5)}),
+    "judged": lambda: fooling_plots.judged({"direct": fooled(), "CPPN": fooled(1)}, {
         "MLP": {"direct": np.array([0.1, 0.5, 0.999]), "CPPN": np.array([0.2, 0.6, 1.0])},
         "LeNet": {"direct": np.zeros(3), "CPPN": np.ones(3)}}, title="Judged"),
-    "three judged": lambda: pictures.judged({name: fooled() for name in "abc"}, {"MLP": {name: np.zeros(3) for name in "abc"}}),
-    "judged by name": lambda: pictures.judged({"direct": fooled()}, {"MLP": {"direct": np.zeros(3)}}, ["a", "b", "c"]),
+    "three judged": lambda: fooling_plots.judged({name: fooled() for name in "abc"}, {"MLP": {name: np.zeros(3) for name in "abc"}}),
+    "judged by name": lambda: fooling_plots.judged({"direct": fooled()}, {"MLP": {"direct": np.zeros(3)}}, ["a", "b", "c"]),
     "graphs": lambda: graphs(2),
     "graphs in a row": lambda: graphs(5, channels=3, count=2),
 }  # fmt: skip

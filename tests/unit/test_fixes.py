@@ -17,7 +17,7 @@ import pytest
 import attacks
 import minidl
 from minidl import errors
-from tests.approval import FOLDER
+from tests.support.approval import FOLDER
 
 #: The verbs that fixes begin with.
 VERBS = re.split(r"\s+", """ask attack call check change compare compose convert decorate define delete draw end evaluate exchange fetch fool

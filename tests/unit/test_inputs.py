@@ -17,7 +17,7 @@ from minidl.kernels import reference
 from minidl.layers import Dense, Flatten, Layer, ReLU
 from minidl.models import Sequential
 from minidl.train import evaluate, fit
-from tests import strict
+from tests.support import strict
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((6, 3, 4, 5)).astype(np.float32), np.array([0, 1, 2, 0, 1, 2])

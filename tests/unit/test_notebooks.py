@@ -14,7 +14,7 @@ from demos.notebooks import make
 
 START = """
 from attacks import fgsm, pgd
-from attacks.plots import curves
+from attacks.report.plots import curves
 from minidl import backend, models
 from minidl.data import load_digits
 from minidl.train import evaluate, fit

@@ -16,7 +16,7 @@ from minidl.backend import Backend
 from minidl.data import Dataset, pictures, tables
 from minidl.errors import DataError, DTypeError, RangeError
 from minidl.kernels import reference
-from tests import strict
+from tests.support import strict
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (6, 5, 7), dtype=np.uint8)

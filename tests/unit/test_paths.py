@@ -24,7 +24,7 @@ from minidl.losses import Penalty, cross_entropy
 from minidl.optim import SGD, Adam
 from minidl.sequential import Sequential
 from minidl.train import fit, gradient
-from tests.approval import approve
+from tests.support.approval import approve
 
 RNG = np.random.default_rng(0)
 X = RNG.random((6, 1, 18, 18)).astype(np.float32)

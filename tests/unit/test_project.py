@@ -211,7 +211,7 @@ import runpy, sys
 sys.path[:0] = [".", "demos"]
 from minidl import backend
 from minidl.kernels import reference
-from tests import strict
+from tests.support import strict
 backend.BACKENDS["strict"] = lambda: backend.Backend("strict", strict, lambda: reference)
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -250,7 +250,7 @@ def test_the_lectures_numbers(tmp_path) -> None:
 
 
 def test_pictures_of_every_kind_of_image() -> None:
-    from attacks.plots import as_picture, image_rows
+    from attacks.report.plots import as_picture, image_rows
     from minidl.errors import ShapeError
 
     for shape, drawn in (((1, 4, 5), (4, 5)), ((3, 4, 5), (4, 5, 3)), ((4, 5), (4, 5)), ((16,), (4, 4))):

@@ -36,29 +36,30 @@ from attacks import (
     robustness_curve,
     square,
 )
-from attacks.evaluate import evaluate_attack
-from attacks.evolution import CPPN, DirectEncoding, Draws, Genome, evolve, pictures
+from attacks.evolution import CPPN, DirectEncoding, Draws, Genome, evolve
+from attacks.report import fooling_plots
+from attacks.report.evaluate import evaluate_attack
 from minidl import linearize, load, models, ops, save
 from minidl.data import Dataset
 from minidl.errors import MinidlError
 from minidl.npz import read_archive, write_archive
 from minidl.testing import messages
 from minidl.train import fit
-from tests.approval import approve
-from tests.laws import (
-    test_auto_pgd,
+from tests.laws.attacks import (
+    test_apgd,
     test_deepfool,
+    test_evaluate,
     test_few_pixel,
-    test_gradient_ascent,
     test_jsma,
-    test_measures,
-    test_overriding,
-    test_projected_gradient,
-    test_quasi_newton,
-    test_random_search,
+    test_lbfgs,
+    test_pgd,
+    test_square,
     test_transforms,
 )
-from tests.laws.test_attacks import images, network
+from tests.laws.attacks.test_every_attack import images, network
+from tests.laws.engine import test_overriding
+from tests.laws.evolution import test_fool_gradient
+from tests.support.approval import approve
 from tests.unit import test_bad_inputs, test_numpy_calls
 from tests.unit.test_figures import CURVE, fooled
 
@@ -73,19 +74,19 @@ def refusals() -> Iterator[tuple[str, Callable[[], object]]]:
         yield name, call
     for name, (call, *_) in test_numpy_calls.REFUSED.items():
         yield f"a box: {name}", lambda call=call: linearize(call, test_numpy_calls.X)
-    for name, (call, *_) in test_measures.REFUSALS.items():
+    for name, (call, *_) in test_evaluate.REFUSALS.items():
         yield f"measure: {name}", lambda call=call: call(Victim(net))
     for name, (call, *_) in test_transforms.REFUSALS.items():
         yield f"transform: {name}", call
     for attack, refused, goal in (
-        (apgd, test_auto_pgd.REFUSED, y), (deepfool, test_deepfool.REFUSED, y), (few_pixel, test_few_pixel.REFUSED, y),
-        (jsma, test_jsma.REFUSALS, t), (lbfgs, test_quasi_newton.REFUSED, y), (square, test_random_search.REFUSED, y),
+        (apgd, test_apgd.REFUSED, y), (deepfool, test_deepfool.REFUSED, y), (few_pixel, test_few_pixel.REFUSED, y),
+        (jsma, test_jsma.REFUSALS, t), (lbfgs, test_lbfgs.REFUSED, y), (square, test_square.REFUSED, y),
     ):  # fmt: skip
         for name, (options, *_) in refused.items():
             yield f"{attack.__name__}: {name}", lambda a=attack, g=goal, o=options: a(net, x, g, **o)
-    for name, (options, *_) in test_gradient_ascent.REFUSED.items():
+    for name, (options, *_) in test_fool_gradient.REFUSED.items():
         yield f"fool_gradient: {name}", lambda o=options: fool_gradient(net, **o)
-    for name, options in test_projected_gradient.BAD.items():
+    for name, options in test_pgd.BAD.items():
         yield f"pgd: {name}", lambda o=options: pgd(net, x, y, **o)
     for name, (call, *_) in test_overriding.REFUSED.items():
         yield f"override: {name}", call
@@ -177,11 +178,11 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
                     {"shape": (1, 4, 4), "rate": 1.5}, {"shape": (1, 4, 4), "strength": 0}):  # fmt: skip
         yield f"DirectEncoding: {options}", lambda o=options: DirectEncoding(**o)
     yield "a genome of two lengths", lambda: Genome({"a": np.zeros(2), "b": np.zeros(3)})
-    yield "graphs of no CPPNs", lambda: pictures.cppn_graph(Genome({"pixels": x}), ["a"], x[:1])
-    yield "graphs without names", lambda: pictures.cppn_graph(genomes, ["a"], x[:2])
-    yield "graphs of others", lambda: pictures.cppn_graph(genomes, ["a", "b", "c"], x[:3])
-    yield "graphs without images", lambda: pictures.cppn_graph(genomes, ["a", "b"], x[:1])
-    yield "a gallery of nothing", lambda: pictures.gallery({})
+    yield "graphs of no CPPNs", lambda: fooling_plots.cppn_graph(Genome({"pixels": x}), ["a"], x[:1])
+    yield "graphs without names", lambda: fooling_plots.cppn_graph(genomes, ["a"], x[:2])
+    yield "graphs of others", lambda: fooling_plots.cppn_graph(genomes, ["a", "b", "c"], x[:3])
+    yield "graphs without images", lambda: fooling_plots.cppn_graph(genomes, ["a", "b"], x[:1])
+    yield "a gallery of nothing", lambda: fooling_plots.gallery({})
     yield "a picture of two colours", lambda: plots.as_picture(np.zeros((2, 4, 4)))
     yield "a picture of two colours at last", lambda: plots.as_picture(np.zeros((4, 4, 2)))
     yield "a picture that is no square", lambda: plots.as_picture(np.zeros(15))

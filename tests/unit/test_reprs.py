@@ -10,10 +10,10 @@ import pytest
 
 import minidl
 from attacks import Targeted, Untargeted, evaluate_attack, fgsm, fool_direct, outcomes, robustness_curve
-from attacks.by_class import vulnerability
-from attacks.evaluate import RobustnessCurve
 from attacks.evolution.archive import MapElites
-from attacks.plots import curves
+from attacks.report.by_class import vulnerability
+from attacks.report.evaluate import RobustnessCurve
+from attacks.report.plots import curves
 from minidl import models
 from minidl.data import Dataset
 from minidl.identity import identity

@@ -38,8 +38,8 @@ from attacks import (
     square,
     transforms,
 )
+from attacks.common.norms import NORMS
 from attacks.evolution import Elitism
-from attacks.norms import NORMS
 from minidl import models
 from minidl.data import Dataset
 from minidl.evaluation import evaluate
@@ -48,9 +48,9 @@ from minidl.losses import Penalty
 from minidl.models import Sequential
 from minidl.optim import SGD, Adam, RMSProp
 from minidl.train import fit
-from tests.approval import FOLDER, approve
-from tests.laws.every_attack import ADVERSARIES, ATTACKS, FOOLING, MOMENT
-from tests.laws.test_attacks import images, network, other_targets
+from tests.laws.attacks.every_attack import ADVERSARIES, ATTACKS, FOOLING, MOMENT
+from tests.laws.attacks.test_every_attack import images, network, other_targets
+from tests.support.approval import FOLDER, approve
 from tests.unit.test_figures import FIGURES
 from tests.unit.test_paths import STEPS
 from tests.unit.test_texts import PRINTED

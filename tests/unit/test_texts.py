@@ -17,14 +17,14 @@ from attacks import (
     fgsm,
     jsma,
 )
-from attacks.by_class import Vulnerability
-from attacks.evaluate import AttackTable, RobustnessCurve, evaluate_attack
-from attacks.four_outcomes import Outcomes
-from attacks.tables import table
+from attacks.report.by_class import Vulnerability
+from attacks.report.evaluate import AttackTable, RobustnessCurve, evaluate_attack
+from attacks.report.outcomes import Outcomes
+from attacks.report.tables import table
 from minidl import models
 from minidl.train import History
-from tests.approval import approve
-from tests.laws.test_attacks import images, network
+from tests.laws.attacks.test_every_attack import images, network
+from tests.support.approval import approve
 from tests.unit.test_figures import CURVE, fooled
 
 

@@ -1,0 +1,1 @@
+"""Laws of evolution: encodings, archives, the loop."""
