@@ -1,8 +1,16 @@
 """attacks: the literature of adversarial examples, built on minidl.
 
-Reading order: plain first, each paper's algorithm for one image, in a page; then common, bounded, minimal, evolution,
-the same for a batch of images, fast; adversaries, which attack a network while it is trained; report, which measures
-and draws; transforms, what a camera does to an adversarial image.
+Reading order:
+    plain          each paper's algorithm for one image, in a page; read it beside the paper
+    common         what all attacks share: goals, norms, the network under attack, results
+    bounded        the worst image within ε: `fgsm`, `bim`, `least_likely`, `pgd`, `square`, `apgd`
+    minimal        the smallest perturbation: `jsma`, `deepfool`, `lbfgs`, `cw_l2`, `cw_l0`, `cw_linf`, `few_pixel`
+    evolution      images from nothing: `fool_direct`, `fool_cppn`, `fool_gradient`
+    adversaries    attacks on a network while it is trained
+    transforms     what a camera does to an adversarial image
+    report         measures, tables and figures
+
+The names that you need are all here: ``from attacks import pgd, Targeted``.
 """
 
 from . import evolution, plain, transforms

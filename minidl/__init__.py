@@ -1,7 +1,20 @@
 """minidl: a deep-learning engine to read in an afternoon.
 
-Reading order: core, ops, losses, derivatives (the engine); conv, layers, models, optim, schedules, train (networks);
-evaluation, backend, kernels/reference, io, data (everything around them); testing (the laws, and rules of your own).
+Each file opens with what it is.  Where a file uses a later one, take its word for it until you get there.
+
+Reading order:
+    errors, core, directions, derivatives       the engine: one record, two walks, and what they are used for
+    ops, shaping, reductions, products, conv    operations and their derivatives
+    numpy_calls                                 NumPy and Python functions applied to what is being differentiated
+    losses, layers, sequential, models          networks
+    plan, fused                                 neighbouring layers computed as one
+    optim, schedules, recipe, inputs, train     training; everything is checked before it begins
+    history, evaluation                         what training and testing return
+    data                                        data sets, each a folder, a download or your own arrays
+    backend, kernels                            the array library, and the inner loops
+    io, npz, files, identity                    networks and checkpoints on disk, without pickling
+    progress, tables                            what a terminal and a notebook show
+    testing                                     the laws of derivatives, and rules of your own in the engine
 """
 
 from . import backend, data, layers, losses, models, numpy_calls, ops, optim, schedules, testing, train  # noqa: F401

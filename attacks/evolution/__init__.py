@@ -1,8 +1,17 @@
-"""Images from nothing: evolved to fool a network, by encodings, archives and a loop that can be recombined.
+"""Images from nothing, evolved until a network is confident that they belong to a class.
 
-Reading order: genome (what evolution works on), canvas, direct, structure, cppn (two encodings), archive (selection),
-result, checkpoints, evolve (the loop); then the attacks: fool_direct, fool_cppn, and fool_gradient, which replaces
-evolution by gradient ascent.
+Reading order:
+    genome             what evolution works on: named arrays, and how an encoding varies and draws them
+    canvas             the shape, bounds and dtype of the images
+    direct             an encoding: a gene for each pixel
+    structure, cppn    another: small networks that paint, and how their structure changes
+    archive            selection: the best genome for each class
+    result             what a search returns
+    checkpoints        a search on disk, to be resumed
+    evolve             the loop
+    fool_direct        the loop with the direct encoding
+    fool_cppn          the loop with networks that paint
+    fool_gradient      gradient ascent instead of evolution
 """
 
 from .archive import Elitism, MapElites

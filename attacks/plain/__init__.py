@@ -15,8 +15,8 @@ with an image for each class).  All the rest is left to the twins: batches, chec
 
 Comments number the steps of an algorithm.  ``X = x`` is safe: nothing here is changed in place that was handed over.
 
-Reading order: notation (f, J and the margin), fgsm, pgd, jsma, deepfool, carlini_wagner, lbfgs, square, apgd,
-few_pixel, fool_direct, fool_cppn, fool_gradient.
+Reading order: notation, fgsm, pgd, jsma, deepfool, carlini_wagner, lbfgs, square, apgd, few_pixel, fool_direct,
+fool_cppn, fool_gradient.
 """
 
 from .apgd import apgd

@@ -1,4 +1,11 @@
 """What attacks did to a network, in numbers, tables and figures.
 
-Reading order: tables, by_class, outcomes, evaluate, figure, plots, evaluation_plots, fooling_plots.
+Reading order:
+    tables              results that print as a table
+    by_class            success and distance by source and target class
+    outcomes            the four outcomes of an attack on each image
+    evaluate            accuracy against ε, and several attacks in one table
+    figure, plots       images in rows and grids, curves, matrices, surfaces
+    evaluation_plots    a figure for each measure
+    fooling_plots       evolved images, their confidence, and CPPNs as graphs
 """
