@@ -12,9 +12,9 @@ from typing import Any
 import numba  # noqa: F401
 import numpy as np
 
-from . import reference, slopes, threads
+from .. import reference, slopes, threads
 from .compiled import compiled, twin
-from .cpu_conv import (  # noqa: F401
+from .conv import (  # noqa: F401
     channel_sums,
     conv2d,
     conv2d_input,
@@ -26,12 +26,12 @@ from .cpu_conv import (  # noqa: F401
     unpick,
     winners,
 )
-from .cpu_descent import tanh_adam  # noqa: F401
-from .cpu_draws import draw, dropout, dropout_mask, random_uniform  # noqa: F401
-from .cpu_evolution import cppn, polynomial_mutation  # noqa: F401
-from .cpu_pairs import best_features, best_pairs  # noqa: F401
-from .memory import keep_freed_memory
-from .reference import (  # noqa: F401
+from .steps import tanh_adam  # noqa: F401
+from .draws import draw, dropout, dropout_mask, random_uniform  # noqa: F401
+from .evolution import cppn, polynomial_mutation  # noqa: F401
+from .pairs import best_features, best_pairs  # noqa: F401
+from ..memory import keep_freed_memory
+from ..reference import (  # noqa: F401
     best_pairs_by_definition,
     convolve_by_definition,
     gather,

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from . import library, reference, slopes
-from .reference import (  # noqa: F401
+from .. import library, reference, slopes
+from ..reference import (  # noqa: F401
     ACTIVATIONS,
     FUNCTIONS,
     best_pairs_by_definition,
@@ -38,13 +38,13 @@ from .reference import (  # noqa: F401
     spread,
     sum_windows,
 )
-from .reference_descent import BETA1, BETA2, EPSILON, adam_rates
+from ..reference.steps import BETA1, BETA2, EPSILON, adam_rates
 
 Array = Any
 
 #: What "SLOPES;" stands for in the source: one line for each activation.
 CASES = "\n    ".join(f"case {name.upper()}: return {slopes.in_c(name)};" for name in slopes.SLOPES)
-SOURCE = Path(__file__).with_name("cuda.cu").read_text(encoding="utf-8").replace("SLOPES;", CASES)
+SOURCE = Path(__file__).with_name("kernels.cu").read_text(encoding="utf-8").replace("SLOPES;", CASES)
 OPTIONS = ("--std=c++17", "--fmad=false")  # products are rounded before they are added to, as in `reference`
 REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 BLOCK = 128  # threads that start together

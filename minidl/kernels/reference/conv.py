@@ -10,7 +10,7 @@ import functools
 from math import prod
 from typing import Any
 
-from . import library
+from .. import library
 
 Array = Any
 

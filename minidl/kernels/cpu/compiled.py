@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
-from . import reference
+from .. import reference
 
 #: What the compiler may do to sums: reorder, contract, ignore the sign of zero.  Not assume that there are no NaNs, and
 #: not put approximations for divisions and roots: those differ between the middle of a loop and its end.
@@ -45,7 +45,7 @@ def compiled(relaxed: bool = True) -> Callable[[Callable], Callable]:
 @functools.cache
 def sources() -> str:
     """SHA-256 of all the texts that a compiled loop may have been made of: the files of this folder."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from . import threads
+from .. import threads
 from .compiled import compiled, twin
-from .cpu_draws import parts, stream, uniform
+from .draws import parts, stream, uniform
 
 Array = Any
 

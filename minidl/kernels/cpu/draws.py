@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import threads
+from .. import threads
 from .compiled import compiled, twin
 
 Array = Any

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import library
+from .. import library
 
 Array = Any
 

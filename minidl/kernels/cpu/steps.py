@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from . import reference, threads
+from .. import reference, threads
 from .compiled import compiled, twin
-from .reference_descent import BETA1, BETA2, EPSILON, adam_rates
+from ..reference.steps import BETA1, BETA2, EPSILON, adam_rates
 
 Array = Any
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import library
-from .reference_draws import random_uniform
+from .. import library
+from .draws import random_uniform
 
 Array = Any
 

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from . import cpu_conv_loops as loops
-from . import reference, threads
+from . import conv_loops as loops
+from .. import reference, threads
 from .compiled import twin
-from .reference_conv import place_dtype
+from ..reference.conv import place_dtype
 
 Array = Any
 Size = tuple[int, int]

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import library, slopes
-from .reference_conv import (  # noqa: F401
+from .. import library, slopes
+from .conv import (  # noqa: F401
     channel_sums,
     conv2d,
     conv2d_input,
@@ -28,10 +28,10 @@ from .reference_conv import (  # noqa: F401
     unpick,
     winners,
 )
-from .reference_descent import tanh_adam  # noqa: F401
-from .reference_draws import dropout_mask, random_bits, random_signs, random_uniform  # noqa: F401
-from .reference_evolution import FUNCTIONS, cppn, polynomial_mutation  # noqa: F401
-from .reference_pairs import best_features, best_pairs, best_pairs_by_definition, saliency  # noqa: F401
+from .steps import tanh_adam  # noqa: F401
+from .draws import dropout_mask, random_bits, random_signs, random_uniform  # noqa: F401
+from .evolution import FUNCTIONS, cppn, polynomial_mutation  # noqa: F401
+from .pairs import best_features, best_pairs, best_pairs_by_definition, saliency  # noqa: F401
 
 Array = Any
 

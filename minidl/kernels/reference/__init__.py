@@ -1,0 +1,3 @@
+"""The kernels as plain array code.  *The specification.*"""
+
+from .dense import *  # noqa: F403
