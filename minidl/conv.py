@@ -140,24 +140,24 @@ def windows(
 _max_pool2d = Primitive(
     "max_pool2d",
     lambda x, **window: kernels(x).max_windows(x, **window),
-    push=[lambda t, y, x, **window: _pick(t, places=_winners(x, y, **window), **window)],
-    pull=[lambda g, y, x, **window: _unpick(g, places=_winners(x, y, **window), image=x.shape[-2:], **window)],
+    push=[lambda t, y, x, **window: _take(t, places=_argmax(x, y, **window), **window)],
+    pull=[lambda g, y, x, **window: _put(g, places=_argmax(x, y, **window), image=x.shape[-2:], **window)],
 )
-_pick: Primitive = linear(
-    "pick",
-    lambda x, places, **window: kernels(x).pick(x, places, **window),
-    transpose=lambda g, x, places, **window: _unpick(g, places=places, image=x.shape[-2:], **window),
+_take: Primitive = linear(
+    "take_from_windows",
+    lambda x, places, **window: kernels(x).take_from_windows(x, places, **window),
+    transpose=lambda g, x, places, **window: _put(g, places=places, image=x.shape[-2:], **window),
 )
-_unpick: Primitive = linear(
-    "unpick",
-    lambda g, places, image, **window: kernels(g).unpick(g, places, image=image, **window),
-    transpose=lambda t, g, places, image, **window: _pick(t, places=places, **window),
+_put: Primitive = linear(
+    "put_into_windows",
+    lambda g, places, image, **window: kernels(g).put_into_windows(g, places, image=image, **window),
+    transpose=lambda t, g, places, image, **window: _take(t, places=places, **window),
 )
 
 
-def _winners(x: Array, y: Array, **window: Any) -> Array:
+def _argmax(x: Array, y: Array, **window: Any) -> Array:
     """Where in each window its greatest pixel is.  A plain array: between ties, nothing about it changes with x."""
-    return kernels(unbox(x)).winners(unbox(x), unbox(y), **window)
+    return kernels(unbox(x)).argmax_windows(unbox(x), unbox(y), **window)
 
 
 _sum_windows: Primitive = linear(
@@ -166,8 +166,8 @@ _sum_windows: Primitive = linear(
     transpose=lambda g, x, **window: _spread(g, image=x.shape[-2:], **window),
 )
 _spread: Primitive = linear(
-    "spread",
-    lambda g, image, **window: kernels(g).spread(g, image=image, **window),
+    "spread_into_windows",
+    lambda g, image, **window: kernels(g).spread_into_windows(g, image=image, **window),
     transpose=lambda t, g, image, **window: _sum_windows(t, **window),
 )
 

@@ -24,19 +24,19 @@ def _nested(*arrays: Array) -> bool:
 # --- dropout(φ(z + bias)) --------------------------------------------------------------------------------
 
 
-def unit(z: Array, bias: Array | None, activation: str, key: int | None = None, rate: float = 0.0) -> Array:
+def activate(z: Array, bias: Array | None, activation: str, key: int | None = None, rate: float = 0.0) -> Array:
     """dropout(φ(z + bias)): what becomes of the sum of a unit's inputs.
 
     z (..., U), bias (U) or None; activation φ: "identity", "relu", "tanh" or "sigmoid".  key: of the dropout mask,
     as `layers.Dropout` draws it, and rate: its rate; no dropout if the key is None.
     """
-    return _unit(z, 0 if bias is None else bias, activation=activation, key=key, rate=rate)
+    return _activate(z, 0 if bias is None else bias, activation=activation, key=key, rate=rate)
 
 
 def _through(t: Array, y: Array, activation: str, key: int | None, rate: float) -> Array:
     """t times ∂y/∂z, which is diagonal: both rules of z."""
     if not _nested(t, y):
-        return kernels(y).unit_slope(t, y, activation, key, rate)
+        return kernels(y).activate_vjp(t, y, activation, key, rate)
     if key is None:
         return t * SLOPES[activation](y)
     mask = kernels(unbox(y)).dropout_mask(key, unbox(y), rate)
@@ -49,9 +49,9 @@ def _to_rows(t: Array, y: Array) -> Array:
     return ops.broadcast_to(ops.reshape(t, stack + (1,) * (y.ndim - 1) + units), stack + y.shape)
 
 
-_unit = Primitive(
-    "unit",
-    lambda z, bias, **o: kernels(z).unit(z, bias, **o),
+_activate = Primitive(
+    "activate",
+    lambda z, bias, **o: kernels(z).activate(z, bias, **o),
     push=(
         lambda t, y, z, bias, **o: _through(t, y, **o),
         lambda t, y, z, bias, **o: _through(_to_rows(t, y), y, **o),
@@ -87,11 +87,11 @@ def _as_found(x: Array, w: Array, bias: Array, found: Array, **_: Any) -> Array:
 
 
 def _pooled(z: Array, places: Array, size: Size, step: int, **_: Any) -> Array:
-    return conv._pick(z, places=places, size=size, stride=step)
+    return conv._take(z, places=places, size=size, stride=step)
 
 
 def _unpooled(g: Array, places: Array, size: Size, step: int, between: Size, **_: Any) -> Array:
-    return conv._unpick(g, places=places, size=size, stride=step, image=between)
+    return conv._put(g, places=places, size=size, stride=step, image=between)
 
 
 def _pull_input(g: Array, y: Array, x: Array, w: Array, bias: Array, found: Array, places: Array, **o: Any) -> Array:

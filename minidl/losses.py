@@ -32,8 +32,8 @@ _cross_entropy: Primitive = Primitive(
     pull=[lambda g, y, z, labels: _slope(z, labels) * ops.reshape(g, (*g.shape, 1))],
 )
 _slope: Primitive = Primitive(
-    "cross_entropy_slope",
-    over_classes("cross_entropy_slope"),
+    "cross_entropy_gradient",
+    over_classes("cross_entropy_gradient"),
     push=[lambda t, y, z, labels: _softmax.push[0](t, _softmax(z), z)],
     pull=[lambda g, y, z, labels: _softmax.pull[0](g, _softmax(z), z)],
 )

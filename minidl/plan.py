@@ -3,7 +3,7 @@
 A readable network has one layer for each idea; a fast one goes over memory as few times as it can.  The plan
 joins what belongs together, by two rules:
 
-    Dense, activation, Dropout      the activation, the bias and the mask in one pass (`fused.unit`)
+    Dense, activation, Dropout      the activation, the bias and the mask in one pass (`fused.activate`)
     Conv2d, activation, MaxPool2d   convolution, bias and maximum in one (`fused.conv2d_max`), then the activation
 
 In the second the maximum comes first, because an increasing function and a maximum can change places: so the
@@ -115,7 +115,7 @@ def _dropout(dropout: Named) -> Step:
 
     def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
         key = layer.key(rng)
-        return x if key is None else fused.unit(x, None, "identity", key, layer.rate)
+        return x if key is None else fused.activate(x, None, "identity", key, layer.rate)
 
     return Step((name,), "mask drawn and applied in one pass", apply)
 
@@ -127,7 +127,7 @@ def _dense(dense: Named, activation: Named, dropout: Named | None) -> Step:
         params = params_of(name)
         key = dropout[1].key(rng) if dropout else None
         rate = dropout[1].rate if dropout else 0.0
-        return fused.unit(ops.matmul(x, params["W"]), params.get("b"), kind, key, rate)
+        return fused.activate(ops.matmul(x, params["W"]), params.get("b"), kind, key, rate)
 
     names = (name, activation[0]) + ((dropout[0],) if dropout else ())
     passed = [what for what, there in (("bias", layer.bias), (kind, True), ("mask", dropout)) if there]
@@ -141,7 +141,7 @@ def _convolution(ends: Sequence[Named], activation: Named | None) -> Step:
     def apply(params_of: ParamsOf, x: Array, rng: Any) -> Array:
         params = params_of(name)
         y = fused.conv2d_max(x, params["W"], params.get("b"), layer.stride, layer.padding, pool.size, pool.stride)
-        return fused.unit(y, None, kind) if activation else y
+        return fused.activate(y, None, kind) if activation else y
 
     names = (name, *((activation[0],) if activation else ()), pool_name)
     bias = "convolution, bias and maximum" if layer.bias else "convolution and maximum"

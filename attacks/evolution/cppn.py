@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl.backend import asarray, kernels, namespace
 from minidl.core import Array
-from minidl.kernels.reference.evolution import FUNCTIONS
+from minidl.kernels.reference import FUNCTIONS
 
 from ..common.checks import check_counts
 from . import structure

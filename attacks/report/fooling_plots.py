@@ -14,7 +14,7 @@ import numpy as np
 from minidl.backend import to_numpy
 from minidl.core import Array
 from minidl.errors import DTypeError, ShapeError
-from minidl.kernels.reference.evolution import FUNCTIONS
+from minidl.kernels.reference import FUNCTIONS
 
 from ..evolution.genome import Genome
 from ..evolution.result import FoolingResult, sureness

@@ -1,4 +1,16 @@
-"""The inner loops.  `reference` is the specification; faster twins, when present, keep its names and signatures."""
+"""The inner loops, three times: as plain array code, compiled for the CPU, and in CUDA.
+
+A kernel and its twins have one name, in files of one name: `reference/conv.py`, `cpu/conv.py`, `cuda/conv.py`.  A law
+holds them together.
+
+Reading order:
+    slopes       the derivatives of the activations, written once
+    reference    the specification
+    memory       freed memory is kept for the next step
+    threads      how loops and matrix products are shared among threads
+    cpu          compiled by Numba
+    cuda         compiled for a GPU
+"""
 
 import functools
 import sys

@@ -118,7 +118,7 @@ class Harness:
         return [(Mutant.of(item, (result.diff or "").split("\n")[3:]), result) for item, result in found]
 
     def sources(self) -> str:
-        return trees.fingerprint(self.trees[0].root, "minidl/**/*.py", "minidl/kernels/*.cu", "attacks/**/*.py")
+        return trees.fingerprint(self.trees[0].root, "minidl/**/*.py", "minidl/kernels/cuda/*.cu", "attacks/**/*.py")
 
     def this_run(self) -> dict[str, str]:
         words = list(sys.argv[1:])

@@ -22,7 +22,7 @@ from .trees import Tree, fingerprint
 #: Tests that would notice a mutant for a reason that is none, or take long: with the reason.
 LEFT_OUT = {
     "tests/laws/test_mutants.py": "plants mutants of its own, by text that must be there",
-    "tests/laws/test_twins.py::test_wrong_": "plants wrong kernels, by text that must be there",
+    "tests/laws/kernels/test_twins.py::test_wrong_": "plants wrong kernels, by text that must be there",
     "tests/unit/test_cuda.py::test_wrong_": "plants wrong kernels: anything that fails is right",
     "tests/unit/test_project.py": "documents, files and demos, in processes of their own; minutes",
 }
@@ -68,11 +68,11 @@ def read_or_make(trees: list[Tree], work: Path) -> Map:
     shared = fingerprint(
         root,
         "minidl/**/*.py",
-        "minidl/kernels/*.cu",
+        "minidl/kernels/cuda/*.cu",
         "attacks/**/*.py",
         "tests/*.py",
         "tests/support/*.py",
-        "tests/laws/twins.py",
+        "tests/laws/kernels/twins.py",
     )
     records, missing = {}, SimpleQueue()
     for path in sorted([*root.glob("tests/laws/**/test_*.py"), *root.glob("tests/unit/test_*.py")]):

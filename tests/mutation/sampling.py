@@ -172,7 +172,7 @@ def population(root: Path, work: Path, config: ConfigDict, only: Iterable[str] =
             found.left_out["arithmetic made bitwise: a TypeError on reals, in whatever test"] += 1
         elif any(first <= start and end <= last for first, last in unseen[made.module_path]):
             found.left_out["in annotations, or for type checkers alone: never run"] += 1
-        elif made.module_path.name == "cuda.py" and not compiler:
+        elif made.module_path.parent.name == "cuda" and not compiler:
             found.left_out["CUDA, where there is no C++ compiler to emulate it"] += 1
         else:
             found.items.append(item)

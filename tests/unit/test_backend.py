@@ -312,13 +312,14 @@ def test_cupy_without_a_gpu_says_what_to_install() -> None:
     assert backend.current().name == "numba"
 
 
-ENGINE = ["core", "ops", "shaping", "reductions", "products", "conv", "losses", "derivatives", "layers", "kernels/reference", "kernels/reference_conv",
-          "kernels/reference_pairs"]  # fmt: skip
+PACKAGE = Path(minidl.__file__).parent
+ENGINE = ["core", "ops", "shaping", "reductions", "products", "conv", "losses", "derivatives", "layers",
+          *(f"kernels/reference/{path.stem}" for path in sorted((PACKAGE / "kernels/reference").glob("*.py")))]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ENGINE)
 def test_the_engine_does_not_know_numpy(name) -> None:
-    tree = ast.parse((Path(minidl.__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
     imported = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
     imported += [str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     assert not any(module.split(".")[0] in ("numpy", "cupy") for module in imported)

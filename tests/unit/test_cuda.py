@@ -23,11 +23,12 @@ from minidl import backend, layers, models, optim
 from minidl.backend import Backend
 from minidl.data import Dataset
 from minidl.kernels import cuda, reference
+from minidl.kernels.cuda import launch
 from minidl.losses import Penalty
 from minidl.train import fit, gradient
 from tests.laws.attacks import test_every_attack as small
 from tests.laws.attacks.every_attack import ATTACKS, FOOLING
-from tests.laws.twins import LAWS, Side
+from tests.laws.kernels.twins import LAWS, Side
 from tests.support import emulated_cuda, strict
 from tests.support.emulated_cuda import needs_compiler
 
@@ -93,14 +94,14 @@ def test_fooling_images_on_a_gpu(name) -> None:
 
 # --- wrong kernels -------------------------------------------------------------------------------------------
 
-#: What to plant in `cuda.cu`: a law, a piece of text, and what to write in its place.
+#: What to plant in `kernels.cu`: a law, a piece of text, and what to write in its place.
 WRONG = {
     "a wrong shift in the hash": ("dropout_mask", "z >> 27", "z >> 26"),
     "draws that count from 0": ("dropout_mask", "(i + 1) * 0x9E37", "i * 0x9E37"),
-    "a mask that is not of the position in y": ("unit_slope", "mask(j, key", "mask(i, key"),
-    "the bias of another unit": ("unit", "bias[i % units]", "bias[(i + 1) % units]"),
-    "a threshold of its own": ("unit", "random_bits(key, i) >= threshold", "random_bits(key, i) > threshold << 1"),
-    "the slope of the dropped activation": ("unit_slope", "slope(y[j] * kept", "slope(y[j]"),
+    "a mask that is not of the position in y": ("activate_vjp", "mask(j, key", "mask(i, key"),
+    "the bias of another unit": ("activate", "bias[i % units]", "bias[(i + 1) % units]"),
+    "a threshold of its own": ("activate", "random_bits(key, i) >= threshold", "random_bits(key, i) > threshold << 1"),
+    "the slope of the dropped activation": ("activate_vjp", "slope(y[j] * kept", "slope(y[j]"),
     "no momentum": ("sgd", "velocity[i] = momentum * velocity[i] - step", "velocity[i] = velocity[i] - step"),
     "a penalty that knows no sign": ("adam", "g + l1 * sign(w)", "g + l1"),
     "epsilon on the wrong side": ("rmsprop", "inside ?", "!inside ?"),
@@ -131,7 +132,7 @@ WRONG = {
     "out of bounds": ("polynomial_mutation", "clipped(x[i] + delta * (high - low), low, high)", "x[i] + delta * (high - low)"),
     "the functions of the first network": ("cppn", "functions[network * neurons + j]", "functions[j]"),
     "backwards through a connection": ("cppn", "if (w[i * neurons + j] != 0) z += w[i * neurons + j]", "z += w[j * neurons + i]"),
-    "one thread too many": ("unit", "i < (count)", "i <= (count)"),
+    "one thread too many": ("activate", "i < (count)", "i <= (count)"),
 }  # fmt: skip
 
 
@@ -140,8 +141,8 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_kernels_are_caught(name, monkeypatch) -> None:
     law, old, new = WRONG[name]
-    assert old in cuda.SOURCE
-    monkeypatch.setattr(cuda, "SOURCE", cuda.SOURCE.replace(old, new))
+    assert old in launch.SOURCE
+    monkeypatch.setattr(launch, "SOURCE", launch.SOURCE.replace(old, new))
 
     # That it fails is all one asks: no shrinking, and one failure will do.
     @settings(max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
@@ -165,14 +166,14 @@ def examples(dtype) -> dict[str, tuple]:
     places, labels = strict.ndarray(np.zeros((2, 3, 1, 1), np.uint8)), strict.ndarray(np.array([0, 2]))
     domain, pooling = strict.ones((2, 3), dtype=bool), ((2, 2), 2)
     return {
-        "unit": (z, z[0], "tanh", 3, 0.5), "unit_slope": (z, z, "tanh", 3, 0.5), "dropout_mask": (3, z, 0.5),
+        "activate": (z, z[0], "tanh", 3, 0.5), "activate_vjp": (z, z, "tanh", 3, 0.5), "dropout_mask": (3, z, 0.5),
         "sgd": (z.copy(), z, z.copy(), 0.1, 0.9, True), "rmsprop": (z.copy(), z, z.copy(), 0.1, 0.9, 0.1, True),
         "adam": (z.copy(), z, z.copy(), z.copy(), 1, 0.1, 0.9, 0.9, 0.1), "gather": (x, labels % 2),
         "sign_step": (z, z, 0.1, (0, 1)),
         "tanh_adam": (*(z.copy() for _ in range(4)), z, z, labels + 1, 0.1, (0, 1), 0.6, 1.5),
-        "cross_entropy": (z, labels), "cross_entropy_slope": (z, labels),
+        "cross_entropy": (z, labels), "cross_entropy_gradient": (z, labels),
         "conv2d": (x, w, 1, 0), "conv2d_input": (y, w, 1, 0, (4, 4)), "conv2d_weights": (x, y, 1, 0, (2, 2)),
-        "max_windows": (y, *pooling), "winners": (y, g, *pooling), "unpick": (g, places, *pooling, (3, 3)),
+        "max_windows": (y, *pooling), "argmax_windows": (y, g, *pooling), "put_into_windows": (g, places, *pooling, (3, 3)),
         "conv2d_max": (x, w, z[0], 1, 0, *pooling), "best_features": (z, z, domain), "best_pairs": (z, z, domain),
         "conv2d_max_input": (g, places, w, 1, 0, *pooling, (3, 3), (4, 4)),
         "conv2d_max_weights": (x, g, places, 1, 0, *pooling, (3, 3), (2, 2)),
@@ -192,17 +193,19 @@ def test_every_kernel_is_launched_and_none_waits_for_the_device(monkeypatch) -> 
 
 
 def test_other_dtypes_and_mixed_ones_are_left_to_the_reference(monkeypatch) -> None:
-    monkeypatch.setattr(cuda, "_run", lambda *_: pytest.fail("a kernel was run"))
+    monkeypatch.setattr(launch, "_kernel", lambda *_: pytest.fail("a kernel was run"))
     for name, arguments in examples(np.float16).items():
         getattr(cuda, name)(*arguments)
-    (wide, *_), (narrow, *_) = examples(np.float64)["unit"], examples(np.float32)["unit"]
-    assert cuda.unit_slope(wide, narrow, "tanh", None, 0.0).dtype == np.float64
+    (wide, *_), (narrow, *_) = examples(np.float64)["activate"], examples(np.float32)["activate"]
+    assert cuda.activate_vjp(wide, narrow, "tanh", None, 0.0).dtype == np.float64
     assert cuda.sign_step(narrow, wide, 0.1, None, origin=wide).dtype == np.float64
 
 
 @needs_compiler
 def test_the_emulation_is_strict() -> None:
-    kernel = strict.RawModule(code=cuda.SOURCE, options=(*cuda.OPTIONS, "-Dreal=float")).get_function("dropout_mask")
+    kernel = strict.RawModule(code=launch.SOURCE, options=(*launch.OPTIONS, "-Dreal=float")).get_function(
+        "dropout_mask"
+    )
     y = strict.zeros(4, dtype="float32")
     given = [np.int64(4), y, np.uint64(0), np.uint64(0), np.float32(1)]
     kernel((1,), (128,), tuple(given))
@@ -300,9 +303,9 @@ def test_attacks_find_the_same_images(on_strict) -> None:
 
 # --- CuPy and NVRTC, without a GPU ----------------------------------------------------------------------------
 
-KERNELS = re.findall(r'extern "C" __global__ void (\w+)\(', cuda.SOURCE)
+KERNELS = re.findall(r'extern "C" __global__ void (\w+)\(', launch.SOURCE)
 # NVIDIA's exp, log, pow, sin and tanh are made of fma
-TRANSCENDENTAL = ("unit", "tanh_adam", "cross_entropy", "cross_entropy_slope", "polynomial_mutation", "cppn")
+TRANSCENDENTAL = ("activate", "tanh_adam", "cross_entropy", "cross_entropy_gradient", "polynomial_mutation", "cppn")
 ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
 
 
@@ -322,8 +325,8 @@ def nvrtc():
 @pytest.mark.parametrize("architecture", ["compute_75", "compute_90"])
 @pytest.mark.parametrize("real", ["float", "double"])
 def test_nvrtc_compiles_the_kernels(real, architecture) -> None:
-    program = nvrtc().createProgram(cuda.SOURCE, "cuda.cu", (), ())
-    options = (*cuda.OPTIONS, f"-Dreal={real}", *ADDED_BY_CUPY, f"-arch={architecture}")
+    program = nvrtc().createProgram(launch.SOURCE, "kernels.cu", (), ())
+    options = (*launch.OPTIONS, f"-Dreal={real}", *ADDED_BY_CUPY, f"-arch={architecture}")
     try:
         nvrtc().compileProgram(program, options)
     except nvrtc().NVRTCError:
@@ -338,7 +341,7 @@ def test_nvrtc_compiles_the_kernels(real, architecture) -> None:
 
 def test_the_sources_are_ascii() -> None:
     """CuPy writes them to a file in the encoding of the place."""
-    assert cuda.SOURCE.isascii()
+    assert launch.SOURCE.isascii()
 
 
 def asked_of_a_namespace(source: str) -> set[str]:

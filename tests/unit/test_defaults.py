@@ -17,7 +17,8 @@ from attacks.minimal import carlini_wagner, deepfool, descent, few_pixel, jsma, 
 from attacks.report import by_class, evaluate
 from minidl import conv, derivatives, evaluation, layers, losses, models, ops, optim, schedules, sequential, train
 from minidl.data import cifar, dataset, sets
-from minidl.kernels import cpu_conv, reference_descent, reference_evolution
+from minidl.kernels import reference
+from minidl.kernels.cpu import conv as cpu_conv
 from minidl.layers import He
 
 EVERY_ATTACK = {"seed": 0, "progress": False}
@@ -138,8 +139,8 @@ NUMBERS = {
     (minimise, "MEMORY"): 10, (minimise, "HALVINGS"): 20, (minimise, "SUFFICIENT"): 1e-4, (minimise, "LEAST_GAIN"): 1e-6,
     (import_module("attacks.evolution.fool_gradient"), "LATE"): 0.1,  # Nguyen et al. 2015, supplement
     (few_pixel, "LEAST_POPULATION"): 4,
-    (structure, "INPUTS"): 4, (reference_evolution, "FUNCTIONS"): ("sine", "sigmoid", "gaussian", "linear"),
-    (reference_descent, "BETA1"): 0.9, (reference_descent, "BETA2"): 0.999, (reference_descent, "EPSILON"): 1e-8,
+    (structure, "INPUTS"): 4, (reference.evolution, "FUNCTIONS"): ("sine", "sigmoid", "gaussian", "linear"),
+    (reference.steps, "BETA1"): 0.9, (reference.steps, "BETA2"): 0.999, (reference.steps, "EPSILON"): 1e-8,
     (derivatives, "COMFORTABLE"): 4 * 2**20,
     (models, "VGG"): {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)},  # configurations A, B, D, E
     (cifar, "RECORD"): 3073, (cifar, "MOST"): 10_000, (cifar, "SHAPE"): (3, 32, 32),

@@ -11,7 +11,8 @@ from minidl import backend, conv, linearize, losses, models, optim
 from minidl.data import Dataset
 from minidl.derivatives import batch_jacobian, jacobian
 from minidl.errors import ShapeError
-from minidl.kernels import cpu, cpu_conv, reference, reference_descent, threads
+from minidl.kernels import cpu, reference, threads
+from minidl.kernels.cpu import conv as cpu_conv
 from minidl.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 from minidl.train import fit, gradient
 
@@ -55,7 +56,9 @@ def test_whole_numbers_are_left_to_the_reference() -> None:
     assert small()(np.ones((100, 1, 8, 8), np.uint8)).shape == (100, 3)
     a, b = np.ones((100, 784), np.float32), np.ones((784, 625), np.int64)
     assert cpu.matmul(a, b).dtype == (a @ b).dtype
-    np.testing.assert_array_equal(cpu.unit(np.ones((1, 2), int), np.array([0.5, 1.5]), "relu", None, 0.0), [[1.5, 2.5]])
+    np.testing.assert_array_equal(
+        cpu.activate(np.ones((1, 2), int), np.array([0.5, 1.5]), "relu", None, 0.0), [[1.5, 2.5]]
+    )
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba"])
@@ -130,7 +133,7 @@ def test_nobody_writes_after_an_interruption(monkeypatch) -> None:
 def test_what_makes_up_for_adams_averages(step) -> None:
     """Of as many steps as there may be: β₂ᵗ is ½ after 693 of them."""
     for dtype in ("float32", "float64"):
-        rate, correction = reference_descent.adam_rates(np.array([[step]]), 0.01, dtype)
+        rate, correction = reference.steps.adam_rates(np.array([[step]]), 0.01, dtype)
         assert rate.dtype == correction.dtype == dtype
         np.testing.assert_allclose(rate, 0.01 / (1 - 0.9**step), rtol=1e-6)
         np.testing.assert_allclose(correction, 1 - 0.999**step, rtol=1e-6)

@@ -51,18 +51,18 @@ def kernels_at_work(n: int) -> dict[str, np.ndarray]:
     z, bias = rng.normal(size=(n, 4000)).astype(np.float32), rng.normal(size=4000).astype(np.float32)
     g, places = rng.normal(size=(n, 8, 4, 4)).astype(np.float32), rng.integers(0, 4, (n, 8, 4, 4)).astype(np.uint8)
     g, (a, b) = g * (g > 0), rng.normal(size=(2, n, 784)).astype(np.float32)
-    dropped = cpu.unit(z, bias, "relu", 5, 0.5)
+    dropped = cpu.activate(z, bias, "relu", 5, 0.5)
     neurons, pixels = rng.integers(0, 4, (n, 12)), rng.normal(size=(3, 784)).astype(np.float32)
     return {
-        "unit": dropped, "slope": cpu.unit_slope(z, dropped, "relu", 5, 0.5),
+        "activate": dropped, "slope": cpu.activate_vjp(z, dropped, "relu", 5, 0.5),
         "mask": cpu.dropout_mask(3, z, 0.2), "step": cpu.sign_step(z, -z, 0.1, (0, 1), z, 0.05),
         "input": cpu.conv2d_max_input(g, places, w, **BACK),
         "input of small filters": cpu.conv2d_max_input(g, places, w[:, :1], **BACK),
-        "entropy": cpu.cross_entropy(z, np.arange(n)), "p": cpu.cross_entropy_slope(z, np.arange(n)),
+        "entropy": cpu.cross_entropy(z, np.arange(n)), "p": cpu.cross_entropy_gradient(z, np.arange(n)),
         "pairs": cpu.best_pairs(a, b, a < 1), "features": cpu.best_features(a, b, a < 1),
         "mutated": cpu.polynomial_mutation(3, z, 0.1, 15, (-9, 9)),
         "drawn": cpu.cppn(np.triu(z[:, :144].reshape(n, 12, 12), 1), neurons, pixels, 1),
-        "pooled": cpu.max_windows(x, (2, 2), 2), "unpicked": cpu.unpick(g, places, (2, 2), 2, (8, 8)),
+        "pooled": cpu.max_windows(x, (2, 2), 2), "unpicked": cpu.put_into_windows(g, places, (2, 2), 2, (8, 8)),
     }  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_kernels_do_not_depend_on_batch_mates() -> None:
     back = {"stride": 1, "padding": 0, "size": (2, 2), "step": 2, "between": (8, 8), "image": (12, 12)}
     for rows in (slice(0, 1), slice(4, 7)):
         for kernel in (
-            lambda i: cpu.cross_entropy_slope(z[i], labels[i]),
+            lambda i: cpu.cross_entropy_gradient(z[i], labels[i]),
             lambda i: cpu.best_pairs(a[i], b[i], a[i] < 1),
             lambda i: cpu.conv2d_max_input(g[i], places[i], w, **back),
             lambda i: cpu.conv2d_max_input(g[i], places[i], w[:, :1], **back),
@@ -159,7 +159,7 @@ def test_workers(method) -> None:
             np.testing.assert_allclose(found, same, rtol=1e-4, atol=1e-7)  # BLAS may use fewer threads there
 
 
-USE = "import numpy as np; from minidl.kernels import cpu; print(cpu.unit(np.full((2, 2), 3.), 0, 'relu', 1, .5).max())"
+USE = "import numpy as np; from minidl.kernels import cpu; print(cpu.activate(np.full((2, 2), 3.), 0, 'relu', 1, .5).max())"
 
 
 def test_without_a_folder_to_keep_compiled_kernels_in(tmp_path) -> None:
@@ -191,7 +191,7 @@ def test_a_change_to_any_file_of_the_kernels_is_noticed(tmp_path) -> None:
     copied = shutil.copytree(ROOT / "minidl", tmp_path / "minidl", ignore=shutil.ignore_patterns("__pycache__"))
     slopes, kept = copied / "kernels" / "slopes.py", {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import numpy as np; from minidl.kernels import cpu; "
-    code += "print(cpu.unit_slope(np.ones(1), np.full(1, 0.5), 'tanh', None, 0)[0])"
+    code += "print(cpu.activate_vjp(np.ones(1), np.full(1, 0.5), 'tanh', None, 0)[0])"
     assert python(code, **kept) == "0.75"
     slopes.write_text(slopes.read_text(encoding="utf-8").replace("one - y * y", "one + y * y"), encoding="utf-8")
     assert python(code, **kept) == "1.25"

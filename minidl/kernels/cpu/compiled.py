@@ -1,4 +1,4 @@
-"""How the kernels of `cpu` are compiled: `compiled`, for loops, and `twin`, for the functions that call them."""
+"""How the kernels of this folder are compiled: `compiled`, for loops, and `twin`, for the functions that call them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .. import reference
 #: not put approximations for divisions and roots: those differ between the middle of a loop and its end.
 RELAXED = {"reassoc", "contract", "nsz"}
 
+Array = Any
 WORKING = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -44,7 +45,7 @@ def compiled(relaxed: bool = True) -> Callable[[Callable], Callable]:
 
 @functools.cache
 def sources() -> str:
-    """SHA-256 of all the texts that a compiled loop may have been made of: the files of this folder."""
+    """SHA-256 of all the texts that a compiled loop may have been made of: the files of all kernels."""
     files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
@@ -95,3 +96,8 @@ def twin(kernel: Callable | None = None, *, integers: bool = False, alike: bool 
 
     dispatched.__doc__ = plain.__doc__
     return dispatched
+
+
+def flattened(*arrays: Array) -> list[Array]:
+    """The elements of each, in row-major order; views of those that lie so in memory."""
+    return [np.ascontiguousarray(a).reshape(a.size) for a in arrays]

@@ -1,4 +1,4 @@
-"""Convolution and pooling for NumPy arrays.  A part of `cpu`; its loops are in `cpu_conv_loops`.
+"""Convolution and pooling for NumPy arrays.  Its loops are in `conv_loops`.
 
 In memory the channels lie innermost, (N, H, W, C), so that a line of a window is one run of numbers; outside, images
 are N, C, H, W as everywhere, as views.  A convolution goes block by block: the windows of a block, spelled out
@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from . import conv_loops as loops
 from .. import reference, threads
-from .compiled import twin
 from ..reference.conv import place_dtype
+from . import conv_loops as loops
+from .compiled import twin
 
 Array = Any
 Size = tuple[int, int]
@@ -175,14 +175,14 @@ def max_windows(x: Array, size: Size, stride: int) -> Array:
 
 
 @twin
-def winners(x: Array, y: Array, size: Size, stride: int) -> Array:
-    return _max_and_places(x, size, stride)[1] if x.ndim == 4 else reference.winners(x, y, size, stride)
+def argmax_windows(x: Array, y: Array, size: Size, stride: int) -> Array:
+    return _max_and_places(x, size, stride)[1] if x.ndim == 4 else reference.argmax_windows(x, y, size, stride)
 
 
 @twin(integers=True)
-def unpick(y: Array, places: Array, size: Size, stride: int, image: Size) -> Array:
+def put_into_windows(y: Array, places: Array, size: Size, stride: int, image: Size) -> Array:
     if y.ndim < 4 or places.ndim != 4:
-        return reference.unpick(y, places, size, stride, image)
+        return reference.put_into_windows(y, places, size, stride, image)
     g, places = _channels_last(y), _channels_last(places)
     x = np.zeros((*g.shape[:-3], *image, g.shape[-1]), g.dtype)
     flat, g = x.reshape(-1, *x.shape[-3:]), g.reshape(-1, *g.shape[-3:])
@@ -234,7 +234,7 @@ def _small(w_shape: tuple[int, ...], stride: int) -> bool:
 def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: int, size: Size, step: int,
                      between: Size, image: Size) -> Array:  # fmt: skip
     if step == 1:
-        z = unpick(g, places, size, step, between)
+        z = put_into_windows(g, places, size, step, between)
         x = conv2d_input(z.reshape(prod(z.shape[:-3]), *z.shape[-3:]), w, stride, padding, image)
         return x.reshape(*z.shape[:-3], *x.shape[1:])
     lead, (outputs, channels, *filters) = g.shape[:-3], w.shape
@@ -258,7 +258,7 @@ def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: in
 def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: int, size: Size, step: int,
                        between: Size, filters: Size) -> Array:  # fmt: skip
     if step == 1:
-        return conv2d_weights(x, unpick(g, places, size, step, between), stride, padding, filters)
+        return conv2d_weights(x, put_into_windows(g, places, size, step, between), stride, padding, filters)
     x, g, places = _channels_last(x, padding), _channels_last(g), _channels_last(places)
     (n, height, width, channels), outputs, taps = x.shape, g.shape[3], prod(filters)
     work = g.size * channels * taps

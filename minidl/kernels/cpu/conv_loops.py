@@ -1,8 +1,8 @@
-"""The loops of `cpu_conv`, compiled.  In one file: a loop that was compiled and kept does not notice changes to
+"""The loops of `cpu/conv.py`, compiled.  In one file: a loop that was compiled and kept does not notice changes to
 another file that it calls into.
 
 In memory the channels lie innermost, (N, H, W, C), or (N, H, W·C) where lines are meant.  Letters are those of
-`reference_conv`: g are cotangents of pooled pixels, (N, I, J, O), or (M, I, J, O) for M/N stacks of them, and places
+`reference/conv.py`: g are cotangents of pooled pixels, (N, I, J, O), or (M, I, J, O) for M/N stacks of them, and places
 say which pixel of its pooling window each of them belongs to.
 """
 

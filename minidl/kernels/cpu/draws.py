@@ -1,4 +1,4 @@
-"""Random draws, compiled.  `reference_draws` says what they are."""
+"""Random draws, compiled.  `reference/draws.py` says what they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = Any
 
 @compiled(relaxed=False)
 def draw(key, i):
-    """Draw number i of the stream `key`: see `reference_draws.random_bits`."""
+    """Draw number i of the stream `key`: see `reference.random_bits`."""
     z = key + (np.uint64(i) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

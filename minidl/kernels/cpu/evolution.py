@@ -1,4 +1,4 @@
-"""What evolution does to genomes and makes of them, compiled.  `reference_evolution` says what it computes."""
+"""What evolution does to genomes and makes of them, compiled.  `reference/evolution.py` says what it computes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The search of JSMA for the best feature or pair, compiled.  A part of `cpu`.
 
 No sorting: a product that some pair reaches rules out almost all features, by a bound for each, and the few that are
-left are compared in pairs.  Agrees with `reference_pairs` to the bit, ties included.
+left are compared in pairs.  Agrees with `reference/pairs.py` to the bit, ties included.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One step of Adam behind a tanh, compiled.  `reference_descent` says what it computes."""
+"""Steps of attacks: the signed step of FGSM and PGD, and the step of Adam behind a tanh of C&W."""
 
 from __future__ import annotations
 
@@ -7,10 +7,34 @@ from typing import Any
 import numpy as np
 
 from .. import reference, threads
-from .compiled import compiled, twin
 from ..reference.steps import BETA1, BETA2, EPSILON, adam_rates
+from .compiled import compiled, flattened, twin
 
 Array = Any
+
+
+@compiled(relaxed=False)
+def _sign_step(first, last, x, g, step, low, high, origin, epsilon, found):
+    """x ± step, within ε of the origin unless that is empty, and within low … high."""
+    x, g, origin, found = x[first:last], g[first:last], origin[first:last], found[first:last]
+    for i in range(len(x)):
+        value = x[i] + (step if g[i] > 0 else -step if g[i] < 0 else g[i])  # which is 0, or NaN
+        if len(origin):
+            value = min(max(value, origin[i] - epsilon), origin[i] + epsilon)
+        found[i] = min(max(value, low), high)
+
+
+@twin(alike=True)
+def sign_step(x: Array, g: Array, step: float, bounds: tuple[float, float] | None, origin: Any = None,
+              epsilon: float = 0.0) -> Array:  # fmt: skip
+    number, (low, high) = x.dtype.type, bounds or (-np.inf, np.inf)
+    found = np.empty(x.shape, x.dtype)
+    images, slopes, centre = flattened(x, g, x[:0] if origin is None else origin)
+    numbers = number(step), number(low), number(high)
+    threads.share(
+        _sign_step, x.size, 4 * x.size, images, slopes, *numbers, centre, number(epsilon), found.reshape(x.size)
+    )
+    return found
 
 
 @compiled(relaxed=False)

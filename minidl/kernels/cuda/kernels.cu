@@ -33,7 +33,7 @@ extern "C" __global__ void dropout_mask(
 }
 
 
-// --- a unit's way from the sum of its inputs to its output ---------------------------------------------------
+// --- bias, activation and dropout ---------------------------------------------------------------------------
 
 enum { IDENTITY, RELU, TANH, SIGMOID }; // in the order of slopes.py
 
@@ -64,7 +64,7 @@ __device__ real slope(real y, int activation)
     }
 }
 
-extern "C" __global__ void unit(
+extern "C" __global__ void activate(
     long long count, const real* z, const real* bias, real* y, int units, int activation,
     unsigned long long key, unsigned long long threshold, real scale)
 {
@@ -76,7 +76,7 @@ extern "C" __global__ void unit(
 }
 
 // For a stack of cotangents g of one y, of `size` elements.  kept: 1 - rate, which undoes the scale of dropout.
-extern "C" __global__ void unit_slope(
+extern "C" __global__ void activate_vjp(
     long long count, const real* g, const real* y, real* result, long long size, int activation,
     unsigned long long key, unsigned long long threshold, real scale, real kept)
 {
@@ -221,7 +221,7 @@ extern "C" __global__ void cross_entropy(
 }
 
 // The label's own entry is the sum of the others, not p - 1: see `reference`.
-extern "C" __global__ void cross_entropy_slope(
+extern "C" __global__ void cross_entropy_gradient(
     long long count, const real* logits, const long long* labels, real* slopes, int classes)
 {
     GRID_STRIDE_LOOP(row, count)
@@ -320,7 +320,7 @@ extern "C" __global__ void max_windows(
 
 // From a stack of y (..., down, across) to x (..., height, width), for places of `planes` images: one thread for
 // each pixel, which adds up the windows that it won.
-extern "C" __global__ void unpick(
+extern "C" __global__ void put_into_windows(
     long long count, const real* y, const unsigned char* places, real* x, long long planes,
     int height, int width, int h, int w, int stride, int down, int across)
 {
@@ -459,7 +459,7 @@ extern "C" __global__ void best_pairs(
 
 // --- evolution -----------------------------------------------------------------------------------------------
 
-// Draw number i of the stream `key` as a number strictly between 0 and 1, of as many bits as `reference_draws` says.
+// Draw number i of the stream `key` as a number strictly between 0 and 1, of as many bits as `reference/draws.py` says.
 __device__ real random_uniform(unsigned long long key, long long i)
 {
     const int bits = sizeof(real) == 4 ? 23 : 52;

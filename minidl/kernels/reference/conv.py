@@ -1,4 +1,4 @@
-"""Convolution and pooling as plain array code, for any array library.  A part of `reference`.
+"""Convolution and pooling as plain array code, for any array library.
 
 A window has h·w pixels.  All functions visit those in turn, and each time handle that pixel of all windows at
 once.  In memory the examples lie innermost, (C, H, W, N), so that what is visited lies in long rows.
@@ -61,7 +61,7 @@ def max_windows(x: Array, size: tuple[int, int], stride: int) -> Array:
     return functools.reduce(library(x).maximum, pixels)
 
 
-def winners(x: Array, y: Array, size: tuple[int, int], stride: int) -> Array:
+def argmax_windows(x: Array, y: Array, size: tuple[int, int], stride: int) -> Array:
     """Which pixel u·width + v of each window of x is the y found by `max_windows`; the first in row-major order."""
     xp, small = library(x), place_dtype(size)
     places, found = xp.zeros_like(y, dtype=small), xp.zeros_like(y, dtype=bool)
@@ -77,14 +77,15 @@ def place_dtype(size: tuple[int, int]) -> str:
     return "uint8" if size[0] * size[1] <= 256 else "int32"
 
 
-def pick(x: Array, places: Array, size: tuple[int, int], stride: int) -> Array:
+def take_from_windows(x: Array, places: Array, size: tuple[int, int], stride: int) -> Array:
     """From each window of x (..., H, W) the pixel u·width + v that `places` says."""
     offsets = _offsets(size, stride, places.shape[-2:])
     return sum((places == u * size[1] + v) * x[there] for u, v, there in offsets)
 
 
-def unpick(y: Array, places: Array, size: tuple[int, int], stride: int, image: tuple[int, int]) -> Array:
-    """The transpose of `pick`: each y (..., H', W') added where it was picked from, in a (..., *image) of zeros."""
+def put_into_windows(y: Array, places: Array, size: tuple[int, int], stride: int, image: tuple[int, int]) -> Array:
+    """The transpose of `take_from_windows`: each y (..., H', W') added to the pixel it was
+    taken from, in a (..., *image) of zeros."""
     x, y = _zeros(y, (*y.shape[:-2], *image)), _laid_out(y)
     for u, v, there in _offsets(size, stride, y.shape[-2:]):
         x[there] += (places == u * size[1] + v) * y
@@ -96,7 +97,7 @@ def sum_windows(x: Array, size: tuple[int, int], stride: int) -> Array:
     return sum(x[there] for _, _, there in _offsets(size, stride, _counts(x, size, stride)))
 
 
-def spread(y: Array, size: tuple[int, int], stride: int, image: tuple[int, int]) -> Array:
+def spread_into_windows(y: Array, size: tuple[int, int], stride: int, image: tuple[int, int]) -> Array:
     """The transpose of `sum_windows`: each y (..., H', W') added to all pixels of its window, in a (..., *image)."""
     x, y = _zeros(y, (*y.shape[:-2], *image)), _laid_out(y)
     for _, _, there in _offsets(size, stride, y.shape[-2:]):
@@ -117,13 +118,13 @@ def conv2d_max(x: Array, w: Array, bias: Any, stride: int, padding: int, size: t
     z = conv2d(x, w, stride, padding)
     z = z + bias.reshape(len(w), 1, 1) if hasattr(bias, "shape") else z
     y = max_windows(z, size, step)
-    return y, winners(z, y, size, step)
+    return y, argmax_windows(z, y, size, step)
 
 
 def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: int, size: tuple[int, int], step: int,
                      between: tuple[int, int], image: tuple[int, int]) -> Array:  # fmt: skip
     """The transpose in x, for a stack of cotangents: g (..., N, O, I, J) -> (..., N, C, *image)."""
-    g = unpick(g, places, size, step, between)
+    g = put_into_windows(g, places, size, step, between)
     x = conv2d_input(g.reshape(prod(g.shape[:-3]), *g.shape[-3:]), w, stride, padding, image)
     return x.reshape(*g.shape[:-3], *x.shape[1:])
 
@@ -131,7 +132,7 @@ def conv2d_max_input(g: Array, places: Array, w: Array, stride: int, padding: in
 def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: int, size: tuple[int, int], step: int,
                        between: tuple[int, int], filters: tuple[int, int]) -> Array:  # fmt: skip
     """The transpose in w: x (N, C, H, W), g and places (N, O, I, J) -> (O, C, *filters)."""
-    return conv2d_weights(x, unpick(g, places, size, step, between), stride, padding, filters)
+    return conv2d_weights(x, put_into_windows(g, places, size, step, between), stride, padding, filters)
 
 
 def channel_sums(g: Array) -> Array:

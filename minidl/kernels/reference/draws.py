@@ -1,4 +1,4 @@
-"""Random draws as plain array code: functions of a key and a place alone.  A part of `reference`."""
+"""Random draws as plain array code: functions of a key and a place alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search of JSMA for the best feature, or pair of features, as plain array code.  A part of `reference`.
+"""The search of JSMA for the best feature, or pair of features, as plain array code.
 
 a (N, M) says how much each feature raises the target's logit, b how much it lowers the others together.
 """

@@ -1,4 +1,4 @@
-"""One step of Adam behind a tanh, as plain array code: what `attacks.minimal.descent` does between two gradients."""
+"""Steps of attacks: rows of a batch, the signed step of FGSM and PGD, and the step of Adam behind a tanh of C&W."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ from .. import library
 Array = Any
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam, as its authors propose them
+
+
+def gather(x: Array, rows: Array) -> Array:
+    """x[rows], for the numbers of some rows: a batch, or the examples that an attack still works on."""
+    return x[rows]
+
+
+def sign_step(x: Array, g: Array, step: float, bounds: tuple[float, float] | None, origin: Any = None,
+              epsilon: float = 0.0) -> Array:  # fmt: skip
+    """x + step·sign(g), no further than ε from `origin` if there is one, and within the bounds unless None."""
+    xp = library(x)
+    moved = x + step * xp.sign(g)
+    if origin is not None:
+        moved = xp.clip(moved, origin - epsilon, origin + epsilon)
+    return moved if bounds is None else xp.clip(moved, *bounds)
 
 
 def tanh_adam(w: Array, mean: Array, mean_square: Array, x_adv: Array, g: Array, x: Array, step: Array, lr: float,

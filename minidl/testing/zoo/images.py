@@ -79,7 +79,7 @@ def greatest(x: np.ndarray, size: tuple[int, int], stride: int) -> np.ndarray:
 
 
 @case
-def unit(draw: Draw) -> Case:
+def activate(draw: Draw) -> Case:
     """As a function of the sums z, of the bias, or of one array that is both."""
     rows, units = draw(shapes(1, 2)), draw(st.integers(1, 3))
     z, bias = draw(arrays((*rows, units))), draw(arrays((units,))) - 1 / 16  # so that no sum is 0
@@ -96,12 +96,12 @@ def unit(draw: Draw) -> Case:
     which = draw(st.sampled_from(["sums", "sums, no bias", "bias", "both"]))
     text = f"{name}, {which}, key {key}, rate {rate}"
     if which == "sums, no bias":
-        return Case(lambda z: fused.unit(z, None, name, key, rate), z, lambda z: phi(z) * mask, text)
+        return Case(lambda z: fused.activate(z, None, name, key, rate), z, lambda z: phi(z) * mask, text)
     if which == "sums":
-        return Case(lambda z: fused.unit(z, bias, name, key, rate), z, lambda z: phi(z + bias) * mask, text)
+        return Case(lambda z: fused.activate(z, bias, name, key, rate), z, lambda z: phi(z + bias) * mask, text)
     if which == "bias":
-        return Case(lambda b: fused.unit(z, b, name, key, rate), bias, lambda b: phi(z + b) * mask, text)
-    return Case(lambda b: fused.unit(z * b[..., :1], b, name, key, rate), bias + 1 / 32,
+        return Case(lambda b: fused.activate(z, b, name, key, rate), bias, lambda b: phi(z + b) * mask, text)
+    return Case(lambda b: fused.activate(z * b[..., :1], b, name, key, rate), bias + 1 / 32,
                 lambda b: phi(z * b[..., :1] + b) * mask, text)  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def test_probabilities_are_told_from_logits(dtype, off) -> None:
 # fmt: off
 MUTANTS = [
     Mutant("softmax: no rescaling", line(reference, "softmax", "z - z.max(axis=-1, keepdims=True)", "z"), test_finite_at_enormous_logits),
-    Mutant("cross-entropy: p_label - 1 by subtraction", line(reference, "cross_entropy_slope", "-others.sum(axis=-1, keepdims=True)", "softmax(z) - 1"), test_slope_is_exact_where_the_network_is_certain),
+    Mutant("cross-entropy: p_label - 1 by subtraction", line(reference, "cross_entropy_gradient", "-others.sum(axis=-1, keepdims=True)", "softmax(z) - 1"), test_slope_is_exact_where_the_network_is_certain),
     Mutant("penalty: biases too", line(losses.Penalty, "__call__", 'if name.endswith(".W")', "if name"), test_penalty_spares_biases_and_may_be_nothing),
 ]
 # fmt: on

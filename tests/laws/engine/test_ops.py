@@ -20,7 +20,8 @@ from minidl import (
     reductions,
     shaping,
 )
-from minidl.kernels import reference_conv, slopes
+from minidl.kernels import slopes
+from minidl.kernels.reference import conv as reference_conv
 from minidl.testing import CASE_LAWS, CASES, Mutant, Patch, line, over_the_zoo, rule, slope
 
 
@@ -123,10 +124,10 @@ MUTANTS = [
     Mutant("conv: windows overwrite for add", line(reference_conv, "conv2d_input", "x[there] += columns[u, v]", "x[there] = columns[u, v]"), zoo("adjoint", "conv2d")),
     Mutant("conv: stacks of filters mixed up", line(conv, "_unfold", "(p, prod(stack), length, *rest)), (1, 0, 2, 3, 4))", "(p, length, prod(stack), *rest)), (2, 0, 1, 3, 4))"), zoo("nested stacks", "conv2d")),
     Mutant("conv: bias forgotten", line(layers.Conv2d, "apply", 'y + ops.reshape(params["b"], (self.channels, 1, 1)) if self.bias else y', "y"), zoo("value", "conv_layer")),
-    Mutant("max-pool: overlapping windows overwrite", line(reference_conv, "unpick", "x[there] += ", "x[there] = "), zoo("adjoint", "max_pool2d")),
+    Mutant("max-pool: overlapping windows overwrite", line(reference_conv, "put_into_windows", "x[there] += ", "x[there] = "), zoo("adjoint", "max_pool2d")),
     Mutant("max-pool: everyone wins", rule(conv._max_pool2d, "push", lambda t, y, x, size, stride: conv._sum_windows(t, size=size, stride=stride)), zoo("differences", "max_pool2d")),
     Mutant("avg-pool: not divided", line(conv, "avg_pool2d", "/ prod(size)", "/ 1"), zoo("value", "avg_pool2d")),
-    Mutant("avg-pool: only the first pixel", line(reference_conv, "spread", "x[there] += y", "x[there] = y"), zoo("adjoint", "avg_pool2d")),
+    Mutant("avg-pool: only the first pixel", line(reference_conv, "spread_into_windows", "x[there] += y", "x[there] = y"), zoo("adjoint", "avg_pool2d")),
     # --- losses
     Mutant("softmax: sum forgotten", rule(reductions._softmax, "pull", lambda g, p, z: p * g), zoo("adjoint", "softmax")),
     Mutant("log_softmax: sum forgotten", rule(reductions._log_softmax, "push", lambda t, y, z: t), zoo("differences", "log_softmax")),
@@ -137,9 +138,9 @@ MUTANTS = [
     Mutant("tanh: 1 + y² in the table", line(slopes, "tanh", "one - y * y", "one + y * y"), zoo("differences", "tanh")),
     Mutant("sigmoid: y² in the table", line(slopes, "sigmoid", "(one - y)", "y"), zoo("differences", "sigmoid")),
     Mutant("relu: slope 1 in the table", line(slopes, "relu", "y > 0", "y >= 0"), zoo("differences", "relu")),
-    Mutant("unit: nested, the slope of what dropout scaled", line(fused, "_through", "y * (1 - rate)", "y"), zoo("nested", "unit")),
-    Mutant("unit: nested, nothing dropped", line(fused, "_through", "* mask", ""), zoo("nested", "unit")),
-    Mutant("unit: the bias of one row", line(fused, "_to_rows", "(1,) * (y.ndim - 1) + units", "units + (1,) * (y.ndim - 1)"), zoo("adjoint", "unit")),
+    Mutant("unit: nested, the slope of what dropout scaled", line(fused, "_through", "y * (1 - rate)", "y"), zoo("nested", "activate")),
+    Mutant("unit: nested, nothing dropped", line(fused, "_through", "* mask", ""), zoo("nested", "activate")),
+    Mutant("unit: the bias of one row", line(fused, "_to_rows", "(1,) * (y.ndim - 1) + units", "units + (1,) * (y.ndim - 1)"), zoo("adjoint", "activate")),
     Mutant("conv2d_max: the bias on the last axis", line(fused, "_pull_bias", "(-4, -2, -1)", "(-4, -3, -2)"), zoo("nested stacks", "conv2d_max")),
     # --- the engine
     Mutant("forward walk: only the first argument", lambda patch: patch.setattr(core.functools, "reduce", lambda f, parts: parts[0]), zoo("differences", "gram")),

@@ -79,19 +79,19 @@ def compare(side, name, *arguments, exactly: bool = False, each: bool = False, *
         assert_same(ours, theirs, exactly, each)
 
 
-def unit(side, data) -> None:
+def activate(side, data) -> None:
     shape, dtype = data.draw(shapes(data.draw(st.integers(1, 3)))), data.draw(FLOATS)
     bias = data.draw(st.just(0) | tensors(shape[-1:], dtype))
     z, how = data.draw(tensors(shape, dtype)), data.draw(activations)
-    compare(side, "unit", z, bias, how, data.draw(keys), data.draw(rates), exactly=how in ("identity", "relu"))
+    compare(side, "activate", z, bias, how, data.draw(keys), data.draw(rates), exactly=how in ("identity", "relu"))
 
 
-def unit_slope(side, data) -> None:
+def activate_vjp(side, data) -> None:
     """At outputs of the unit: of others its slope cannot be told."""
     shape, stack, dtype = data.draw(shapes(2)), data.draw(st.sampled_from([(2,), (), (3, 1), (0,)])), data.draw(FLOATS)
     how = data.draw(activations), data.draw(keys), data.draw(rates)
-    y, g = reference.unit(data.draw(tensors(shape, dtype)), 0, *how), data.draw(tensors(stack + shape, dtype))
-    compare(side, "unit_slope", g, data.draw(layouts(y)), *how, exactly=True)
+    y, g = reference.activate(data.draw(tensors(shape, dtype)), 0, *how), data.draw(tensors(stack + shape, dtype))
+    compare(side, "activate_vjp", g, data.draw(layouts(y)), *how, exactly=True)
 
 
 def dropout_mask(side, data) -> None:
@@ -204,7 +204,7 @@ def cross_entropy(side, data) -> None:
     labels = rng.integers(0, classes, rows).astype(data.draw(st.sampled_from([np.int64, np.uint8])))
     z = data.draw(tensors((*rows, classes), dtype)) * dtype(size)
     compare(side, "cross_entropy", z, data.draw(layouts(labels)))
-    compare(side, "cross_entropy_slope", z, labels, each=True)
+    compare(side, "cross_entropy_gradient", z, labels, each=True)
 
 
 few = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -238,12 +238,12 @@ def max_windows(side, data) -> None:
     lead = data.draw(shapes(data.draw(st.integers(0, 2))))
     x = data.draw(tensors(lead + image, dtype, ties=data.draw(st.booleans())))
     y = reference.max_windows(x, size, stride)
-    places = reference.winners(x, y, size, stride)
+    places = reference.argmax_windows(x, y, size, stride)
     compare(side, "max_windows", x, size, stride, exactly=True)
-    compare(side, "winners", x, y, size, stride)
+    compare(side, "argmax_windows", x, y, size, stride)
     g = data.draw(tensors(data.draw(shapes(data.draw(st.integers(0, 1)))) + y.shape, dtype))
     exactly = side.keeps_roundings  # where windows overlap, the order of a sum matters
-    compare(side, "unpick", g, data.draw(layouts(places)), size, stride, image, exactly=exactly)
+    compare(side, "put_into_windows", g, data.draw(layouts(places)), size, stride, image, exactly=exactly)
 
 
 def conv2d_max(side, data) -> None:
@@ -310,7 +310,7 @@ def channel_sums(side, data) -> None:
 
 
 RATES = (0.1, 0.9)
-LAWS = {law.__name__: law for law in (unit, unit_slope, dropout_mask, random_uniform, gather, sign_step, tanh_adam,
+LAWS = {law.__name__: law for law in (activate, activate_vjp, dropout_mask, random_uniform, gather, sign_step, tanh_adam,
                                       polynomial_mutation, cppn, cross_entropy, conv2d, max_windows, conv2d_max,
                                       best_pairs, matmul, channel_sums)} | {
     "sgd": update("sgd", 1, (*RATES, False), (*RATES, True, 0.0, 0.1), (0.1, 0.0, True, 0.01, 0.02)),

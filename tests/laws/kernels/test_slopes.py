@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidl import backend, fused, grad, layers, linearize, ops
-from minidl.kernels import cpu, cuda, reference, slopes
+from minidl.kernels import cpu, reference, slopes
+from minidl.kernels.cuda import launch
 
 
 def test_all_know_the_same_activations() -> None:
     """Layers, the readable kernels, and the CUDA kernels, which number them."""
     assert list(slopes.SLOPES) == list(reference.ACTIVATIONS) == ["identity", *layers.ACTIVATIONS]
-    (numbered,) = re.findall(r"enum \{ (.*) \};", cuda.SOURCE)
+    (numbered,) = re.findall(r"enum \{ (.*) \};", launch.SOURCE)
     assert numbered.lower().split(", ") == list(slopes.SLOPES)
 
 
@@ -45,10 +46,10 @@ def of_kernel(kernel, z, name):
 SLOPE = {
     "ops": lambda z, name: grad(lambda z: ops.sum(getattr(ops, name)(z)), z),
     "ops, nested": lambda z, name: nested(getattr(ops, name), z),
-    "fused": lambda z, name: grad(lambda z: ops.sum(fused.unit(z, None, name)), z),
-    "fused, nested": lambda z, name: nested(lambda z: fused.unit(z, None, name), z),
-    "the readable kernel": lambda z, name: of_kernel(reference.unit_slope, z, name),
-    "the compiled kernel": lambda z, name: of_kernel(cpu.unit_slope, z, name),
+    "fused": lambda z, name: grad(lambda z: ops.sum(fused.activate(z, None, name)), z),
+    "fused, nested": lambda z, name: nested(lambda z: fused.activate(z, None, name), z),
+    "the readable kernel": lambda z, name: of_kernel(reference.activate_vjp, z, name),
+    "the compiled kernel": lambda z, name: of_kernel(cpu.activate_vjp, z, name),
 }
 
 
@@ -73,4 +74,4 @@ def test_another_slope_in_the_table_is_another_slope_for_all(where, name, monkey
 
 @pytest.mark.parametrize("name", slopes.SLOPES)
 def test_cuda_has_the_slopes_of_the_table(name) -> None:
-    assert f"case {name.upper()}: return {slopes.in_c(name)};" in cuda.SOURCE
+    assert f"case {name.upper()}: return {slopes.in_c(name)};" in launch.SOURCE

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidl.kernels import reference, reference_evolution
+from minidl.kernels import reference
 from minidl.kernels.reference import FUNCTIONS, cppn, polynomial_mutation
+from minidl.kernels.reference import evolution as reference_evolution
 from minidl.testing import Mutant, line
 
 # --- polynomial mutation -------------------------------------------------------------------------------------
