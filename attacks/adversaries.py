@@ -18,12 +18,12 @@ from minidl.core import Array
 from minidl.models import Sequential
 from minidl.train import Moment
 
-from .bounded.pgd import Schedule, climb
+from .bounded.pgd import Schedule, projected_gradient_steps
 from .common.active_set import ActiveSet
 from .common.checks import check_number
 from .common.goal import Goal, Untargeted
 from .common.norms import Ball, Bounds, norm_named
-from .common.precision import given_back, in_single
+from .common.precision import in_dtype_of, in_single
 from .common.victim import Victim
 
 
@@ -62,7 +62,7 @@ class BoundedAdversary:
         victim.check_images(type(self).__name__, x)
         bounds = self.bounds if self.clip else None
         images = self.images(victim, in_single(x), Untargeted(y), self.radius(moment), bounds, moment.key)
-        return given_back(images, x)
+        return in_dtype_of(images, x)
 
     def images(self, victim: Victim, x: Array, goal: Goal, radius: float, bounds: Bounds, key: int) -> Array:
         """x' within the radius and the bounds; what is random in it comes from the key."""
@@ -106,13 +106,13 @@ class PGDAdversary(BoundedAdversary):
         self.schedule()
 
     def schedule(self) -> Schedule:
-        """How to climb, as `pgd` would."""
+        """The steps that `pgd` would take."""
         return Schedule("PGDAdversary", self.norm, self.steps, self.step, 2.5, "cross_entropy", False, self.clip, 1,
                     self.random_start)  # fmt: skip
 
     def images(self, victim: Victim, x: Array, goal: Goal, radius: float, bounds: Bounds, key: int) -> Array:
         schedule, ball = self.schedule(), Ball(norm_named("PGDAdversary", self.norm), radius, bounds)
         active = ActiveSet(namespace(x).arange(len(x)), x=schedule.start(ball, key, x), origin=x)
-        for _ in climb(victim, active, goal, ball, schedule):
+        for _ in projected_gradient_steps(victim, active, goal, ball, schedule):
             pass
         return active.x

@@ -26,7 +26,7 @@ from minidl.errors import DTypeError, RangeError, ShapeError
 
 from .common.checks import check_number, check_seed
 from .common.norms import box_muller
-from .common.precision import check_dtype, given_back, in_single
+from .common.precision import check_dtype, in_dtype_of, in_single
 from .common.victim import are_bounds
 
 Bounds = tuple[float, float]
@@ -55,7 +55,7 @@ def _keeping_dtype(transform: Callable[..., Array]) -> Callable[..., Array]:
     @functools.wraps(transform)
     def transformed(x: Array, amount: float, **options: Any) -> Array:
         check_dtype(transform.__name__, x)
-        return given_back(transform(in_single(x), amount, **options), x)
+        return in_dtype_of(transform(in_single(x), amount, **options), x)
 
     return transformed
 

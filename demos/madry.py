@@ -151,7 +151,7 @@ def walks(net: Sequential, image: Any, label: Any, runs: int, steps: int, seed: 
     x = namespace(origin).clip(origin + linf.random(seed, origin, EPSILON), 0, 1)
     loss = []
     for _ in range(steps + 1):
-        logits, slope = victim.ascent(x, Untargeted(y))
+        logits, slope = victim.logits_and_gradient(x, Untargeted(y))
         loss.append(to_numpy(losses.cross_entropy(logits, y, "none")))
         x = linf.move(x, slope, 0.01, victim.bounds, origin, EPSILON)
     return np.stack(loss)

@@ -1,10 +1,12 @@
-"""Auto-PGD (Croce and Hein 2020): projected gradient ascent that finds its own step sizes, from several sides.
+"""Auto-PGD (Croce and Hein 2020): projected gradient ascent that chooses its own step sizes, on several objectives.
 
-`pgd` wants a step size, and a poor one makes a network look robust that is not.  Here each example starts with steps of
-2ε and halves them, going back to the best point so far, whenever a part of the way has brought little (Algorithm 1).
-A network can also look robust because one objective is flat where it stands: so several are tried in turn, each on what
-the others have left; or because all of them are, and then random squares, which need no slope, may still find a way.
-What withstands them too is the robust accuracy to report.
+`pgd` needs a step size, and a bad one makes a network look more robust than it is.  Here each example starts with steps
+of 2ε.  At checkpoints, if the steps have brought little, they are halved, and the example returns to its best point so
+far (Algorithm 1).
+
+A network can also look robust because one objective is flat at the image.  So several are tried in turn, each on the
+examples that are not yet successful.  And because all gradients may vanish, the last attempt is `square`, which needs
+none.  The share of examples that no attempt changes is the robust accuracy to report.
 
 Read `plain/apgd.py` first: the same for one image, in plain loops.
 """
@@ -25,13 +27,13 @@ from minidl.progress import bar
 from ..common.active_set import ActiveSet
 from ..common.checks import check_counts
 from ..common.goal import Goal, Targeted, Untargeted
-from ..common.norms import Ball, Norm, in_order, ladder, norm_named, per_example, takes_several
+from ..common.norms import Ball, Norm, as_radii, in_order, norm_named, per_example, takes_several
 from ..common.objectives import OBJECTIVES, Objective, margin, positive, ranked
 from ..common.result import AttackResult
 from ..common.run import Run, begin
 from .square import INITIAL_SHARE, search
 
-#: α, how much of a step is new, the rest being the last step again; ρ, how often a step must be uphill (§3.2).
+#: α, the share of a step that is new, beside the last step again; ρ, the share of steps that must be uphill (§3.2).
 ALPHA, RHO = 0.75, 0.75
 NORM_NAMES = ("linf", "l2")
 
@@ -52,59 +54,73 @@ def apgd(
     seed: int = 0,
     progress: bool = False,
 ) -> Any:
-    """The strongest of our attacks within a given ε, and the measure of robust accuracy:  1 - result.success.mean().
+    """The strongest attack here within a radius ε, and the measure of robust accuracy:  1 - result.success.mean().
 
     Read `plain.apgd` first.
 
-    victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds, where the images are kept.
-    goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.  epsilon: the radius of the ball, at least 0; for a list of
-    them a list of results comes back, and an example that fell at a smaller ε stays fallen.  norm: "linf" or "l2".
-    steps: N_iter, at least 1.
-    objective: one or several of "cross_entropy", "margin", "dlr" and "targeted_dlr", tried in this order, each only on
-    what still stands; if None, cross_entropy, dlr and targeted_dlr where there are enough classes for the ratios (see
-    `usual_objectives`).  "targeted_dlr" leads away from y to each of the `targets` likeliest other classes in turn, the
-    likeliest first (their APGD-T, eq. 7); towards a target it says nothing new and is left out.
-    restarts: how often all of that is done.  Each attempt begins at a point of its own (see `drawn`), a function of
-    (seed, index of the example in x, number of the attempt) alone.
-    queries: last, the Square attack with so many, once, on what still stands; 0 leaves it out.  It does not believe in
-    slopes: attacks that do overestimate the robustness of networks that hide theirs, such as by thresholds, most of
-    all.  It is left out, too, in L2, and for x other than images (N, C, H, W).
+    victim: a network, a function to logits, or a `Victim`.
+    x: images (N, ...), floating point, within the victim's bounds; they stay there.
+    goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.
+    epsilon: the radius of the ball, at least 0.  A sequence of radii returns a list of results; an example that is
+    successful at a smaller radius stays successful.
+    norm: "linf" or "l2".
+    steps: N_iter, how many steps an attempt has, at least 1.
+    restarts: how often all objectives are tried, at least 1.  Each attempt starts at a point of its own (see `drawn`).
+    objective: one or several of "cross_entropy", "margin", "dlr" and "targeted_dlr", tried in this order, each on the
+    examples that are not yet successful.  "targeted_dlr" leads away from y to each of the likeliest other classes in
+    turn (APGD-T, eq. 7); with `Targeted` it is left out.  None is `usual_objectives`: cross_entropy, dlr and
+    targeted_dlr, where there are enough classes.
+    targets: to how many classes "targeted_dlr" leads, at least 1.
+    queries: how many queries the Square attack has, at the end, on the examples that are not yet successful; at least
+    0.  It finds errors where gradients are hidden, such as by thresholds.  In L2, and for x of other shapes than
+    (N, C, H, W), it is left out.
+    seed: a whole number.  Starts are a function of (seed, index of the example in x, number of the attempt) alone.
+    progress: whether to show a bar over the steps and queries.
 
-    Of one attempt's points an example keeps the first that succeeds, and leaves; or else the one of the highest
-    objective.  Of several failed attempts it keeps the one that came closest to the goal (the greatest margin).
-    result.iterations counts the steps of all its attempts, and its queries.  Ctrl-C ends the attack early and returns
-    what there is, with ``params["interrupted"]`` set.
+    Of one attempt, an example keeps the first point that is successful, or else the one of the largest objective.  Of
+    several failed attempts it keeps the one with the largest margin.
 
-    This is theirs: momentum, checkpoints, both conditions for halving.  In L∞ we begin at corners of the ball, they at
-    uniform draws that are stretched to its surface.  Of the authors' ensemble, AutoAttack, only FAB is left out.
-    Raises as `run.begin` does, `RangeError` for parameters out of range, before any work, and `ShapeError` for a
-    ratio of more logits than there are classes.
+    Returns: an `AttackResult`; `iterations` (N,) counts the steps of all attempts, and the queries.  After Ctrl-C it
+    holds what was reached by then, with ``params["interrupted"]`` set.
+    Raises: as `run.begin` does, `RangeError` for a parameter out of range, before any work, and `ShapeError` for an
+    objective of more logits than there are classes.
+    Source: Croce and Hein 2020, Algorithm 1, with momentum, checkpoints and both conditions for halving.  In L∞ we
+    start at corners of the ball, they at uniform draws stretched to its surface.  FAB, the fourth attack of their
+    ensemble AutoAttack, is left out.
+
+    >>> import numpy as np
+    >>> from attacks import apgd
+    >>> from minidl import models
+    >>> x = np.full((2, 1, 28, 28), 0.5, dtype=np.float32)
+    >>> result = apgd(models.lenet(seed=0), x, np.array([3, 5]), epsilon=0.1, steps=5, queries=10)
+    >>> bool((result.linf < 0.101).all()), result.params["objective"]
+    (True, ['cross_entropy', 'dlr', 'targeted_dlr'])
     """
     one = isinstance(objective, str) or not isinstance(objective, Sequence)
     named: tuple[Any, ...] = (objective,) if one else tuple(objective)  # type: ignore[arg-type]
     _check(norm, ("margin",) if objective is None else named, steps=steps, restarts=restarts, targets=targets)
     check_counts("apgd", least=0, queries=queries)
-    lengths = ladder("apgd", epsilon)
+    radii = as_radii("apgd", epsilon)
     run = begin("apgd", victim, x, goal, seed)
     named = usual_objectives(run.classes, run.goal) if objective is None else named
     attempts = [attempt for name in named for attempt in _attempts(run, name, targets)] * restarts
     if not attempts:
         raise RangeError("apgd", "an objective for targets", f"{list(named)}", 'objective="dlr"')
-    found: dict[float, AttackResult] = {}
+    results: dict[float, AttackResult] = {}
     queries = int(queries) if norm == "linf" and x.ndim == 4 else 0
     params = {"norm": norm, "steps": steps, "restarts": restarts, "objective": list(named), "targets": targets,
               "queries": queries}  # fmt: skip
-    (x_adv, iterations), active = run.started(), run.standing()
-    shown = bar(range(len(set(lengths)) * (len(attempts) * steps + queries)), "APGD", progress, unit="step")
-    with run.interruptible(), shown:
-        for radius in sorted(set(lengths)):
+    (x_adv, iterations), active = run.started(), run.not_yet_successful()
+    steps_bar = bar(range(len(set(radii)) * (len(attempts) * steps + queries)), "APGD", progress, unit="step")
+    with run.interruptible(), steps_bar:
+        for radius in sorted(set(radii)):
             ball = Ball(norm_named("apgd", norm), radius, run.victim.bounds)
-            _attack(run, active, x_adv, iterations, attempts, ball, steps, queries, shown)
-            found[radius] = run.end(x_adv.copy(), iterations, epsilon=radius, **params)
-            active = ActiveSet.standing(found[radius].success)
-    for radius in sorted(set(lengths) - set(found)):  # which Ctrl-C has kept it from
-        found[radius] = run.end(x_adv.copy(), iterations, epsilon=radius, **params)
-    return in_order(epsilon, lengths, found)
+            _attack(run, active, x_adv, iterations, attempts, ball, steps, queries, steps_bar)
+            results[radius] = run.end(x_adv.copy(), iterations, epsilon=radius, **params)
+            active = ActiveSet.without(results[radius].success)
+    for radius in sorted(set(radii) - set(results)):  # after Ctrl-C, the radii that were not reached
+        results[radius] = run.end(x_adv.copy(), iterations, epsilon=radius, **params)
+    return in_order(epsilon, radii, results)
 
 
 def _check(norm: Any, named: tuple[Any, ...], **numbers: Any) -> None:
@@ -116,17 +132,17 @@ def _check(norm: Any, named: tuple[Any, ...], **numbers: Any) -> None:
     check_counts("apgd", **numbers)
 
 
-# --- from which sides ------------------------------------------------------------------------------------
+# --- the attempts ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Toward(Untargeted):
-    """Any class but y, by way of one in particular: targets (N,)."""
+class UntargetedVia(Untargeted):
+    """Any class but y is a success; the steps lead to targets (N,)."""
 
     targets: Array
 
     def take(self, which: Any) -> Goal:
-        return Toward(self.labels[which], self.targets[which])
+        return UntargetedVia(self.labels[which], self.targets[which])
 
 
 def targeted_dlr(goal: Any, logits: Array) -> Array:
@@ -138,13 +154,13 @@ def targeted_dlr(goal: Any, logits: Array) -> Array:
 
 
 def usual_objectives(classes: int, goal: Goal) -> tuple[str, ...]:
-    """The paper's three objectives; with fewer classes those that there are, and the margin in place of its ratio."""
+    """The paper's three objectives.  With fewer than 4 classes some are not defined: the margin replaces "dlr" then."""
     needed = 3 if goal.direction > 0 else 4
     return ("cross_entropy", "dlr" if classes >= needed else "margin", *["targeted_dlr"] * (classes >= 4))
 
 
 def _attempts(run: Run, name: str, targets: int) -> list[tuple[Goal, Objective]]:
-    """What is raised, and for which goal, in each of the attempts by that name."""
+    """The goal and the objective of each of the attempts by that name."""
     needed = {"dlr": 3 if run.goal.direction > 0 else 4, "targeted_dlr": 4}
     if run.classes < needed.get(name, 2):
         fits = "dlr" if run.classes >= needed["dlr"] else "margin"
@@ -157,44 +173,44 @@ def _attempts(run: Run, name: str, targets: int) -> list[tuple[Goal, Objective]]
     xp, y = namespace(run.x), run.goal.labels
     others = xp.where(xp.arange(run.classes) == y[:, None], -xp.inf, run.clean_logits)
     likeliest = others.argsort(axis=-1)[:, ::-1]
-    return [(Toward(y, likeliest[:, i]), targeted_dlr) for i in range(min(targets, run.classes - 1))]
+    return [(UntargetedVia(y, likeliest[:, i]), targeted_dlr) for i in range(min(targets, run.classes - 1))]
 
 
 def drawn(norm: Norm, key: int, x: Array, radius: float) -> Array:
-    """Where an attempt begins: in L∞ at a corner of the ball, every pixel at ±ε; in L2 anywhere in it.
+    """The perturbation at which an attempt starts: in L∞ a corner of the ball, every pixel at ±ε; in L2 any point.
 
-    Networks that were trained to withstand L∞ attacks on digits learn thresholds, and between them there is no slope:
-    at a corner each pixel stands clear of its threshold.
+    Networks that are trained against L∞ attacks on digits learn thresholds, and have no gradient between them.  At a
+    corner each pixel is far from its threshold.
     """
     return radius * kernels(x).random_signs(key, x) if norm.name == "linf" else norm.random(key, x, radius)
 
 
 def _attack(
     run: Run, active: ActiveSet, x_adv: Array, iterations: Array, attempts: list[tuple[Goal, Objective]], ball: Ball,
-    steps: int, queries: int, shown: Any,
+    steps: int, queries: int, steps_bar: Any,
 ) -> None:  # fmt: skip
-    """All attempts within one radius, each on what still stands, in place."""
+    """All attempts within one radius, each on the examples that are not yet successful, in place."""
     active.closest = namespace(x_adv).full(len(active), -math.inf, dtype=x_adv.dtype)
     iterations[active.rows] = 0
 
-    def attempt(climb: Callable[..., None], *arguments: Any) -> None:
-        """One more, from which what is better is kept, also when Ctrl-C has ended it; who has fallen leaves."""
-        found = run.x.copy()
+    def attempt(search_ball: Callable[..., None], *arguments: Any) -> None:
+        """One attempt.  Its better images are kept, also after Ctrl-C, and successful examples leave."""
+        images = run.x.copy()
         try:
-            climb(run, ActiveSet(active.rows), found, iterations, *arguments, shown)
+            search_ball(run, ActiveSet(active.rows), images, iterations, *arguments, steps_bar)
         finally:
-            found, aim = active.gather(found), run.goal.take(active.rows)
-            logits = run.victim.logits(run.as_returned(found, active.gather(run.x)))
-            achieved, reached = aim.achieved(logits.argmax(axis=-1)), margin(aim, logits)
+            images, goal = active.gather(images), run.goal.take(active.rows)
+            logits = run.victim.logits(run.as_returned(images, active.gather(run.x)))
+            achieved, reached = goal.achieved(logits.argmax(axis=-1)), margin(goal, logits)
             better = achieved | (reached > active.closest)
-            active.scatter(x_adv, found, better)
+            active.scatter(x_adv, images, better)
             active.closest[better] = reached[better]
             active.drop(achieved)
 
     for number, (goal, objective) in enumerate(attempts):
         if len(active):
             start = run.x + drawn(ball.norm, run.key(number), run.x, ball.radius)
-            attempt(climb, goal, objective, ball, start, steps)
+            attempt(ascend, goal, objective, ball, start, steps)
     if queries and len(active):
         attempt(search, ball.radius, queries, INITIAL_SHARE)
 
@@ -202,74 +218,83 @@ def _attack(
 # --- Algorithm 1 -----------------------------------------------------------------------------------------
 
 
-def climb(
-    run: Run, walk: ActiveSet, found: Array, iterations: Array, goal: Goal, objective: Objective, ball: Ball,
-    start: Array, steps: int, shown: Any,
+def ascend(
+    run: Run, walk: ActiveSet, images: Array, iterations: Array, goal: Goal, objective: Objective, ball: Ball,
+    start: Array, steps: int, steps_bar: Any,
 ) -> None:  # fmt: skip
-    """Algorithm 1, from `start` (N, ...): what the walkers come to goes into `found`, and their steps are counted.
+    """Algorithm 1, from `start` (N, ...), in place: the images that it ends with, and the steps (N,) of each example.
 
-    Whoever succeeds leaves.  The walk has of each: x, x⁽ᵏ⁾; before, x⁽ᵏ⁻¹⁾; origin, the middle of its ball; slope,
-    ∇f(x⁽ᵏ⁾); f, f(x⁽ᵏ⁾); uphill, whether f(x⁽ᵏ⁾) > f(x⁽ᵏ⁻¹⁾); x_max, slope_max and f_max, where f was greatest; eta, η,
-    the length of a step; and of the time since the last checkpoint: rises, how many steps were uphill; halved, whether
-    η was halved there; f_max_then, f_max there.
+    A successful example leaves.  `walk` has, for each active example:
+
+    x, before: x⁽ᵏ⁾ and x⁽ᵏ⁻¹⁾.  origin: the centre of its ball.
+    gradient, f: ∇f(x⁽ᵏ⁾) and f(x⁽ᵏ⁾).  uphill: whether f(x⁽ᵏ⁾) > f(x⁽ᵏ⁻¹⁾).
+    x_max, gradient_max, f_max: those at the largest f so far.
+    eta: the step size η.
+    rises: how many steps were uphill since the last checkpoint.  halved: whether η was halved there.  f_max_then: f_max
+    there.
     """
     xp, n, walk.origin = namespace(start), len(walk), walk.gather(run.x)
-    walk.x = walk.before = walk.slope = ball.back(walk.gather(start), walk.origin)
-    walk.x_max, walk.slope_max, walk.eta = walk.x.copy(), walk.x.copy(), xp.full(n, 2 * ball.radius, dtype=start.dtype)
+    walk.x = walk.before = walk.gradient = ball.back(walk.gather(start), walk.origin)
+    walk.x_max, walk.gradient_max = walk.x.copy(), walk.x.copy()
+    walk.eta = xp.full(n, 2 * ball.radius, dtype=start.dtype)
     walk.f = walk.f_max_then = xp.full(n, -xp.inf, dtype=start.dtype)
     walk.f_max, walk.rises = walk.f.copy(), xp.zeros(n, dtype="int64")
     walk.uphill = walk.halved = xp.zeros(n, dtype=bool)
     marks, last = checkpoints(steps), 0
     try:
-        _look(run, walk, found, goal, objective)
+        _evaluate(run, walk, images, goal, objective)
         for k in range(steps):
             if not len(walk):
                 break
             going = ActiveSet(walk.rows)
             _step(walk, ball, ALPHA if k else 1.0)
-            _look(run, walk, found, goal, objective)
+            _evaluate(run, walk, images, goal, objective)
             going.count(iterations)
             if k in marks:
-                judge(walk, k - last)
+                halve_where_stuck(walk, k - last)
                 last = k
-            shown.update()
-            shown.set_postfix(active=len(walk), refresh=False)
+            steps_bar.update()
+            steps_bar.set_postfix(active=len(walk), refresh=False)
     finally:
-        walk.scatter(found, walk.x_max)
+        walk.scatter(images, walk.x_max)
 
 
 def _step(walk: ActiveSet, ball: Ball, alpha: float) -> None:
     """x⁽ᵏ⁺¹⁾ = P(x⁽ᵏ⁾ + α(z - x⁽ᵏ⁾) + (1-α)(x⁽ᵏ⁾ - x⁽ᵏ⁻¹⁾)), with z = P(x⁽ᵏ⁾ + η·steepest(∇f)), a step of `pgd`."""
-    z = ball.step(walk.x, walk.slope, walk.eta, walk.origin)
+    z = ball.step(walk.x, walk.gradient, walk.eta, walk.origin)
     x = walk.x + alpha * (z - walk.x) + (1 - alpha) * (walk.x - walk.before)
     walk.x, walk.before, walk.rises = ball.back(x, walk.origin), walk.x, walk.rises + walk.uphill
 
 
-def _look(run: Run, walk: ActiveSet, found: Array, goal: Goal, objective: Objective) -> None:
-    """The objective and its slope at x, and what follows: the best so far, and who is done."""
+def _evaluate(run: Run, walk: ActiveSet, images: Array, goal: Goal, objective: Objective) -> None:
+    """The objective and its gradient at x; then the best point so far is updated, and successful examples leave."""
     aim, before = goal.take(walk.rows), walk.f
-    logits, walk.slope = run.victim.ascent(run.as_returned(walk.x, walk.origin), aim, objective)
+    points = run.as_returned(walk.x, walk.origin)
+    logits, walk.gradient = run.victim.logits_and_gradient(points, aim, objective)
     walk.f = objective(aim, logits)
     walk.uphill, better = walk.f > before, walk.f > walk.f_max
-    for best, now in ((walk.x_max, walk.x), (walk.slope_max, walk.slope), (walk.f_max, walk.f)):
+    for best, now in ((walk.x_max, walk.x), (walk.gradient_max, walk.gradient), (walk.f_max, walk.f)):
         best[better] = now[better]
     done = aim.achieved(logits.argmax(axis=-1))
-    walk.scatter(found, walk.x, done)
+    walk.scatter(images, walk.x, done)
     walk.drop(done)
 
 
-def judge(walk: ActiveSet, steps: int) -> None:
-    """At a checkpoint, `steps` after the last: η is halved, and the walk back at x_max, if little was gained.
+def halve_where_stuck(walk: ActiveSet, steps: int) -> None:
+    """At a checkpoint, `steps` after the last: where little was gained, η is halved, and x returns to x_max.
 
-    Condition 1: fewer than ρ of the steps were uphill.  Condition 2: since the last checkpoint, where η was not
-    halved, f_max has not grown.
+    Condition 1: fewer than ρ of the steps were uphill.  Condition 2: η was not halved at the last checkpoint, and f_max
+    has not grown since.
     """
     xp = namespace(walk.x)
-    back = (walk.rises < RHO * steps) | (~walk.halved & (walk.f_max == walk.f_max_then))
-    far = per_example(back, walk.x)
-    walk.x, walk.slope = xp.where(far, walk.x_max, walk.x), xp.where(far, walk.slope_max, walk.slope)
-    walk.f, walk.eta = xp.where(back, walk.f_max, walk.f), xp.where(back, walk.eta / 2, walk.eta)
-    walk.rises, walk.halved, walk.f_max_then = xp.zeros_like(walk.rises), back, walk.f_max.copy()
+    stuck = (walk.rises < RHO * steps) | (~walk.halved & (walk.f_max == walk.f_max_then))
+    at_pixels = per_example(stuck, walk.x)
+    walk.x, walk.gradient = (
+        xp.where(at_pixels, walk.x_max, walk.x),
+        xp.where(at_pixels, walk.gradient_max, walk.gradient),
+    )
+    walk.f, walk.eta = xp.where(stuck, walk.f_max, walk.f), xp.where(stuck, walk.eta / 2, walk.eta)
+    walk.rises, walk.halved, walk.f_max_then = xp.zeros_like(walk.rises), stuck, walk.f_max.copy()
 
 
 def checkpoints(steps: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The examples that an attack still works on: most are done long before the last, and need no more runs of the network.
+"""The examples that an attack still works on.  Most are done long before the last, and then cost no more runs.
 
 active = ActiveSet(rows)             # rows (n,): their places in the batch
 active.x = active.gather(x)          # their rows of a batch (N, ...): (n, ...)
@@ -15,36 +15,48 @@ from minidl.core import Array
 
 
 class ActiveSet(SimpleNamespace):
-    """`rows` (n,), which rows of a batch are at work, and every array (n, ...) that is assigned to it.  None stays."""
+    """The active rows of a batch, and arrays that have an entry for each of them.
+
+    rows: (n,), integer, their places in the batch.
+    arrays: others (n, ...), by name; more may be assigned later.  When rows are dropped, all of them get shorter; None
+    stays None.
+
+    >>> import numpy as np
+    >>> from attacks.common.active_set import ActiveSet
+    >>> active = ActiveSet(np.arange(3), x=np.array([0.1, 0.2, 0.3]))
+    >>> active.drop(np.array([True, False, False]))
+    >>> active.rows, active.x
+    (array([1, 2]), array([0.2, 0.3]))
+    """
 
     def __init__(self, rows: Array, **arrays: Array) -> None:
         super().__init__(rows=rows, **arrays)
 
     @classmethod
-    def standing(cls, done: Array) -> ActiveSet:
-        """Those of a batch that are not done, (N,) bool."""
+    def without(cls, done: Array) -> ActiveSet:
+        """The examples of a batch that are not done (N,) bool."""
         return cls(namespace(done).nonzero(~done)[0])
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def gather(self, batch: Array) -> Array:
-        """Their rows of a batch (N, ...): a copy, (n, ...)."""
+        """The active rows of a batch (N, ...): a copy (n, ...)."""
         return kernels(batch).gather(batch, self.rows)
 
     def scatter(self, batch: Array, values: Array, where: Array | None = None) -> None:
-        """Write values (n, ...) into their rows of a batch (N, ...): into all, or `where` (n,) bool says so."""
+        """Write values (n, ...) into the active rows of a batch (N, ...): all, or those where `where` (n,) is true."""
         if where is None:
             batch[self.rows] = values
         else:
             batch[self.rows[where]] = values[where]
 
     def drop(self, done: Array) -> None:
-        """Who is done, (n,) bool, leaves.  All arrays lose their rows at once, whenever Ctrl-C may come."""
+        """Remove the rows that are done (n,), bool.  All arrays change at once, also if Ctrl-C is pressed."""
         if done.any():
-            left = ActiveSet.standing(done)
+            left = ActiveSet.without(done)
             vars(self).update({name: a if a is None else left.gather(a) for name, a in vars(self).items()})
 
     def count(self, iterations: Array) -> None:
-        """One more iteration (N,) for each of them."""
+        """Add 1 to the iterations (N,) of the active rows."""
         iterations[self.rows] += 1

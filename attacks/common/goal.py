@@ -1,6 +1,6 @@
-"""What an attack is after: any answer but the right one (`Untargeted`), or one answer in particular (`Targeted`).
+"""The goal of an attack: any prediction but the label (`Untargeted`), or one class in particular (`Targeted`).
 
-A goal says when it is achieved; how far from it the network is, and which way leads there, say the `objectives`.
+A goal says when it is achieved.  How close a network is to it, and which direction leads there, `objectives` say.
 """
 
 from __future__ import annotations
@@ -15,15 +15,23 @@ from minidl.losses import as_labels
 
 @dataclass(frozen=True, eq=False)
 class Goal:
-    """One label per example, (N,) integer, and what they mean to the attack.
+    """Labels, and whether an attack leads away from them or towards them.
 
-    direction: +1 to get away from the labels, -1 to get to them.  there: what examples are called that achieve it.
-    letter: what the labels are called, y or t.
+    labels: (N,), integer, one for each example.
+
+    Each kind of goal has a `direction`, +1 away from the labels and -1 towards them; a `state`, what examples are
+    called that achieve it; and a `letter`, the papers' name of the labels, y or t.
+    Raises: `DTypeError` for labels that are not integers.
+
+    >>> import numpy as np
+    >>> from attacks import Goal, Targeted
+    >>> isinstance(Targeted(np.array([3, 5])), Goal)
+    True
     """
 
     labels: Array
     direction: ClassVar[int]
-    there: ClassVar[str]
+    state: ClassVar[str]
     letter: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -37,7 +45,7 @@ class Goal:
         return f"{type(self).__name__}({len(self.labels)} labels)"
 
     def achieved(self, predictions: Array) -> Array:
-        """Success, example by example: (N,) bool.  The only definition of it."""
+        """Whether predictions (N,) are a success, example by example: (N,) bool.  The only definition of success."""
         raise NotImplementedError
 
     def take(self, which: Any) -> Goal:
@@ -46,10 +54,18 @@ class Goal:
 
 
 class Untargeted(Goal):
-    """Any class but y."""
+    """Any class but the label y.
+
+    labels: y (N,), integer.
+
+    >>> import numpy as np
+    >>> from attacks import Untargeted
+    >>> Untargeted(np.array([3, 5])).achieved(np.array([3, 7]))
+    array([False,  True])
+    """
 
     direction = 1
-    there = "misread"
+    state = "misclassified"
     letter = "y"
 
     def achieved(self, predictions: Array) -> Array:
@@ -57,10 +73,18 @@ class Untargeted(Goal):
 
 
 class Targeted(Goal):
-    """The class t.  Examples that the network takes for it already come back as they are, as successes."""
+    """The class t.  An attack returns examples that are predicted as t from the start unchanged, as successes.
+
+    labels: t (N,), integer.
+
+    >>> import numpy as np
+    >>> from attacks import Targeted
+    >>> Targeted(np.array([3, 5])).achieved(np.array([3, 7]))
+    array([ True, False])
+    """
 
     direction = -1
-    there = "at their target"
+    state = "at their target"
     letter = "t"
 
     def achieved(self, predictions: Array) -> Array:

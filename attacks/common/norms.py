@@ -1,14 +1,18 @@
-"""The norms in which perturbations are measured, each with what an attack needs of it, side by side.
+"""The norms of perturbations, each with what an attack needs of it, side by side.
 
-Perturbations d are (N, ...); `length` gives (N,).  `steepest(g)` is the perturbation of length 1 that a
-linear function of slope g rises most along: argmax ⟨g, d⟩ over ‖d‖ ≤ 1.  `move(x, g, step, bounds)` is
-x + step·steepest(g), within the bounds unless they are None, and with `origin` and `epsilon` no further than ε from
-there.  `project(d, epsilon)` is the nearest point to d of length at most ε (in L2), for one ε or one each (N,).
-`random(key, x, epsilon)` is a perturbation drawn uniformly from the ball of radius ε; it depends on the key and the
-example's place in x alone.
+Perturbations d are (N, ...).  For each norm there are
 
-In L2 and L1 `move` keeps images x + d within ε as they are, rounded; in L∞, where ``x + ε`` is what everybody
-expects, a pixel may be off by half a unit in its last place.
+    length(d)                   ‖d‖ of each example: (N,)
+    steepest(g)                 the perturbation of norm 1 along which a linear function of gradient g grows fastest:
+                                argmax ⟨g, d⟩ over ‖d‖ ≤ 1
+    move(x, g, step, bounds)    x + step·steepest(g), within the bounds unless they are None; with `origin` and
+                                `epsilon` no farther than ε from the origin
+    project(d, epsilon)         the nearest perturbation to d (in L2) of norm at most ε, one ε for all or one each (N,)
+    random(key, x, epsilon)     a perturbation drawn uniformly from the ball of radius ε, a function of the key and of
+                                the example's place in x alone
+
+In L2 and L1, `move` returns images x + d within ε even after rounding.  In L∞ they are ``x + ε`` as written, and a
+pixel may be off by half a unit in its last place.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ Bounds = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Norm:
-    """A norm by name, with its functions."""
+    """A norm by its name, with its functions; see above."""
 
     name: str
     length: Callable[[Array], Array]
@@ -44,11 +48,11 @@ class Norm:
 def _stay(
     x: Array, bounds: Bounds, origin: Array | None, epsilon: float, project: Callable[[Array, Any], Array], p: int
 ) -> Array:
-    """x brought back to within ε of the origin in the Lp norm, then to within the bounds, where it is no further off.
+    """x projected to within ε of the origin in the Lp norm, then clipped to the bounds, which never moves it away.
 
-    Rounding may move a pixel by a quarter of the dtype's eps, times its size, which is at most the greater bound, or
-    without bounds ε more than the image's greatest pixel.  So the ball is taken smaller by as much for all M pixels, in
-    which the images stay when they are rounded; but no smaller than ½ε, if the dtype is so coarse.
+    Rounding may move a pixel by a quarter of the dtype's eps, times its size.  The size is at most the larger bound, or
+    without bounds the image's largest pixel plus ε.  So the ball is made smaller by that much for all M pixels, and
+    rounded images stay within ε; but no smaller than ½ε, for a coarse dtype.
     """
     if origin is not None:
         xp = namespace(x)
@@ -70,7 +74,7 @@ def per_example(values: Array, d: Array) -> Array:
 
 
 def l0_length(d: Array) -> Array:
-    """How many entries differ from zero: (N,) int.  Not a norm, but what JSMA counts."""
+    """How many entries differ from zero: (N,) int.  It is not a norm; JSMA counts it."""
     return (_rows(d) != 0).sum(axis=-1)
 
 
@@ -84,7 +88,7 @@ def linf_length(d: Array) -> Array:
 
 
 def linf_steepest(g: Array) -> Array:
-    """sign(g): all of it in every pixel.  Pixels without slope stay where they are."""
+    """sign(g): 1 in every pixel.  Pixels of gradient 0 stay where they are."""
     return namespace(g).sign(g)
 
 
@@ -110,7 +114,7 @@ def linf_random(key: int, x: Array, epsilon: float) -> Array:
 
 
 def l2_length(d: Array) -> Array:
-    """√Σd_i²; tiny gradients do not vanish when squared (see `minidl.ops.norm`)."""
+    """√Σd_i², without underflow for tiny entries (see `minidl.ops.norm`)."""
     return ops.norm(_rows(d), axis=-1)
 
 
@@ -123,12 +127,12 @@ def l2_steepest(g: Array) -> Array:
 def l2_move(
     x: Array, g: Array, step: float, bounds: Bounds, origin: Array | None = None, epsilon: float = 0.0
 ) -> Array:
-    """x + step·g/‖g‖₂, then back to within ε of the origin, then to within the bounds."""
+    """x + step·g/‖g‖₂, projected to within ε of the origin, then clipped to the bounds."""
     return _stay(x + step * l2_steepest(g), bounds, origin, epsilon, l2_project, 2)
 
 
 def l2_project(d: Array, epsilon: Any) -> Array:
-    """d shortened to length ε where it is longer."""
+    """d scaled to norm ε where its norm is larger."""
     xp, length = namespace(d), l2_length(d)
     factor = xp.where(length > epsilon, epsilon / xp.where(length > 0, length, 1), 1)
     return d * per_example(factor, d)
@@ -149,7 +153,7 @@ def l1_length(d: Array) -> Array:
 
 
 def l1_steepest(g: Array) -> Array:
-    """The sign of the steepest pixel in that pixel (the first of equals), zero elsewhere."""
+    """The sign of the largest gradient in its pixel (the first of equal ones), zero elsewhere."""
     xp, rows = namespace(g), _rows(g)
     steepest = abs(rows).argmax(axis=-1) if rows.shape[1] else xp.zeros(len(g), dtype="int64")
     chosen = xp.arange(rows.shape[1]) == steepest[:, None]
@@ -159,21 +163,21 @@ def l1_steepest(g: Array) -> Array:
 def l1_move(
     x: Array, g: Array, step: float, bounds: Bounds, origin: Array | None = None, epsilon: float = 0.0
 ) -> Array:
-    """The steepest pixel moved by `step`; or if the bounds are in its way as far as they let it, the next one by what
-    is left, and so on.  Then back to within ε of the origin.
+    """The pixel of the largest gradient moved by `step`, then projected to within ε of the origin.
 
-    That is the way up of length at most `step` within the bounds that a linear function rises most along: without
-    it an attack would push forever at a pixel that is white already.
+    If the bounds stop that pixel early, the pixel of the next largest gradient moves by what is left of the step, and
+    so on.  Within the bounds, a linear function grows fastest along this step.  Otherwise an attack would push a pixel
+    at its bound again and again.
     """
     if bounds is None or not x.size:
         return _stay(x + step * l1_steepest(g), bounds, origin, epsilon, l1_project, 1)
-    xp, slopes, rows = namespace(x), _rows(g), _rows(x)
-    room = xp.where(slopes > 0, bounds[1] - rows, xp.where(slopes < 0, rows - bounds[0], 0))
-    order = abs(slopes).argsort(axis=-1)[:, ::-1]
+    xp, gradients, rows = namespace(x), _rows(g), _rows(x)
+    room = xp.where(gradients > 0, bounds[1] - rows, xp.where(gradients < 0, rows - bounds[0], 0))
+    order = abs(gradients).argsort(axis=-1)[:, ::-1]
     falling = xp.take_along_axis(room, order, axis=-1)
-    before = xp.cumsum(falling, axis=-1) - falling  # how much of the step has gone into steeper pixels
+    before = xp.cumsum(falling, axis=-1) - falling  # how much of the step pixels of larger gradients have used
     taken = xp.take_along_axis(xp.clip(step - before, 0, falling), order.argsort(axis=-1), axis=-1)
-    moved = (rows + xp.sign(slopes) * taken).reshape(x.shape)
+    moved = (rows + xp.sign(gradients) * taken).reshape(x.shape)
     return _stay(moved, bounds, origin, epsilon, l1_project, 1)
 
 
@@ -224,7 +228,7 @@ NORMS = {
 
 
 def norm_named(attack: str, name: str) -> Norm:
-    """The norm of that name.  Raises `RangeError` for an unknown one."""
+    """The norm of that name: "linf", "l2" or "l1".  Raises `RangeError` for an unknown one."""
     if not isinstance(name, str) or name not in NORMS:
         raise RangeError(attack, f"a norm of {sorted(NORMS)}", repr(name))
     return NORMS[name]
@@ -232,25 +236,35 @@ def norm_named(attack: str, name: str) -> Norm:
 
 @dataclass(frozen=True)
 class Ball:
-    """How far images x (n, ...) may go from those they were made of, `origin`: ‖x - origin‖ ≤ radius, and no farther
-    than the bounds, unless those are None."""
+    """Where images x (n, ...) made from `origin` (n, ...) may be: ‖x - origin‖ ≤ radius, and within the bounds.
+
+    norm: a `Norm`.
+    radius: ε, at least 0.
+    bounds: the least and the greatest value of a pixel, or None.
+
+    >>> import numpy as np
+    >>> from attacks.common.norms import NORMS, Ball
+    >>> ball = Ball(NORMS["linf"], 0.1, (0, 1))
+    >>> ball.back(np.array([[0.9, 0.4]]), origin=np.array([[0.5, 0.5]]))
+    array([[0.6, 0.4]])
+    """
 
     norm: Norm
     radius: float
     bounds: Bounds
 
-    def step(self, x: Array, slope: Array, length: Any, origin: Array) -> Array:
-        """A step up the slope, of one length for all or one each (n,), and back into the ball, and into the bounds."""
-        if hasattr(length, "shape"):
-            return self.back(x + per_example(length, x) * self.norm.steepest(slope), origin)
-        return self.norm.move(x, slope, length, self.bounds, origin, self.radius)
+    def step(self, x: Array, gradient: Array, size: Any, origin: Array) -> Array:
+        """A step along the gradient, of one size or one each (n,), projected onto the ball and clipped."""
+        if hasattr(size, "shape"):
+            return self.back(x + per_example(size, x) * self.norm.steepest(gradient), origin)
+        return self.norm.move(x, gradient, size, self.bounds, origin, self.radius)
 
     def back(self, x: Array, origin: Array) -> Array:
-        """Π: the points of the ball that are nearest to x, within the bounds."""
+        """Π: x projected onto the ball, and clipped to the bounds."""
         return self.norm.move(x, namespace(x).zeros_like(x), 0.0, self.bounds, origin, self.radius)
 
     def drawn(self, key: int, origin: Array) -> Array:
-        """A point of each ball, uniform in it but for the bounds; of the key and its place in the batch alone."""
+        """A random point of each ball, clipped to the bounds: a function of the key and the example's place alone."""
         x = origin + self.norm.random(key, origin, self.radius)
         return x if self.bounds is None else namespace(x).clip(x, *self.bounds)
 
@@ -258,21 +272,21 @@ class Ball:
 # --- one ε, or several -----------------------------------------------------------------------------------
 
 
-def ladder(attack: str, epsilon: Any) -> list[float]:
-    """One ε or several, as a list.  Raises `RangeError` unless each is a number of at least 0."""
+def as_radii(attack: str, epsilon: Any) -> list[float]:
+    """One radius ε or several, as a list.  Raises `RangeError` unless each is a number of at least 0."""
     several = list(epsilon) if getattr(epsilon, "shape", ()) or isinstance(epsilon, Sequence) else [epsilon]
     return [check_number(attack, "epsilon of at least 0, a number or a list of them", each) for each in several]
 
 
-def in_order(epsilon: Any, lengths: list[float], found: dict[float, Any]) -> Any:
-    """What was found at each ε, in the order of the list that was asked for; one alone if one was asked for."""
-    return found[lengths[0]] if isinstance(epsilon, Real) else [found[length] for length in lengths]
+def in_order(epsilon: Any, radii: list[float], results: dict[float, Any]) -> Any:
+    """The results at each ε, in the order of the list that was asked for; one result if one ε was asked for."""
+    return results[radii[0]] if isinstance(epsilon, Real) else [results[radius] for radius in radii]
 
 
 Attack = TypeVar("Attack", bound=Callable[..., Any])
 
 
 def takes_several(attack: Attack) -> Attack:
-    """An attack so marked takes a list of ε, too, for which it shares the work, and gives a list of results."""
+    """Mark an attack that accepts a list of ε, shares the work among them, and returns a list of results."""
     attack.takes_several = True  # type: ignore[attr-defined]
     return attack

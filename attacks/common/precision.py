@@ -1,4 +1,4 @@
-"""Half precision: worked on in single precision, and given back as it came.
+"""Images in half precision are attacked in single precision, and returned in half precision.
 
 In half precision a gradient below 6e-8 is 0, and so is its sign; the square of 300 is infinite.  A confident network
 would look robust for that reason alone.
@@ -20,7 +20,7 @@ _FIXES = {"u": "x.astype(np.float32) / 255 for bytes", "i": "x.astype(np.float32
 
 
 def check_dtype(operation: str, x: Any) -> None:
-    """Refuse whatever is no array of floating-point numbers of 16, 32 or 64 bits, with `DTypeError`."""
+    """Raise `DTypeError` unless x is an array of floating-point numbers of 16, 32 or 64 bits."""
     dtype = getattr(x, "dtype", None)
     if getattr(dtype, "kind", "?") != "f":
         got = str(getattr(x, "dtype", type(x).__name__))
@@ -36,17 +36,15 @@ def in_single(x: Array) -> Array:
     return x.astype("float32") if x.dtype.itemsize < 4 else x
 
 
-def given_back(moved: Array, x: Array) -> Array:
+def in_dtype_of(moved: Array, x: Array) -> Array:
     """Images that were made from x, in the dtype of x.
 
-    Where that is a coarser one, each pixel is rounded towards its value in x.  So none is farther from x than before,
-    in any norm, and none leaves the bounds.
+    If that is a coarser one, each pixel is rounded towards its value in x.  So no image is farther from x than before,
+    in any norm, and no pixel leaves the bounds.
     """
     if moved.dtype == x.dtype:
         return moved
     exact, start = to_numpy(moved), to_numpy(x)
-    found = exact.astype(start.dtype)
-    there, begun = found.astype(exact.dtype), start.astype(exact.dtype)
-    too_far = abs(there - begun) > abs(exact - begun)
-    found = np.where(too_far, np.nextafter(found, start), found)
-    return namespace(x).asarray(found)
+    rounded, origin = exact.astype(start.dtype), start.astype(exact.dtype)
+    too_far = abs(rounded.astype(exact.dtype) - origin) > abs(exact - origin)
+    return namespace(x).asarray(np.where(too_far, np.nextafter(rounded, start), rounded))

@@ -25,14 +25,28 @@ GOALS: dict[str, type[Goal]] = {"Untargeted": Untargeted, "Targeted": Targeted}
 
 @dataclass(frozen=True, eq=False)
 class AttackResult:
-    """What an attack ended with, example by example; failures too.
+    """What an attack ended with, example by example, failures included.
 
-    x, x_adv (N, ...): before and after.  success (N,) bool: recomputed from x_adv as it stands here, by
-    ``goal.achieved(adv_pred)``.  clean_pred, adv_pred (N,): the classes predicted for x and x_adv.
-    iterations (N,): steps taken.  forwards, backwards: examples run through the network and pulled back
-    through it, the predictions before and after included.  params: the attack's name and its parameters.
-    seconds: how long it took by the clock, from its first look at the images; nan if an older file does not say.
-    x and the labels are the caller's own arrays, not copies: change them, and the result no longer fits.
+    x: the images before (N, ...), the caller's own array, not a copy.
+    x_adv: the images after (N, ...), in x's dtype.
+    success: (N,) bool, recomputed from x_adv as it is here: ``goal.achieved(adv_pred)``.
+    goal: `Untargeted` or `Targeted`, with the caller's labels.
+    clean_pred: the predicted classes of x (N,).
+    adv_pred: the predicted classes of x_adv (N,).
+    iterations: steps of each example (N,).
+    forwards: how many examples were run through the network, the predictions before and after included.
+    backwards: how many cotangents were pulled back through it.
+    seed: as given.
+    params: the attack's name and its parameters.
+    seconds: the run time of the attack; nan if it is not known, as in older files.
+
+    >>> import numpy as np
+    >>> from attacks import fgsm
+    >>> from minidl import models
+    >>> x = np.full((2, 784), 0.5, dtype=np.float32)
+    >>> result = fgsm(models.mlp(seed=0), x, np.array([3, 5]), epsilon=0.1)
+    >>> result.success.shape, result.l0.tolist(), result.forwards, result.backwards
+    ((2,), [784, 784], 4, 2)
     """
 
     x: Array
@@ -52,8 +66,8 @@ class AttackResult:
         return len(self.x)
 
     def __repr__(self) -> str:
-        told = f"{self.params.get('attack', 'attack')}, {type(self.goal).__name__.lower()}"
-        return f"AttackResult({told}: {int(self.success.sum())} of {len(self)} examples successful)"
+        attack = f"{self.params.get('attack', 'attack')}, {type(self.goal).__name__.lower()}"
+        return f"AttackResult({attack}: {int(self.success.sum())} of {len(self)} examples successful)"
 
     @property
     def perturbation(self) -> Array:
@@ -96,7 +110,7 @@ class AttackResult:
         return norms.linf_length(self.perturbation)
 
     def summary(self) -> str:
-        """A few lines for the terminal: what was done, how often it worked, how far it went, what it cost."""
+        """A few lines for the terminal: the attack, its success, its mean distances, and its cost."""
         name = self.params.get("attack", "attack")
         given = ", ".join(f"{key}={value}" for key, value in self.params.items() if key != "attack")
         lines = [f"{name}({given}) on {len(self)} examples, {type(self.goal).__name__.lower()}"]
@@ -105,8 +119,8 @@ class AttackResult:
             lines.append(f"  success {float(self.success.mean()):.4f}, prediction changed {changed:.4f}")
             lengths = [f"{key} {float(getattr(self, key).mean()):.4g}" for key in ("l0", "l1", "l2", "linf")]
             lines.append(f"  mean distance: {', '.join(lengths)}")
-            there = int(self.goal.achieved(self.clean_pred).sum())
-            lines += [f"  {there} of them {self.goal.there} from the start"] if there else []
+            before = int(self.goal.achieved(self.clean_pred).sum())
+            lines += [f"  {before} of them {self.goal.state} from the start"] if before else []
         lines.append(f"  {self.forwards} forward, {self.backwards} backward")
         return "\n".join(lines)
 
@@ -140,7 +154,7 @@ class AttackResult:
 
 
 def _check_sound(result: AttackResult) -> None:
-    """Refuse fields that no attack has left, with `TypeError` or `ValueError`."""
+    """Raise `TypeError` or `ValueError` for fields that no attack has written."""
     if result.x.ndim < 2 or result.x.shape != result.x_adv.shape or result.x.dtype != result.x_adv.dtype:
         raise ValueError(f"images {result.x.dtype} {result.x.shape}, and {result.x_adv.dtype} {result.x_adv.shape}")
     check_dtype("load", result.x)

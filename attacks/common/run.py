@@ -20,17 +20,26 @@ from .active_set import ActiveSet
 from .checks import check_seed
 from .goal import Goal, Targeted, as_goal
 from .objectives import Objective
-from .precision import given_back, in_single
+from .precision import in_dtype_of, in_single
 from .result import AttackResult
 from .victim import Victim, as_victim
 
 
 class Run:
-    """An attack under way: its victim, images and goal, checked; `end` turns what it found into a result.
+    """An attack between `begin` and `end`: its victim, images and goal, all checked.
 
-    x (N, ...): the images to work on, in float32 at least.  given (N, ...): the caller's, x itself unless those are in
-    half precision.  clean_logits (N, K), clean_pred (N,): what the network says of x.  slope, like x: that of the
-    objective there, from the same run of the network, if `begin` was told one.
+    x: the images to work on (N, ...), in float32 at least.
+    given: the caller's images (N, ...); x itself unless they are in half precision.
+    clean_logits, clean_pred: logits (N, K) and predicted classes (N,) of x.
+    gradient: that of the objective at x, like x, if `begin` was given an objective; from the same run of the network.
+    attack, victim, goal, seed: as given to `begin`.  objective: see there.
+
+    >>> import numpy as np
+    >>> from attacks.common.run import begin
+    >>> from minidl import models
+    >>> run = begin("mine", models.mlp(seed=0), np.zeros((2, 784), dtype=np.float32), np.array([3, 5]), seed=0)
+    >>> run.classes, run.end(run.x + 0.5, iterations=1).l0.tolist()
+    (10, [784, 784])
     """
 
     def __init__(
@@ -38,47 +47,47 @@ class Run:
     ) -> None:
         self.attack, self.victim, self.goal, self.seed = attack, victim, goal, seed
         self.given, self.x = given, in_single(given)
-        self.interrupted: bool | None = None  # None: the attack is over too soon to be interrupted
+        self.interrupted: bool | None = None  # None: the attack has no loop that Ctrl-C could interrupt
         self._start = victim.forwards, victim.backwards
         self._clock = time.perf_counter()
-        self._checking = 0  # forwards that were spent on the predictions of earlier results
-        self.slope: Array = None
+        self._checking = 0  # forward runs for the predictions of earlier results
+        self.gradient: Array = None
         _check_classes(attack, victim, goal)
         if objective is None:
             self.clean_logits = victim.logits(self.x)
             _check_classes(attack, victim, goal, self.clean_logits)
         else:
 
-            def checked(goal: Goal, logits: Array) -> Array:  # it counts on labels that are classes
+            def checked(goal: Goal, logits: Array) -> Array:  # before the objective uses labels as indices
                 _check_classes(attack, victim, goal, logits)
                 return objective(goal, logits)
 
-            self.clean_logits, self.slope = victim.ascent(self.x, goal, checked)
+            self.clean_logits, self.gradient = victim.logits_and_gradient(self.x, goal, checked)
         self.clean_pred = self.clean_logits.argmax(axis=-1)
         self.classes: int = self.clean_logits.shape[1]
 
     def started(self) -> tuple[Array, Array]:
-        """What an attack begins with and fills in: the images as they are (N, ...), and 0 iterations of each (N,)."""
+        """What an attack starts from and fills in: a copy of the images (N, ...), and 0 iterations for each (N,)."""
         return self.x.copy(), namespace(self.x).zeros(len(self.x), dtype="int64")
 
-    def standing(self) -> ActiveSet:
-        """The examples that have not achieved the goal as they are: most attacks leave the others alone."""
-        return ActiveSet.standing(self.goal.achieved(self.clean_pred))
+    def not_yet_successful(self) -> ActiveSet:
+        """The examples that do not achieve the goal as they are.  Most attacks leave the others unchanged."""
+        return ActiveSet.without(self.goal.achieved(self.clean_pred))
 
     def as_returned(self, images: Array, origin: Array) -> Array:
-        """Images made from those at `origin`, both (n, ...), as they would be given back: rounded if that is coarser.
+        """Images made from those at `origin`, both (n, ...), as the attack would return them: in their dtype.
 
-        What an attack judges by these is then true of its result.
+        A success at these images is then a success of the result.
         """
         if self.given.dtype == self.x.dtype:
             return images
-        return given_back(images, origin.astype(self.given.dtype)).astype(images.dtype)
+        return in_dtype_of(images, origin.astype(self.given.dtype)).astype(images.dtype)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Around the loop of an attack: Ctrl-C ends it early, and what it has found until then is kept.
+        """Around the loop of an attack: Ctrl-C ends the loop, and the attack returns what it has reached by then.
 
-        The result says so in ``params["interrupted"]``.
+        ``params["interrupted"]`` of the result says so.
         """
         self.interrupted = bool(self.interrupted)
         try:
@@ -87,32 +96,32 @@ class Run:
             self.interrupted = True
 
     def key(self, *numbers: int) -> int:
-        """The key of a stream of random numbers: of the seed and of these numbers, such as that of a restart."""
+        """The key of a stream of random numbers, a function of the seed and of these numbers, such as a restart."""
         return stream(self.seed, *numbers)
 
     @property
     def seconds(self) -> float:
-        """How long it has been under way."""
+        """The run time until now."""
         return time.perf_counter() - self._clock
 
     def end(self, x_adv: Array, iterations: Any = 1, **params: Any) -> AttackResult:
-        """The result, with x_adv in the dtype of the caller's images, and success recomputed from it as it is then.
+        """The result, with x_adv in the dtype of the caller's images, and success recomputed from it in that dtype.
 
-        iterations: of each example (N,), or of all of them.  Examples that were at their target from the start come
-        back as they are, after 0 iterations, whatever was done with them.
-        An attack may end several times, once for each ε; each result counts the shared work, and its own.  Its
-        seconds are those until it was there.
+        iterations: of each example (N,), or one number for all.
+        Examples that were at their target from the start are returned unchanged, after 0 iterations.
+        An attack may end several times, once for each ε.  Each result counts the shared work and its own, and its
+        seconds are the run time until then.
         """
         forwards, backwards = self.victim.forwards, self.victim.backwards
-        xp, x_adv = namespace(x_adv), given_back(x_adv, self.given)
+        xp, x_adv = namespace(x_adv), in_dtype_of(x_adv, self.given)
         iterations = iterations + xp.zeros(len(x_adv), dtype="int64")
         if isinstance(self.goal, Targeted):
-            there = self.goal.achieved(self.clean_pred)
-            x_adv = xp.where(norms.per_example(there, x_adv), self.given, x_adv)
-            iterations = xp.where(there, 0, iterations)
+            unchanged = self.goal.achieved(self.clean_pred)
+            x_adv = xp.where(norms.per_example(unchanged, x_adv), self.given, x_adv)
+            iterations = xp.where(unchanged, 0, iterations)
         try:
             adv_pred = self.victim.predict(x_adv)
-        except KeyboardInterrupt:  # while it is judged what was found: that would be lost
+        except KeyboardInterrupt:  # during the last prediction: the images would be lost
             if self.interrupted is None:
                 raise
             self.interrupted, adv_pred = True, self.victim.predict(x_adv)
@@ -128,27 +137,40 @@ class Run:
 
 
 def stream(*numbers: int) -> int:
-    """The key of a stream of random numbers: a hash of these whole numbers, of which zeros at the end do not count."""
+    """The key of a stream of random numbers: a hash of these whole numbers.  Zeros at the end do not change it."""
     return int(np.random.SeedSequence(tuple(map(int, numbers))).generate_state(1, np.uint64)[0])
 
 
 def _check_classes(attack: str, victim: Victim, goal: Goal, logits: Array | None = None) -> None:
-    """Refuse labels that are no classes, once: before any work if the network tells how many it has, or by logits."""
-    told: Any = getattr(victim.net, "output_shape", None)
-    if (told is None) == (logits is None):
+    """Raise `RangeError` for labels that are not classes: before any work if the network has an output_shape."""
+    known: Any = getattr(victim.net, "output_shape", None)
+    if (known is None) == (logits is None):
         return
-    labels, classes = goal.labels, (told if logits is None else logits.shape)[-1]
+    labels, classes = goal.labels, (known if logits is None else logits.shape)[-1]
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise RangeError(attack, f"labels in 0 ... {classes - 1}", f"labels from {labels.min()} to {labels.max()}")
 
 
 def begin(attack: str, victim: Any, x: Any, goal: Any, seed: int, objective: Objective | None = None) -> Run:
-    """Check everything that can be wrong with an attack's arguments, then predict the images as they are.
+    """Check the arguments that every attack has, then predict the images as they are.
 
-    objective: given by an attack that wants its slope there, too: one run of the network serves for both.
-    Raises `DTypeError`, `ShapeError` or `RangeError`: for images that are not a floating-point batch within
-    the victim's bounds, labels that are not one integer class per image, outputs that are not logits, or a seed that
-    is not a whole number of at least 0.  Warns of images in a wider dtype than the network's.
+    attack: its name, for errors and for the result.
+    victim: a network, a function to logits, or a `Victim`.
+    x: images (N, ...), floating point, within the victim's bounds.  Warns if their dtype is wider than the network's.
+    goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.
+    seed: a whole number, at least 0.
+    objective: of an attack that starts from its gradient at x.  One run of the network then serves for both.
+
+    Returns: a `Run`.
+    Raises: `DTypeError`, `ShapeError` or `RangeError`, for arguments that are not as said here, and for outputs of the
+    victim that are not logits.
+
+    >>> import numpy as np
+    >>> from attacks.common.run import begin
+    >>> from minidl import models
+    >>> begin("mine", models.mlp(seed=0), np.zeros((2, 784), dtype=np.float32), np.array([3, 50]), seed=0)
+    Traceback (most recent call last):
+    minidl.errors.RangeError: mine: expected labels in 0 ... 9, got labels from 3 to 50
     """
     victim, goal = as_victim(victim), as_goal(goal)
     victim.check_images(attack, x)

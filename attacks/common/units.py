@@ -1,7 +1,7 @@
-"""Pixels in units of the bounds, from 0 to 1: what counts as a small step or a short way is then the same for all.
+"""Pixels in units of their bounds, from 0 to 1, so that distances mean the same for all images.
 
-An attack that weighs distances against logits, or begins with a step of some length, has constants for that.  Here they
-mean the same for bytes (0 to 255), for pixels from -1 to 1, and for any others.
+An attack that weighs distances against logits, or starts with a step of a certain size, has constants for that.  In
+these units they mean the same for bytes (0 to 255), for pixels from -1 to 1, and for any others.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Units:
         return namespace(x).clip((x - self.low) / self.width, 0, 1)  # the quotient may have been rounded up
 
     def images(self, u: Array, rows: Array) -> Array:
-        """u (n, M) as a batch of images; rows (n,): which images of the run they were made of.
+        """u (n, M) as a batch of images; rows (n,): from which images of the run they were made.
 
-        A pixel that is where it was is exactly what it was, whatever rounding did on the way.
+        A pixel that has not moved is returned exactly as it was, in spite of rounding.
         """
         xp, gather = namespace(u), kernels(u).gather
         origin = gather(self.run.x, rows)

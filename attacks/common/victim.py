@@ -1,4 +1,4 @@
-"""The network under attack, seen as an attacker sees it: bounded inputs in, logits out, everything counted."""
+"""`Victim`: the network under attack, the bounds of its pixels, and counters of its runs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,24 @@ from .precision import check_dtype, in_single
 
 
 class Victim:
-    """A network, or any function built of minidl operations from inputs (N, ...) to logits (N, K).
+    """The network under attack: evaluated without dropout, and differentiated in its input only.
 
-    bounds: the least and greatest value of a pixel, finite.  The network is always evaluated without dropout and
-    differentiated in its input only.  Work is done `batch_size` examples at a time, which bounds memory and
-    changes nothing else.  Counted, in examples: `forwards` (runs of the network), `backwards` (pull-backs
-    through it), and `queries` (the forward runs that a black-box attacker could have asked for).
-    Images in half precision are shown to the network in single precision: its gradients would be rounded to 0.
-    Raises `DTypeError` for something that is not callable, `RangeError` for bounds that are not low < high.
+    net: a network, or any function built of minidl operations, from inputs (N, ...) to logits (N, K).
+    bounds: the least and the greatest value of a pixel, finite.
+    batch_size: how many examples are run at once, at least 1.  It bounds memory, and changes nothing else.
+
+    It counts examples: `forwards` are run through the network, `backwards` are cotangents pulled back through it, and
+    `queries` are the forward runs without a derivative, which a black-box attacker could ask for.
+    Images in half precision are run in single precision: their gradients would be rounded to 0.
+    Raises: `DTypeError` for a net that is not callable, or that returns probabilities; `RangeError` for bounds that are
+    not low < high, or a batch_size below 1.
+
+    >>> import numpy as np
+    >>> from attacks import Victim
+    >>> from minidl import models
+    >>> victim = Victim(models.mlp(seed=0), bounds=(0, 255))
+    >>> victim.predict(np.zeros((3, 784), dtype=np.float32)).shape, victim.queries
+    ((3,), 3)
     """
 
     def __init__(self, net: Callable[[Array], Array], bounds: Any = (0, 1), batch_size: Any = 1000):
@@ -46,29 +56,29 @@ class Victim:
         self._gives_logits = False  # which the first rows show; later a row alone may look like probabilities
 
     def logits(self, x: Array) -> Array:
-        """The logits (N, K) for x (N, ...).
+        """The logits (N, K) of x (N, ...).
 
-        Raises `ShapeError` or `RangeError` for outputs that are no logits: of another shape, not finite, or rows
-        of probabilities, which are known by all of them being positive and summing to 1.
+        Raises `ShapeError` or `RangeError` for outputs that cannot be logits: of another shape, not finite, or rows of
+        probabilities, recognised because none is negative and each row sums to 1.
         """
-        parts, x = [], in_single(x)
+        outputs, x = [], in_single(x)
         for part in self.parts(x):
-            parts.append(check_logits("Victim", self.net(x[part]), len(x[part]), classes=2))
+            outputs.append(check_logits("Victim", self.net(x[part]), len(x[part]), classes=2))
             self.forwards += len(x[part])
             self.queries += len(x[part])
-        found = namespace(x).concatenate(parts)
-        if not self._gives_logits and are_probabilities(found):
+        logits = namespace(x).concatenate(outputs)
+        if not self._gives_logits and are_probabilities(logits):
             fix = "attack what comes before the softmax"
             raise RangeError("Victim", "logits", "rows that sum to 1, as probabilities do", fix)
         self._gives_logits = self._gives_logits or len(x) > 0
-        return found
+        return logits
 
     def predict(self, x: Array) -> Array:
-        """The predicted classes (N,): the first of the greatest logits."""
+        """The predicted classes (N,): the place of the largest logit, the first of equal ones."""
         return self.logits(x).argmax(axis=-1)
 
     def parts(self, x: Array) -> Iterator[slice]:
-        """Slices of x, of at most `batch_size` examples: one at least, so that no examples have outputs, too."""
+        """Slices of x, of at most `batch_size` examples.  At least one, so that an empty batch has outputs, too."""
         return (slice(i, i + self.batch_size) for i in range(0, max(len(x), 1), self.batch_size))
 
     def linearize(self, x: Array) -> LinearizedPart:
@@ -78,30 +88,29 @@ class Victim:
         """
         return LinearizedPart(self, in_single(x))
 
-    def ascent(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> tuple[Array, Array]:
-        """The logits (N, K) at x, and the slope of the objective there, like x: where to move each example to get
-        closer to the goal.
+    def logits_and_gradient(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> tuple[Array, Array]:
+        """The logits (N, K) at x, and the gradient of the objective, like x, along which each example nears the goal.
 
-        It is the slope of a sum over the examples, so that none weighs on another's.  Raises as `linearize` does, and
-        `RangeError` for a slope that is not finite.
+        It is the gradient of a sum over the examples, so that no example depends on the others.  Raises as `linearize`
+        does, and `RangeError` for a gradient that is not finite.
         """
-        logits, slopes = [], []
+        logits, gradients = [], []
         for part in self.parts(x):
             lin, aim = self.linearize(x[part]), goal.take(part)
             logits.append(lin.value)
-            slopes.append(lin.vjp(grad(lambda z, aim=aim: ops.sum(objective(aim, z)), lin.value)))
+            gradients.append(lin.vjp(grad(lambda z, aim=aim: ops.sum(objective(aim, z)), lin.value)))
         xp = namespace(x)
-        return xp.concatenate(logits), xp.concatenate(slopes)
+        return xp.concatenate(logits), xp.concatenate(gradients)
 
     def gradient(self, x: Array, goal: Goal, objective: Objective = cross_entropy) -> Array:
-        """The slope that `ascent` gives, alone: ∂J(x, y)/∂x for a label to get away from, -∂J(x, t)/∂x for a target."""
-        return self.ascent(x, goal, objective)[1]
+        """The second of `logits_and_gradient`: ∂J(x, y)/∂x away from a label, -∂J(x, t)/∂x towards a target."""
+        return self.logits_and_gradient(x, goal, objective)[1]
 
     def check_images(self, attack: str, x: Any) -> None:
-        """Refuse inputs that are no batch of floating-point examples within the bounds, with the matching error."""
+        """Raise the matching error for x that is not a batch of floating-point examples within the bounds."""
         check_dtype(attack, x)
         shape = getattr(self.net, "input_shape", x.shape[1:])
-        flat = len(shape) != 1 and x.ndim == 2  # flat rows, which networks that flatten for themselves accept
+        flat = len(shape) != 1 and x.ndim == 2  # rows of pixels, which networks that flatten their inputs accept
         if x.ndim < 2 or (x.shape[1:] != tuple(shape) and not flat):
             expected = f"a batch (N, {', '.join(map(str, shape)) or '...'})"
             raise ShapeError(attack, expected, f"{x.shape}", reshaped(x.shape, tuple(shape)))
@@ -113,7 +122,7 @@ class Victim:
 
 
 class LinearizedPart:
-    """A network at examples x (n, ...), as a `minidl.core.Linearization`, but counted: `value`, its logits (n, K)."""
+    """A network linearized at examples x (n, ...), and counted by its victim: `value`, its logits (n, K), and `vjp`."""
 
     def __init__(self, victim: Victim, x: Array) -> None:
         self._victim, self._lin = victim, linearize(victim.net, x)

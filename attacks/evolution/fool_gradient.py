@@ -18,7 +18,7 @@ from minidl.progress import bar
 from ..common.checks import check_counts, check_number, check_seed
 from ..common.goal import Goal, Targeted
 from ..common.norms import l2_length, l2_steepest, normal, per_example
-from ..common.precision import given_back, in_single
+from ..common.precision import in_dtype_of, in_single
 from ..common.run import stream
 from ..common.victim import Victim, as_victim
 from .canvas import canvas
@@ -73,11 +73,11 @@ def fool_gradient(
             p, x = _step(victim, x, goal, centre, decay, rise)
             history.append(to_numpy(p))
             state = x, step + 1  # at once: Ctrl-C may come between any two lines
-        images = given_back(x, _of_each_class(given, len(x)))
+        images = in_dtype_of(x, _of_each_class(given, len(x)))
         confidence = _probability(victim.logits(images))
     except KeyboardInterrupt:
         x, interrupted = state[0], True
-        images = given_back(x, _of_each_class(given, len(x)))
+        images = in_dtype_of(x, _of_each_class(given, len(x)))
         confidence = _probability(victim.logits(images))
     done = state[1]
     after = np.stack([*history[1:done], to_numpy(confidence)]) if done else np.empty((0, len(x)))
@@ -94,7 +94,7 @@ def _step(victim: Victim, x: Array, goal: Goal, centre: Array, decay: float, ris
     leaps; none is longer than the bounds are wide.
     """
     xp, (low, high) = namespace(x), victim.bounds
-    logits, slope = victim.ascent(x, goal)  # of -J(x, t) = log p_t
+    logits, slope = victim.logits_and_gradient(x, goal)  # of -J(x, t) = log p_t
     p, norm = _probability(logits), l2_length(slope)
     tiny = float(xp.finfo(x.dtype).tiny)
     widest = (high - low) * (x.size / len(x)) ** 0.5

@@ -77,7 +77,7 @@ def deepfool(
     run = begin("deepfool", victim, x, goal, seed)
     xp, bounds = namespace(x), run.victim.bounds if clip else (-math.inf, math.inf)
     count = min(candidates or run.classes, run.classes - 1)
-    (x_adv, iterations), active = run.started(), run.standing()
+    (x_adv, iterations), active = run.started(), run.not_yet_successful()
     active.least = active.gather(LEAST_GAP * (run.clean_logits.max(axis=-1) - run.clean_logits.min(axis=-1)))
     active.x, active.origin = active.gather(run.x), active.gather(run.x)
     shown = bar(range(steps), "DeepFool", progress, unit="step")

@@ -22,7 +22,7 @@ from minidl.derivatives import grad
 
 from ..common.active_set import ActiveSet
 from ..common.goal import Goal
-from ..common.objectives import margin, rounding_hair
+from ..common.objectives import margin, rounding_tolerance
 from ..common.run import Run
 from ..common.units import Units
 
@@ -55,7 +55,7 @@ class Descent:
         self.best, self.iterations = flat.copy(), xp.zeros(len(flat), dtype="int64")
         # In float64, where "700 changed, and .6071" is told from ".6072".
         self.cost, self.found = xp.full(len(flat), xp.inf), self._reaches(run.clean_logits, run.goal)
-        active = self.active = ActiveSet.standing(self.found)
+        active = self.active = ActiveSet.without(self.found)
         n, x = len(active), active.gather(flat)
         active.x, active.x_adv, active.w = x, x.copy(), self.at(x)
         active.mean, active.mean_square = xp.zeros_like(active.w), xp.zeros_like(active.w)
@@ -143,7 +143,7 @@ class Descent:
 
     def _reaches(self, logits: Array, goal: Any) -> Array:
         """Whether the goal is achieved with confidence κ, and a hair more, since other batches round otherwise."""
-        enough = margin(goal, logits.astype("float64")) >= self.confidence + rounding_hair(logits)
+        enough = margin(goal, logits.astype("float64")) >= self.confidence + rounding_tolerance(logits)
         return goal.achieved(logits.argmax(axis=-1)) & enough
 
     def _keep(self, reaches: Array, lacks: Array) -> None:

@@ -111,7 +111,7 @@ class Group:
 
     def __init__(self, run: Run, part: slice, pixels: int, population: int) -> None:
         self.run, self.part, self.population = run, part, population
-        self.active = ActiveSet.standing(run.goal.achieved(run.clean_pred)[part])
+        self.active = ActiveSet.without(run.goal.achieved(run.clean_pred)[part])
         self.active.rows += part.start
         self.active.genes = self._born(pixels)
         self.active.fitness = self._judge(self.active.genes)

@@ -70,12 +70,12 @@ def saliency_map(victim: Any, x: Array, target: Array, *, theta: float = 1.0, ou
     return kernels(x).saliency(a, b, namespace(x).ones(a.shape, dtype=bool)).reshape(x.shape)
 
 
-def serves_target(victim: Any, x: Array, target: Array, *, theta: float = 1.0, outputs: str = "logits") -> Array:
+def is_salient(victim: Any, x: Array, target: Array, *, theta: float = 1.0, outputs: str = "logits") -> Array:
     """S(x, t) > 0, like x, bool: told from the slopes' signs, so that no product of small ones is lost.
 
     Arguments as for `saliency_map`.
     """
-    a, b = _checked_slopes("serves_target", victim, x, target, theta, outputs)
+    a, b = _checked_slopes("is_salient", victim, x, target, theta, outputs)
     return ((a > 0) & (b > 0)).reshape(x.shape)
 
 

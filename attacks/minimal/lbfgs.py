@@ -20,7 +20,7 @@ from ..common.active_set import ActiveSet
 from ..common.checks import check_counts, check_number
 from ..common.goal import Goal
 from ..common.norms import l2_length
-from ..common.objectives import is_label, margin, rounding_hair
+from ..common.objectives import is_label, margin, rounding_tolerance
 from ..common.result import AttackResult
 from ..common.run import begin
 from ..common.units import Units
@@ -66,7 +66,7 @@ def lbfgs(
     check_counts("lbfgs", search_steps=search_steps, steps=steps)
     check_number("lbfgs", "an initial_c above 0", initial_c, but=0)
     run = begin("lbfgs", victim, x, goal, seed)
-    xp, units, (x_adv, iterations), active = namespace(x), Units(run), run.started(), run.standing()
+    xp, units, (x_adv, iterations), active = namespace(x), Units(run), run.started(), run.not_yet_successful()
     start, aim, n = active.gather(units.start), run.goal.take(active.rows), len(active)
     c, shortest, closest, succeeds, fails = (  # the last two are the greatest and the least such c
         xp.full(n, number, dtype=start.dtype) for number in (float(initial_c), math.inf, -math.inf, 0, math.inf)
@@ -78,7 +78,7 @@ def lbfgs(
             images = units.images(found, active.rows)
             logits = run.victim.logits(images)
             length, reached = l2_length(found - start), margin(aim, logits)
-            done = aim.achieved(logits.argmax(axis=-1)) & (reached >= rounding_hair(logits))
+            done = aim.achieved(logits.argmax(axis=-1)) & (reached >= rounding_tolerance(logits))
             better = xp.where(done, length < shortest, xp.isinf(shortest) & (reached > closest))
             active.scatter(x_adv, images, better)
             shortest, closest = xp.where(done & better, length, shortest), xp.maximum(closest, reached)
@@ -95,7 +95,7 @@ def _minimiser(units: Units, active: ActiveSet, aim: Goal, c: Array, steps: int)
 
     def penalised(points: Array, which: Array) -> tuple[Array, Array]:
         some, r, weight = aim.take(which), points - gather(rows, which), c[which]
-        logits, slope = victim.ascent(units.images(points, active.rows[which]), some, log_likelihood)
+        logits, slope = victim.logits_and_gradient(units.images(points, active.rows[which]), some, log_likelihood)
         value = weight * (r * r).sum(axis=-1) - log_likelihood(some, logits)
         return value, 2 * weight[:, None] * r - units.width * slope.reshape(points.shape)
 

@@ -19,7 +19,7 @@ from minidl.errors import DTypeError, RangeError
 from ..common.goal import Targeted
 from ..common.norms import norm_named
 from ..common.result import AttackResult
-from ..minimal.jsma import serves_target, steps_allowed
+from ..minimal.jsma import is_salient, steps_allowed
 from .tables import Table, Tabled
 
 
@@ -70,7 +70,7 @@ def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int 
 
 def adversarial_distance(victim: Any, x: Array, target: Array, theta: float = 1.0, **options: Any) -> np.ndarray:
     """A(X, t) = 1 - (1/M)·Σ_i 1[S(X, t)[i] > 0]: the share of features that do not serve the target: (N,) (eq. 14)."""
-    serves = to_numpy(serves_target(victim, x, target, theta=theta, **options))
+    serves = to_numpy(is_salient(victim, x, target, theta=theta, **options))
     return 1 - serves.mean(axis=tuple(range(1, serves.ndim)))
 
 

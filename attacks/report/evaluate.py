@@ -21,7 +21,7 @@ from minidl.errors import DTypeError, RangeError
 from minidl.losses import check_labels, softmax
 
 from ..common.goal import Goal, Untargeted
-from ..common.norms import ladder
+from ..common.norms import as_radii
 from ..common.result import AttackResult
 from ..common.victim import Victim, as_victim
 from .by_class import (  # noqa: F401
@@ -111,7 +111,7 @@ def robustness_curve(
     `minidl.losses.check_labels` and the attack do, all before any work.
     """
     victim, given = as_victim(victim), list(epsilons) if isinstance(epsilons, Iterable) else epsilons
-    lengths = ladder("robustness_curve", given)
+    lengths = as_radii("robustness_curve", given)
     if not lengths or any(a >= b for a, b in pairwise(lengths)):
         raise RangeError("robustness_curve", "epsilons that grow, at least one", f"{lengths}")
     victim.check_images("robustness_curve", x)

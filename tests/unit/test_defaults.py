@@ -44,7 +44,7 @@ DEFAULTS: list[tuple[Any, dict[str, Any]]] = [
     # Papernot et al. 2016: Υ = 14.5 %, θ = +1, pairs
     (attacks.jsma, EVERY_ATTACK | {"theta": 1.0, "max_distortion": 0.145, "features": 2, "outputs": "logits", "all_targets": False}),
     (attacks.saliency_map, {"theta": 1.0, "outputs": "logits"}),
-    (jsma.serves_target, {"theta": 1.0, "outputs": "logits"}),
+    (jsma.is_salient, {"theta": 1.0, "outputs": "logits"}),
     (attacks.forward_derivative, {"steps": False, "chunk": None}),
     (attacks.lbfgs, EVERY_ATTACK | {"search_steps": 10, "steps": 50, "initial_c": 1.0}),
     # Moosavi-Dezfooli et al. 2016 and their code: η = .02, 50 steps
@@ -134,7 +134,7 @@ NUMBERS = {
     (square, "HALVED"): (10, 50, 200, 1000, 2000, 4000, 6000, 8000),  # Andriushchenko et al. 2020, §5
     (carlini_wagner, "FIXED_AT_ONCE"): 0.3,
     (descent, "STRETCH"): 1.1, (descent, "STALL"): (1e-3, 50),
-    (objectives, "HAIR"): 64,
+    (objectives, "ROUNDING_ERRORS"): 64,
     (deepfool, "LEAST_GAP"): 1e-5, (deepfool, "DUAL"): {"l2": "l2", "linf": "l1"},
     (minimise, "MEMORY"): 10, (minimise, "HALVINGS"): 20, (minimise, "SUFFICIENT"): 1e-4, (minimise, "LEAST_GAIN"): 1e-6,
     (import_module("attacks.evolution.fool_gradient"), "LATE"): 0.1,  # Nguyen et al. 2015, supplement

@@ -36,7 +36,7 @@ def test_who_is_done_leaves_with_all_that_is_known_of_them(batch) -> None:
     np.testing.assert_array_equal(active.x, x[left])
     np.testing.assert_array_equal(active.halves, x[left, 0] / 2)
     np.testing.assert_array_equal(active.gather(x), x[left])
-    np.testing.assert_array_equal(ActiveSet.standing(~left).rows, active.rows)
+    np.testing.assert_array_equal(ActiveSet.without(~left).rows, active.rows)
     assert len(active) == left.sum()
     assert active.nothing is None
 
@@ -85,7 +85,7 @@ def test_ctrl_c_finds_all_rows_or_those_that_are_left(monkeypatch) -> None:
 
 # fmt: off
 MUTANTS = [
-    Mutant("active: who is done stays, and the others leave", line(ActiveSet, "standing", "nonzero(~done)", "nonzero(done)"), test_who_is_done_leaves_with_all_that_is_known_of_them),
+    Mutant("active: who is done stays, and the others leave", line(ActiveSet, "without", "nonzero(~done)", "nonzero(done)"), test_who_is_done_leaves_with_all_that_is_known_of_them),
     Mutant("active: the rows leave alone", line(ActiveSet, "drop", "vars(self).items()", "[('rows', self.rows)]"), test_who_is_done_leaves_with_all_that_is_known_of_them),
     Mutant("active: places, not rows", line(ActiveSet, "gather", "kernels(batch).gather(batch, self.rows)", "batch[: len(self)]"), test_who_is_done_leaves_with_all_that_is_known_of_them),
     Mutant("active: a view of the batch", line(ActiveSet, "gather", "kernels(batch).gather(batch, self.rows)", "batch if len(batch) == len(self) else batch[self.rows]"), test_what_is_gathered_is_a_copy),

@@ -6,13 +6,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import attacks.bounded.apgd
 import attacks.common.norms
 from attacks import Targeted, Untargeted, Victim, pgd
-from attacks.bounded.apgd import Toward, drawn, targeted_dlr
+from attacks.bounded.apgd import UntargetedVia, drawn, targeted_dlr
 from attacks.bounded.square import square
 from attacks.common.active_set import ActiveSet
 from attacks.common.norms import NORMS
@@ -32,6 +32,7 @@ apgd = partial(attacks.bounded.apgd.apgd, queries=0)  # what the random search a
 
 
 @given(seed=seeds, norm=norms, name=names, targeted=st.booleans(), steps=st.sampled_from([1, 20, 50]))
+@example(seed=0, norm="linf", name="cross_entropy", targeted=True, steps=20)  # where condition 2 decides
 def test_it_is_the_papers_algorithm(seed, norm, name, targeted, steps) -> None:
     """Algorithm 1 in plain loops, on every objective and in both norms: the same images, to 1e-7."""
     net, (x, _) = network(seed % 50, "float64"), images(seed, 3, dtype=np.float64)
@@ -58,12 +59,12 @@ def test_it_is_the_papers_algorithm(seed, norm, name, targeted, steps) -> None:
 @given(rises=st.integers(0, 12), steps=st.integers(0, 12), halved=st.booleans(), gained=st.booleans())
 def test_both_conditions_halve_the_step(rises, steps, halved, gained) -> None:
     one, x = np.ones(1), np.zeros((1, 2))
-    walk = ActiveSet(np.arange(1), x=x, slope=x, f=3 * one, x_max=x + 1, slope_max=x + 2, f_max=5 * one, eta=0.8 * one,
+    walk = ActiveSet(np.arange(1), x=x, gradient=x, f=3 * one, x_max=x + 1, gradient_max=x + 2, f_max=5 * one, eta=0.8 * one,
                      rises=rises * np.arange(1, 2), halved=np.array([halved]), f_max_then=(4 if gained else 5) * one)  # fmt: skip
     back = rises < 0.75 * steps or (not halved and not gained)
-    attacks.bounded.apgd.judge(walk, steps)
+    attacks.bounded.apgd.halve_where_stuck(walk, steps)
     expected = (1, 2, 5, 0.4) if back else (0, 0, 3, 0.8)
-    assert (walk.x[0, 0], walk.slope[0, 0], walk.f[0], walk.eta[0]) == expected
+    assert (walk.x[0, 0], walk.gradient[0, 0], walk.f[0], walk.eta[0]) == expected
     assert (walk.halved[0], walk.rises[0], walk.f_max_then[0]) == (back, 0, 5)
 
 
@@ -159,8 +160,8 @@ def test_targeted_ratio_is_eq_7(seed) -> None:
     t = (y + rng.integers(1, 5, 6)) % 5
     for i, falling in enumerate(-np.sort(-z, axis=1)):
         expected = -(z[i, y[i]] - z[i, t[i]]) / (falling[0] - (falling[2] + falling[3]) / 2)
-        np.testing.assert_allclose(targeted_dlr(Toward(y, t), z)[i], expected, rtol=1e-9)
-    taken = Toward(y, t).take(slice(2, 4))
+        np.testing.assert_allclose(targeted_dlr(UntargetedVia(y, t), z)[i], expected, rtol=1e-9)
+    taken = UntargetedVia(y, t).take(slice(2, 4))
     np.testing.assert_array_equal(taken.targets, t[2:4])
     np.testing.assert_array_equal(taken.achieved(y[2:4]), False)
 
@@ -281,19 +282,19 @@ def test_ratios_want_enough_classes(name, classes, targeted, fits) -> None:
 # fmt: off
 MUTANTS = [
     Mutant("APGD: no momentum", line(attacks.bounded.apgd, "_step", "(walk.x - walk.before)", "(z - walk.x)"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: momentum before there is any", line(attacks.bounded.apgd, "climb", "ALPHA if k else 1.0", "ALPHA"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: steps of ε to begin with", line(attacks.bounded.apgd, "climb", "2 * ball.radius", "ball.radius"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: halved without going back", line(attacks.bounded.apgd, "judge", "xp.where(far, walk.x_max, walk.x)", "walk.x"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: back, but not halved", line(attacks.bounded.apgd, "judge", "walk.eta / 2", "walk.eta"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: the slope of another point", line(attacks.bounded.apgd, "judge", "xp.where(far, walk.slope_max, walk.slope)", "walk.slope"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: condition 1 forgotten", line(attacks.bounded.apgd, "judge", "(walk.rises < RHO * steps)", "walk.halved & ~walk.halved"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: condition 2 forgotten", line(attacks.bounded.apgd, "judge", " | (~walk.halved & (walk.f_max == walk.f_max_then))", ""), test_it_is_the_papers_algorithm),
-    Mutant("APGD: condition 2 though just halved", line(attacks.bounded.apgd, "judge", "~walk.halved & ", ""), test_both_conditions_halve_the_step),
-    Mutant("APGD: rises of all the way", line(attacks.bounded.apgd, "judge", "xp.zeros_like(walk.rises)", "walk.rises"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: the newest step counts already", line(attacks.bounded.apgd, "judge", "walk.rises < RHO", "walk.rises + walk.uphill < RHO"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: momentum before there is any", line(attacks.bounded.apgd, "ascend", "ALPHA if k else 1.0", "ALPHA"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: steps of ε to begin with", line(attacks.bounded.apgd, "ascend", "2 * ball.radius", "ball.radius"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: halved without going back", line(attacks.bounded.apgd, "halve_where_stuck", "xp.where(at_pixels, walk.x_max, walk.x)", "walk.x"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: back, but not halved", line(attacks.bounded.apgd, "halve_where_stuck", "walk.eta / 2", "walk.eta"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: the slope of another point", line(attacks.bounded.apgd, "halve_where_stuck", "xp.where(at_pixels, walk.gradient_max, walk.gradient)", "walk.gradient"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 1 forgotten", line(attacks.bounded.apgd, "halve_where_stuck", "(walk.rises < RHO * steps)", "walk.halved & ~walk.halved"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 2 forgotten", line(attacks.bounded.apgd, "halve_where_stuck", " | (~walk.halved & (walk.f_max == walk.f_max_then))", ""), test_it_is_the_papers_algorithm),
+    Mutant("APGD: condition 2 though just halved", line(attacks.bounded.apgd, "halve_where_stuck", "~walk.halved & ", ""), test_both_conditions_halve_the_step),
+    Mutant("APGD: rises of all the way", line(attacks.bounded.apgd, "halve_where_stuck", "xp.zeros_like(walk.rises)", "walk.rises"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: the newest step counts already", line(attacks.bounded.apgd, "halve_where_stuck", "walk.rises < RHO", "walk.rises + walk.uphill < RHO"), test_it_is_the_papers_algorithm),
     Mutant("APGD: checkpoints equally far apart", line(attacks.bounded.apgd, "checkpoints", "percent[-1] - percent[-2] - 3", "22"), lambda: test_checkpoints_are_the_papers(100, [0, 22, 41, 57, 70, 80, 87, 93, 99])),
-    Mutant("APGD: the last point, not the best", line(attacks.bounded.apgd, "climb", "walk.scatter(found, walk.x_max)", "walk.scatter(found, walk.x)"), test_it_is_the_papers_algorithm),
-    Mutant("APGD: successes go on", line(attacks.bounded.apgd, "_look", "walk.drop(done)", "pass"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: the last point, not the best", line(attacks.bounded.apgd, "ascend", "walk.scatter(images, walk.x_max)", "walk.scatter(images, walk.x)"), test_it_is_the_papers_algorithm),
+    Mutant("APGD: successes go on", line(attacks.bounded.apgd, "_evaluate", "walk.drop(done)", "pass"), test_it_is_the_papers_algorithm),
     Mutant("APGD: beyond the ball", line(attacks.common.norms.Ball, "back", "origin, self.radius)", "None, self.radius)"), test_bounds_budget_and_honesty),
     Mutant("APGD: beyond the bounds", line(attacks.bounded.apgd, "apgd", "radius, run.victim.bounds)", "radius, None)"), test_bounds_budget_and_honesty),
     Mutant("APGD: the last attempt, not the closest", line(attacks.bounded.apgd, "_attack", "better = achieved | (reached > active.closest)", "better = reached == reached"), test_more_attempts_and_larger_radii_never_do_worse),
@@ -303,7 +304,7 @@ MUTANTS = [
     Mutant("APGD: the unlikeliest target first", line(attacks.bounded.apgd, "_attempts", "[:, ::-1]", "[:, 1:]"), test_targets_are_the_likeliest_others_in_turn),
     Mutant("targeted ratio: the second logit for the third", line(attacks.bounded.apgd, "targeted_dlr", "(0, 2, 3)", "(0, 1, 3)"), test_targeted_ratio_is_eq_7),
     Mutant("targeted ratio: downhill", line(attacks.bounded.apgd, "targeted_dlr", "(z_t - z_y)", "(z_y - z_t)"), test_targeted_ratio_is_eq_7),
-    Mutant("APGD: takes back what slopes found", line(attacks.bounded.apgd, "_attack", "attempt(search, ball.radius, queries, INITIAL_SHARE)", "search(run, ActiveSet(active.rows), x_adv, iterations, ball.radius, queries, INITIAL_SHARE, shown)"), test_random_search_gets_what_slopes_do_not),
+    Mutant("APGD: takes back what slopes found", line(attacks.bounded.apgd, "_attack", "attempt(search, ball.radius, queries, INITIAL_SHARE)", "search(run, ActiveSet(active.rows), x_adv, iterations, ball.radius, queries, INITIAL_SHARE, steps_bar)"), test_random_search_gets_what_slopes_do_not),
     Mutant("APGD: the search forgotten", line(attacks.bounded.apgd, "_attack", "if queries and len(active):", "if False:"), test_random_search_gets_what_slopes_do_not),
     Mutant("APGD: searches on what fell", line(attacks.bounded.apgd, "_attack", "ActiveSet(active.rows)", "ActiveSet(namespace(x_adv).arange(len(x_adv)))"), test_random_search_gets_what_slopes_do_not),
     Mutant("APGD: one array for several results", line(attacks.bounded.apgd, "apgd", "run.end(x_adv.copy()", "run.end(x_adv"), test_an_interruption_keeps_what_there_is),

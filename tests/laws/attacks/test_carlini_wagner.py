@@ -300,7 +300,7 @@ def test_bad_inputs_are_refused(attack) -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("C&W: success at any margin", line(descent.Descent, "_reaches", "self.confidence + rounding_hair", "rounding_hair"), lambda: test_successes_have_the_margin_asked_for(cw_linf)),
+    Mutant("C&W: success at any margin", line(descent.Descent, "_reaches", "self.confidence + rounding_tolerance", "rounding_tolerance"), lambda: test_successes_have_the_margin_asked_for(cw_linf)),
     Mutant("C&W: the last success, not the closest", line(descent.Descent, "_keep", "(lengths < cost)", "(lengths > 0)"), test_more_searches_never_end_farther_away),
     Mutant("C&W: the closest attempt forgotten", line(descent.Descent, "_keep", "~found & (lacks < cost)", "False & found"), lambda: test_a_failure_is_the_closest_attempt_and_marked(cw_l0)),
     Mutant("C&W: all stall together", line(descent.Descent, "_judge", "xp.where(fell, 0, active.since + 1)", "xp.where(fell.any(), 0, active.since + 1)"), lambda: test_batch_mates_do_not_matter(cw_l2)),

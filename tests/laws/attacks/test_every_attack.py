@@ -284,12 +284,12 @@ def test_who_is_at_the_target_comes_back_as_they_are(name) -> None:
     np.testing.assert_array_equal(found.iterations[~there], others.iterations[~there])
 
 
-def test_misread_images_are_counted() -> None:
+def test_misclassified_images_are_counted() -> None:
     net, (x, _) = network(), images(2)
     now = net(x).argmax(axis=-1)
     misread = np.arange(len(x)) % 3 == 1
     said = fgsm(net, x, np.where(misread, (now + 1) % 5, now)).summary()
-    assert f"{misread.sum()} of them misread from the start" in said
+    assert f"{misread.sum()} of them misclassified from the start" in said
     assert "from the start" not in fgsm(net, x, now).summary()
 
 
@@ -304,17 +304,17 @@ def targets_are_reached_downhill() -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("FGSM: downhill", line(attacks.bounded.fgsm, "fgsm", "run.slope", "-run.slope"), test_the_step_is_the_papers),
+    Mutant("FGSM: downhill", line(attacks.bounded.fgsm, "fgsm", "run.gradient", "-run.gradient"), test_the_step_is_the_papers),
     Mutant("FGSM: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), targets_are_reached_downhill),
     Mutant("FGSM: the gradient, not its sign", line(reference, "sign_step", "xp.sign(g)", "g"), test_the_step_is_the_papers),
     Mutant("FGSM: never clipped", line(reference, "sign_step", "bounds is None", "True"), test_bounds_budget_and_honesty),
-    Mutant("FGSM: always clipped", line(attacks.bounded.fgsm, "_climb", "run.victim.bounds if clip else None", "run.victim.bounds"), test_the_step_is_the_papers),
+    Mutant("FGSM: always clipped", line(attacks.bounded.fgsm, "_at_each_radius", "run.victim.bounds if clip else None", "run.victim.bounds"), test_the_step_is_the_papers),
     Mutant("result: success judged before the attack", line(attacks.common.run.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_bounds_budget_and_honesty),
     Mutant("victim: pull-backs not counted", line(attacks.common.victim.LinearizedPart, "vjp", "self._victim.backwards += prod(g.shape[:-1])", ""), test_a_ladder_reuses_one_gradient),
-    Mutant("FGSM: another run for the gradient", line(attacks.bounded.fgsm, "fgsm", "run.slope", "run.victim.gradient(run.x, run.goal)"), test_a_ladder_reuses_one_gradient),
-    Mutant("victim: all parts are kept", line(attacks.common.victim.Victim, "ascent", "logits.append(lin.value)", "logits.append(lin.value)\n        vars(self).setdefault('kept', []).append(lin)"), test_no_more_than_two_parts_of_a_batch_are_on_record_at_a_time),
-    Mutant("targets: who is there is moved", line(attacks.common.run.Run, "end", "xp.where(norms.per_example(there, x_adv), self.given, x_adv)", "x_adv"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
-    Mutant("targets: who is there has taken steps", line(attacks.common.run.Run, "end", "xp.where(there, 0, iterations)", "iterations"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
+    Mutant("FGSM: another run for the gradient", line(attacks.bounded.fgsm, "fgsm", "run.gradient", "run.victim.gradient(run.x, run.goal)"), test_a_ladder_reuses_one_gradient),
+    Mutant("victim: all parts are kept", line(attacks.common.victim.Victim, "logits_and_gradient", "logits.append(lin.value)", "logits.append(lin.value)\n        vars(self).setdefault('kept', []).append(lin)"), test_no_more_than_two_parts_of_a_batch_are_on_record_at_a_time),
+    Mutant("targets: who is there is moved", line(attacks.common.run.Run, "end", "xp.where(norms.per_example(unchanged, x_adv), self.given, x_adv)", "x_adv"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
+    Mutant("targets: who is there has taken steps", line(attacks.common.run.Run, "end", "xp.where(unchanged, 0, iterations)", "iterations"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
     Mutant("noise: the seed forgotten", line(attacks.bounded.fgsm, "sign_noise", "random_signs(seed, run.x)", "random_signs(0, run.x)"), test_same_seed_same_bits),
     Mutant("L2: squares vanish", line(ops, "norm", "scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)", "scale = xp.ones_like(largest)"), test_tiny_and_zero_gradients),
     Mutant("L1 projection: grows what is inside", line(attacks.common.norms, "l1_project", "return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)", "return (xp.sign(rows) * xp.maximum(abs(rows) - theta, 0)).reshape(d.shape)"), lambda: test_projection("l1")),

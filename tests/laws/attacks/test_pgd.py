@@ -349,7 +349,7 @@ def test_what_is_run_before_ctrl_c_is_counted() -> None:
     victim = Victim(impatient, batch_size=3)
     victim.logits(x)
     with pytest.raises(KeyboardInterrupt):
-        victim.ascent(x, Untargeted(y))
+        victim.logits_and_gradient(x, Untargeted(y))
     assert victim.forwards == sum(calls) == 7 + 6
     assert victim.backwards == 6
 
@@ -386,14 +386,14 @@ def test_more_refusals() -> None:
 MUTANTS = [
     Mutant("BIM: never projected", line(attacks.common.norms, "linf_move", "origin, epsilon)", "None, epsilon)"), test_bounds_budget_and_honesty),
     Mutant("BIM: steps too short", line(attacks.bounded.pgd, "bim", "1.0, objective", "0.9, objective"), test_bim_reaches_the_optimum_of_a_linear_network),
-    Mutant("BIM: from where it stands, not from the image", line(attacks.bounded.pgd, "climb", "length, active.origin)", "length, active.x)"), test_bounds_budget_and_honesty),
+    Mutant("BIM: from where it stands, not from the image", line(attacks.bounded.pgd, "projected_gradient_steps", "size, active.origin)", "size, active.x)"), test_bounds_budget_and_honesty),
     Mutant("least likely: the likeliest", line(attacks.bounded.pgd, "least_likely", "argmin", "argmax"), test_least_likely_goes_to_the_least_likely),
     Mutant("PGD: every restart from one point", line(attacks.bounded.pgd, "_within", "run.key(restart)", "run.key(0)"), test_restarts_only_retry_what_stands),
     Mutant("PGD: the fallen tried again", line(attacks.bounded.pgd, "_within", "if restart:", "if False:"), test_restarts_only_retry_what_stands),
     Mutant("PGD: the fallen forgotten at the next radius", line(attacks.bounded.pgd, "_at_each_radius", "if schedule.early_stop:", "if False:"), test_what_fell_at_a_smaller_radius_stays_fallen),
     Mutant("PGD: one start for all seeds", line(attacks.common.run.Run, "key", "self.seed", "0"), test_same_seed_same_bits),
-    Mutant("PGD: the fallen of one radius are missing at the next", line(attacks.bounded.pgd, "_within", "standing = ActiveSet(standing.rows, origin=standing.gather(run.x))", "standing.origin = standing.gather(run.x)"), test_without_early_stop_every_radius_is_a_run_of_its_own),
-    Mutant("PGD: successes go on", line(attacks.bounded.pgd, "climb", "run is not None and schedule.early_stop", "False"), test_early_stop_is_at_the_first_success),
+    Mutant("PGD: the fallen of one radius are missing at the next", line(attacks.bounded.pgd, "_within", "remaining = ActiveSet(examples.rows, origin=examples.gather(run.x))", "remaining = examples; examples.origin = examples.gather(run.x)"), test_without_early_stop_every_radius_is_a_run_of_its_own),
+    Mutant("PGD: successes go on", line(attacks.bounded.pgd, "projected_gradient_steps", "run is not None and schedule.early_stop", "False"), test_early_stop_is_at_the_first_success),
     Mutant("Ctrl-C goes unsaid", lambda patch: patch.setattr(attacks.common.run.Run, "interrupted", property(lambda run: False, lambda run, value: None), raising=False), lambda: test_ctrl_c_keeps_what_is_done(attacks.bim)),
     Mutant("Ctrl-C while judging: all is lost", line(attacks.common.run.Run, "end", "if self.interrupted is None:", "if True:"), test_ctrl_c_during_the_last_prediction_loses_nothing),
     Mutant("victim: runs counted when all are done", line(attacks.common.victim.LinearizedPart, "__init__", "victim.forwards += len(x)", ""), test_what_is_run_before_ctrl_c_is_counted),

@@ -25,7 +25,7 @@ import attacks.minimal.lbfgs
 import attacks.report.evaluate
 from attacks import AttackResult, Targeted, Victim, apgd, fgsm, robustness_curve, transforms
 from attacks.common.norms import NORMS
-from attacks.common.precision import given_back
+from attacks.common.precision import in_dtype_of
 from attacks.common.run import begin
 from attacks.common.units import Units
 from attacks.minimal.carlini_wagner import _fewest
@@ -259,7 +259,7 @@ def test_ascent_from_an_image_in_half_precision() -> None:
 def test_adversaries_give_back_what_they_were_given(name) -> None:
     half, whole = (ADVERSARIES[name]((0, 1), 1)(CONFIDENT, x, Y32, MOMENT) for x in (HALF, WHOLE))
     assert half.dtype == np.float16
-    np.testing.assert_array_equal(half, given_back(whole, HALF))
+    np.testing.assert_array_equal(half, in_dtype_of(whole, HALF))
     assert abs(whole - WHOLE).max() > 0.05
 
 
@@ -268,7 +268,7 @@ def test_transforms_work_in_single_precision(name) -> None:
     transform = getattr(transforms, name)
     half, whole = transform(HALF, 0.3, seed=1), transform(WHOLE, 0.3, seed=1)
     assert half.dtype == np.float16
-    np.testing.assert_array_equal(half, given_back(whole, HALF))
+    np.testing.assert_array_equal(half, in_dtype_of(whole, HALF))
     assert transforms.jpeg(HALF, 90).dtype == np.float16
 
 
@@ -291,7 +291,7 @@ def test_rounding_is_towards_the_image(seed, size) -> None:
     x = (size * rng.random((3, 4))).astype(np.float16)
     exact = (x + size * rng.normal(size=x.shape) * 10.0 ** rng.integers(-5, 1, x.shape)).astype(np.float32)
     exact[0] = x[0]
-    found = given_back(exact, x)
+    found = in_dtype_of(exact, x)
     start, there = x.astype(np.float64), found.astype(np.float64)
     assert found.dtype == np.float16
     np.testing.assert_array_equal(found[0], x[0])
@@ -351,9 +351,9 @@ MUTANTS = [
     Mutant("gradients that are not finite go on", line(attacks.common.victim.LinearizedPart, "vjp", "if not namespace(pulled).isfinite(pulled).all():", "if False:"), test_gradients_that_are_not_finite_are_not_taken_for_diverged_training),
     Mutant("half precision: worked on as it is", line(attacks.common.run.Run, "__init__", "in_single(given)", "given"), lambda: test_half_precision_weakens_no_attack("lbfgs")),
     Mutant("half precision: gradients in it", line(attacks.common.precision, "in_single", 'x.astype("float32") if x.dtype.itemsize < 4 else x', "x"), lambda: test_half_precision_weakens_no_attack("fgsm")),
-    Mutant("half precision: given back in single", line(attacks.common.run.Run, "end", "given_back(x_adv, self.given)", "x_adv"), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
-    Mutant("half precision: rounded to the nearest", line(attacks.common.precision, "given_back", "np.where(too_far, np.nextafter(found, start), found)", "found"), test_rounding_is_towards_the_image),
-    Mutant("half precision: always a step back", line(attacks.common.precision, "given_back", "np.where(too_far, np.nextafter(found, start), found)", "np.nextafter(found, start)"), test_rounding_is_towards_the_image),
+    Mutant("half precision: given back in single", line(attacks.common.run.Run, "end", "in_dtype_of(x_adv, self.given)", "x_adv"), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
+    Mutant("half precision: rounded to the nearest", line(attacks.common.precision, "in_dtype_of", "np.where(too_far, np.nextafter(rounded, start), rounded)", "rounded"), test_rounding_is_towards_the_image),
+    Mutant("half precision: always a step back", line(attacks.common.precision, "in_dtype_of", "np.where(too_far, np.nextafter(rounded, start), rounded)", "np.nextafter(rounded, start)"), test_rounding_is_towards_the_image),
     Mutant("half precision: judged before it is rounded", line(attacks.common.run.Run, "as_returned", "if self.given.dtype == self.x.dtype:", "if True:"), lambda: test_half_precision_weakens_no_attack("cw_l2")),
     Mutant("half precision: lengths in it", line(attacks.common.result.AttackResult, "perturbation", "in_single(self.x_adv) - in_single(self.x)", "self.x_adv - self.x"), test_large_differences_in_half_precision_have_a_length),
     Mutant("half precision: fooling images in it", line(import_module("attacks.evolution.canvas"), "canvas", "np.promote_types(getattr(victim.net, \"dtype\", \"float32\"), np.float32)", "getattr(victim.net, \"dtype\", \"float32\")"), lambda: test_fooling_images_are_made_in_single_precision_at_least("fool_cppn")),
