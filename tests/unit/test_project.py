@@ -106,6 +106,15 @@ def test_the_documents_name_files_that_exist(name) -> None:
         assert name == "CHANGELOG.md" or list(ROOT.glob(f"*/**/{file}")), file
 
 
+def test_the_first_screens_percentages_are_of_the_quickstart() -> None:
+    table = (ROOT / "demos" / "results" / "quickstart.txt").read_text(encoding="utf-8")
+    clean, fgsm, noise = (
+        round(100 * float(error)) for error in re.findall(r"^(?:clean|FGSM, ε .25|noise).*? (0\.\d+)", table, re.M)
+    )
+    first_screen = "\n".join(README.splitlines()[:12])
+    assert re.findall(r"(\d+) (?:%|to )", first_screen) == [str(100 - clean), str(fgsm), str(clean), str(noise)]
+
+
 def test_the_readme_is_short_and_links_to_much() -> None:
     assert len(README.splitlines()) <= 130
     assert README.count("](") > 40
