@@ -74,21 +74,50 @@ def test_names_promised_are_there() -> None:
     assert {"load_cifar10", "load_digits", "load_mnist", "load_fashion_mnist"} <= set(dir(minidl.data))
 
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-GALLERY = (ROOT / "demos" / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted(
+        [
+            *ROOT.glob("*.md"),
+            *(path for folder in ("demos", "minidl", "tests") for path in (ROOT / folder).rglob("*.md")),
+        ]
+    )
+}
+README, GALLERY = DOCUMENTS["README.md"], DOCUMENTS["demos/README.md"]
 COMMANDS = ["pip install -e . && python demos/quickstart.py", 'pip install -e ".[test]" && pytest']
 
 
-@pytest.mark.parametrize(
-    ("text", "folder"), [(README, ROOT), (GALLERY, ROOT / "demos")], ids=["README", "demos/README"]
-)
-def test_the_documents_name_files_that_exist(text, folder) -> None:
-    links = set(re.findall(r"\]\((?!http)([^)]+)\)", text))
-    assert len(links) > 5
-    for path in links:
-        assert (folder / path).exists(), path
-    for name in set(re.findall(r"`(\w+\.py)`", text)):
-        assert list(ROOT.glob(f"*/**/{name}")), name
+def anchors(text: str) -> set[str]:
+    """What a link may name behind #: the headings as GitHub writes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_documents_name_files_that_exist(name) -> None:
+    folder = (ROOT / name).parent
+    for link in set(re.findall(r"\]\((?!http)([^)]+)\)", DOCUMENTS[name])):
+        path, _, anchor = link.partition("#")
+        target = (folder / path).resolve() if path else ROOT / name
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), link
+    for file in set(re.findall(r"`(\w+\.py)`", DOCUMENTS[name])):
+        assert name == "CHANGELOG.md" or list(ROOT.glob(f"*/**/{file}")), file
+
+
+def test_the_first_screens_percentages_are_of_the_quickstart() -> None:
+    table = (ROOT / "demos" / "results" / "quickstart.txt").read_text(encoding="utf-8")
+    clean, fgsm, noise = (
+        round(100 * float(error)) for error in re.findall(r"^(?:clean|FGSM, ε .25|noise).*? (0\.\d+)", table, re.M)
+    )
+    first_screen = "\n".join(README.splitlines()[:12])
+    assert re.findall(r"(\d+) (?:%|to )", first_screen) == [str(100 - clean), str(fgsm), str(clean), str(noise)]
+
+
+def test_the_readme_is_short_and_links_to_much() -> None:
+    assert len(README.splitlines()) <= 130
+    assert README.count("](") > 40
 
 
 def test_the_readmes_commands_stand_on_its_first_screen_and_ci_runs_the_second() -> None:
@@ -97,27 +126,81 @@ def test_the_readmes_commands_stand_on_its_first_screen_and_ci_runs_the_second()
     assert COMMANDS[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_readmes_python_runs(tmp_path) -> None:
-    code = "".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
-    said = python("-c", code, cwd=tmp_path)
-    assert "success" in said
+def pictures(folder: Path) -> None:
+    """A few random pictures of two classes, such as a reader of the README may have."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for animal in ("cat", "dog"):
+        (folder / animal).mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)).save(folder / animal / f"{number}.png")
+
+
+@pytest.mark.parametrize("name", [name for name, text in DOCUMENTS.items() if "```python" in text])
+def test_the_documents_python_runs(name, tmp_path) -> None:
+    code = "".join(re.findall(r"```python\n(.*?)```", DOCUMENTS[name], flags=re.DOTALL))
+    pictures(tmp_path / "pets")
+    output = python("-c", code, cwd=tmp_path)
+    assert {"README.md": "success", "demos/README.md": "Accuracy under fgsm"}.get(name, "calls: pull[0]") in output
+
+
+def test_the_readme_shows_how_to_build_one_of_each() -> None:
+    section = README.split("## Build your own")[1].split("\n## ")[0]
+    for thing in ("An operation", "A layer", "A network", "A loss", "An attack", "Your own images", "Saving"):
+        assert f"# {thing}: " in section
 
 
 QUOTED = ["lacok.txt", "papernot_lenet.txt", "madry_mnist.txt", "carlini_wagner.txt", "nguyen.txt"]
 
 
-def test_the_readme_quotes_the_measured_tables() -> None:
-    """Lines of the README's tables are lines of the committed runs."""
+def test_the_documents_quote_the_measured_tables() -> None:
+    """Lines of the documents' tables are lines of the committed runs."""
     results = [ROOT / "demos" / "results" / name for name in QUOTED]
     measured = "".join(path.read_text(encoding="utf-8") for path in results)
     rows = re.findall(
         r"^    (?=original|FGSM|noise|tanh|relu|PGD|APGD|C&W|JSMA  |BIM|the digits|direct|CPPN|gradient)(.*)$",
-        README,
+        README + GALLERY,
         re.MULTILINE,
     )
     assert len(rows) == 8 + 6 + 10 + 6 + 6
     for row in rows:
         assert row in measured
+
+
+def measured_in(line: str) -> str:
+    """The text of the results that a line of the README links to."""
+    paths = re.findall(r"\]\(([\w/]+/results/\w+\.txt)\)", line)
+    return "\n".join((ROOT / path).read_text(encoding="utf-8") for path in paths)
+
+
+def numbers(text: str) -> list[str]:
+    """The numbers in a line that were measured: those with a point, or with a unit behind."""
+    text = re.sub(r"\]\([^)]*\)", "", text)
+    return re.findall(r"(?<![\w.])\d*\.\d+|(?<![\w.])\d+(?= ms| MB|00 of)", text)
+
+
+def test_the_readmes_numbers_were_printed_by_the_commands_it_links_to() -> None:
+    results = README.split("## What comes out")[1].split("\n## ")[0]
+    bullets = [line for line in results.splitlines() if line.startswith("- ")]
+    assert len(bullets) == 6
+    for line in bullets:
+        assert len(numbers(line)) >= 3, line
+        for number in numbers(line):
+            assert number in measured_in(line), f"{number}: {line}"
+
+
+def test_the_readmes_run_times_were_measured() -> None:
+    speed = README.split("## How fast")[1].split("\n## ")[0]
+    measured = set(re.findall(r"[\d.]+", measured_in(speed)))
+    rows = [line for line in speed.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 8
+    for row in rows:
+        _, ours, theirs = (cell.strip() for cell in row.strip("|").split(" | "))
+        times = re.findall(r"(?<![\w.])\d+\.?\d*", ours + " " + re.sub(r"`.*?`", "", theirs))
+        assert len(times) >= 3, row
+        for number in times:
+            assert number in measured, f"{number}: {row}"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +227,7 @@ MADRY = ["digits", "figure1", "surfaces", "epsilon"]
             ["demos/quickstart.py", "--epochs", "1", "--generations", "3"],
             ["quickstart.txt", *(f"quickstart_{name}.png" for name in ("digits", "accuracy", "others", "fooled"))],
         ),
+        (["demos/two_walks.py"], ["two_walks.txt", "two_walks.png"]),
         (["demos/lacok.py", "--epochs", "1"], ["lacok.txt", "lacok_figure1.png", "lacok_coverage.png"]),
         (
             ["demos/lecture_linear.py", "--epochs", "1"],
@@ -220,6 +304,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [
     ["demos/quickstart.py", "--epochs", "1", "--generations", "1"],
+    ["demos/two_walks.py"],
     ["demos/lacok.py", "--epochs", "1"],
     ["demos/lecture_linear.py", "--epochs", "1"],
     ["demos/papernot_and.py", "--seeds", "1"],
@@ -247,6 +332,13 @@ def test_the_lectures_numbers(tmp_path) -> None:
     rows = [line.split() for line in (tmp_path / "lecture_linear.txt").read_text(encoding="utf-8").splitlines()]
     assert ["x", "-2.0000", "0.1192", "0.1192"] in rows
     assert ["x", "+", "0.1", "sign(w)", "1.4000", "0.8022", "0.8022"] in rows
+
+
+def test_the_two_walks_numbers(tmp_path) -> None:
+    printed = python("demos/two_walks.py", "--out", str(tmp_path))
+    results = (ROOT / "demos" / "results" / "two_walks.txt").read_text(encoding="utf-8")
+    assert results.split("\n\n")[1] in printed
+    assert "⟨J·t, g⟩ = -7 and ⟨t, Jᵀ·g⟩ = -7" in printed
 
 
 def test_pictures_of_every_kind_of_image() -> None:
