@@ -43,12 +43,12 @@ from minidl.optim import RMSProp
 from minidl.progress import bar
 
 
-def basic(victim: Victim, x: Any, goal: Any, *, epsilon: float, progress: bool = False) -> AttackResult:
+def basic_iterative(victim: Victim, x: Any, goal: Any, *, epsilon: float, progress: bool = False) -> AttackResult:
     """The basic iterative method with the paper's steps: α = 1/255, min(ε + 4, 1.25 ε) of them."""
     return bim(victim, x, goal, epsilon=epsilon, step=1 / 255, steps=steps(epsilon), progress=progress)
 
 
-def unlikely(victim: Victim, x: Any, goal: Any, *, epsilon: float, progress: bool = False) -> AttackResult:
+def least_likely_class(victim: Victim, x: Any, goal: Any, *, epsilon: float, progress: bool = False) -> AttackResult:
     """The least-likely class method with the same steps."""
     return least_likely(victim, x, goal, epsilon=epsilon, step=1 / 255, steps=steps(epsilon), progress=progress)
 
@@ -58,7 +58,11 @@ def steps(epsilon: float) -> int:
     return max(1, kurakin_steps(255 * epsilon))
 
 
-METHODS: dict[str, Callable[..., Any]] = {"fast": fgsm, "basic iterative": basic, "least likely": unlikely}
+METHODS: dict[str, Callable[..., Any]] = {
+    "fast": fgsm,
+    "basic iterative": basic_iterative,
+    "least likely": least_likely_class,
+}
 LOADERS = {"digits": load_digits, "mnist": load_mnist, "cifar10": load_cifar10}
 EPSILON = {"digits": 64, "mnist": 64, "cifar10": 16}  # of 255, for all except the table of accuracies
 EPSILONS = {

@@ -152,7 +152,7 @@ def table_of_distances(nets: dict[str, Sequential], data: Dataset, seed: int) ->
 # --- figures ----------------------------------------------------------------------------------------------
 
 
-def walks(net: Sequential, image: Any, label: Any, runs: int, steps: int, seed: int) -> np.ndarray:
+def losses_along_runs(net: Sequential, image: Any, label: Any, runs: int, steps: int, seed: int) -> np.ndarray:
     """The loss along several runs of PGD from random starts around one image: (steps + 1, runs)."""
     victim, linf = Victim(net), NORMS["linf"]
     origin, y = (namespace(a).concatenate([a] * runs) for a in (image[None], label))
@@ -177,7 +177,8 @@ def figure_1(nets: dict[str, Sequential], data: Dataset, seed: int, runs: int = 
     figure = plots.new_figure(9.0, 4.6, "The loss along twenty walks of PGD from random starts around the same digit")
     for axes_of_row, (name, net) in zip(figure.subplots(len(nets), len(data), sharex=True, sharey=True), nets.items()):
         for axes, image, label in zip(axes_of_row, data.x, data.y[:, None]):
-            axes.plot(walks(net, image, label, runs, steps, seed), color=plots.COLOURS[0], linewidth=0.7, alpha=0.7)
+            curves = losses_along_runs(net, image, label, runs, steps, seed)
+            axes.plot(curves, color=plots.COLOURS[0], linewidth=0.7, alpha=0.7)
             axes.set_title(f"{name}, a {int(label[0])}", fontsize=9)
             axes.grid(alpha=0.3)
         axes_of_row[0].set_ylabel("cross-entropy")
@@ -218,7 +219,7 @@ def figure_6(nets: dict[str, Sequential], data: Dataset, seed: int) -> Any:
     return plots.curves(epsilons, lines, title=title, x_label="ε", y_label="accuracy")
 
 
-def digits(nets: dict[str, Sequential], data: Dataset, seed: int) -> Any:
+def attacked_digits(nets: dict[str, Sequential], data: Dataset, seed: int) -> Any:
     """A figure of some digits after PGD on the margin against each network, with the predictions."""
     rows, captions, wrong = {"digits": list(to_numpy(data.x))}, {}, {}
     for name, net in nets.items():
@@ -266,7 +267,7 @@ def main() -> None:
     labels = to_numpy(test.y)
     each = test.take(np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)]))
     three = hardest(nets["trained"], test.take(100), 3, arguments.seed)
-    write_figure(digits(nets, each, arguments.seed), folder / f"{stem}_digits.png")
+    write_figure(attacked_digits(nets, each, arguments.seed), folder / f"{stem}_digits.png")
     write_figure(figure_1(nets, three, arguments.seed), folder / f"{stem}_figure1.png")
     write_figure(surfaces(nets, each.x[0], each.y[:1], arguments.seed), folder / f"{stem}_surfaces.png")
     write_figure(figure_6(nets, test.take(count), arguments.seed), folder / f"{stem}_epsilon.png")

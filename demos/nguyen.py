@@ -89,7 +89,7 @@ METHODS = {
     "gradient": Method(fool_gradient, {"decay": 0.0, "rise": 0.02}, 2.5),  # 500 steps for 200 generations
     "gradient, decay": Method(fool_gradient, {"decay": 0.01}, 1.5),  # 300 steps
 }
-EVOLVED, SHOWN = list(METHODS)[:4], ["direct", "CPPN", "gradient", "gradient, decay"]
+BY_EVOLUTION, TRANSFERRED = list(METHODS)[:4], ["direct", "CPPN", "gradient", "gradient, decay"]
 
 #: The networks for the test of transfer, and how many epochs each is trained for every epoch of LeNet.
 JUDGES: dict[str, tuple[Callable[..., Sequential], int]] = {
@@ -146,7 +146,7 @@ def table_of_transfer(results: dict[str, list[FoolingResult]], judges: dict[str,
     rows = []
     for judge, net in judges.items():
         error = evaluate(net, test).error
-        for name in SHOWN:
+        for name in TRANSFERRED:
             p, success = (
                 np.concatenate(both) for both in zip(*(intended_confidences(net, run) for run in results[name]))
             )
@@ -164,7 +164,7 @@ def of_digits(result: FoolingResult, digits: int = 10) -> FoolingResult:
                    history=result.history[:, :digits], archive=None)  # fmt: skip
 
 
-def harvest(net: Sequential, evolutions: int, generations: int, seed: int) -> Array:
+def images_to_learn_from(net: Sequential, evolutions: int, generations: int, seed: int) -> Array:
     """CPPN images from many short evolutions that the network assigns to a digit: (M, 1, 28, 28)."""
     images = []
     for i in bar(range(evolutions), "images to learn from", True, unit="evolution"):
@@ -173,14 +173,14 @@ def harvest(net: Sequential, evolutions: int, generations: int, seed: int) -> Ar
     return namespace(images[0]).concatenate(images)
 
 
-def with_eleventh(data: Dataset, fooling: Array) -> Dataset:
+def with_fooling_class(data: Dataset, fooling: Array) -> Dataset:
     """The digits, and the fooling images as class 10."""
     xp = namespace(data.x)
     y = xp.concatenate([data.y, xp.full(len(fooling), 10, dtype="int64")])
     return Dataset(xp.concatenate([data.x, fooling]), y, (*data.class_names[:10], "fooling"))
 
 
-def recognised(net: Sequential, images: Array) -> float | str:
+def recognised_rate(net: Sequential, images: Array) -> float | str:
     """The fraction of the images that the network assigns to the eleventh class; "-" if there are no images."""
     return float((net(images).argmax(axis=1) == 10).mean()) if len(images) else "-"
 
@@ -197,14 +197,14 @@ def retraining(net: Sequential, both: tuple[Dataset, Dataset], arguments: Any,
         name = f"network {i}"
         if i > 1:
             first_seed, short = (seed + 1) * 1_000_000 + i * 10_000, min(SHORT, arguments.generations)
-            new = harvest(net, arguments.evolutions, short, first_seed)
+            new = images_to_learn_from(net, arguments.evolutions, short, first_seed)
             learnt = namespace(learnt).concatenate([learnt, new])
-            fresh, data = models.lenet(classes=11, seed=seed), with_eleventh(train_set, learnt)
+            fresh, data = models.lenet(classes=11, seed=seed), with_fooling_class(train_set, learnt)
             net = trained(name, fresh, data, arguments.epochs, seed, folder)
         result = of_digits(finished(fool_cppn(net, generations=generations, seed=seed, progress=True)))
-        error = evaluate(net, with_eleventh(test, learnt[:0])).error
+        error = evaluate(net, with_fooling_class(test, learnt[:0])).error
         confidence = [*(result.median[min(k, generations) - 1] for k in marks), result.history[-1].min()]
-        rows.append([name, len(learnt), error, recognised(net, learnt), recognised(net, others),
+        rows.append([name, len(learnt), error, recognised_rate(net, learnt), recognised_rate(net, others),
                      *(sureness(p, 4) for p in confidence)])  # fmt: skip
         results[name], others = result, namespace(others).concatenate([others, result.images])
     heads = ["fooled\nanew", "learnt\nfrom", "error\non digits", "known\nagain", "others\nknown",
@@ -222,7 +222,7 @@ def retraining(net: Sequential, both: tuple[Dataset, Dataset], arguments: Any,
 def figures(results: dict[str, list[FoolingResult]], judges: dict[str, Sequential], retrained: dict[str, FoolingResult],
             data: str) -> dict[str, Any]:  # fmt: skip
     """All figures by the end of their file names."""
-    first = {name: results[name][0] for name in SHOWN}
+    first = {name: results[name][0] for name in TRANSFERRED}
     others = {
         judge: {name: intended_confidences(net, run)[0] for name, run in first.items()} for judge, net in judges.items()
     }
@@ -235,7 +235,7 @@ def figures(results: dict[str, list[FoolingResult]], judges: dict[str, Sequentia
     by_network = {name: [result] for name, result in retrained.items()}
     return {
         "gallery": gallery(first, title=f"What LeNet, trained on {data}, takes for a digit, and how sure it is"),
-        "median": median_confidence({name: results[name] for name in EVOLVED}),
+        "median": median_confidence({name: results[name] for name in BY_EVOLUTION}),
         "cppns": painters,
         "transfer": judged(first, others, title="Made against one LeNet: how sure others are (the darker, the surer)"),
         "retrained": gallery(retrained, title=learnt),

@@ -51,7 +51,7 @@ DIGITS = [str(k) for k in range(10)]
 
 
 @dataclass
-class Ledger:
+class Records:
     """The results of many attacks that the matrices are computed from, without the images."""
 
     success: np.ndarray
@@ -89,7 +89,7 @@ def attack_all(
     checkpoints: Path,
     outputs: str = "logits",
     chunk: int = 250,
-) -> Ledger:
+) -> Records:
     """Attack every digit of a set with every other class as the target, in chunks, each saved on disk."""
     parts, total, seconds = [], len(data), 0.0
     digest = f"{sum(float(abs(w).sum()) for w in net.params.values()):.3f}"  # identifies the network
@@ -112,24 +112,24 @@ def attack_all(
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     goal = Targeted(joined.pop("targets"))
     features = int(np.prod(data.x.shape[1:]))
-    return Ledger(**joined, goal=goal, params=header["params"], features=features, seconds=seconds)
+    return Records(**joined, goal=goal, params=header["params"], features=features, seconds=seconds)
 
 
-def row(name: str, ledger: Ledger, paper: tuple[Any, Any, Any]) -> list[Any]:
+def row(name: str, records: Records, paper: tuple[Any, Any, Any]) -> list[Any]:
     """One line of Figure 11's table."""
-    measured = ledger.success, ledger.distortion, ledger.distortion[ledger.success]
+    measured = records.success, records.distortion, records.distortion[records.success]
     cells = [cell for values, printed in zip(measured, paper) for cell in (float(np.mean(values)), printed)]
-    return [name, len(ledger.success), *cells, f"{1e3 * ledger.seconds / len(ledger.success):.1f}"]
+    return [name, len(records.success), *cells, f"{1e3 * records.seconds / len(records.success):.1f}"]
 
 
-def stopped_early(name: str, ledger: Ledger, paper: tuple[float, float, float]) -> str:
+def stopped_early(name: str, records: Records, paper: tuple[float, float, float]) -> str:
     """For a run with a higher success rate than the paper's: the smaller Υ, and the pixels, for the same rate."""
-    if np.mean(ledger.success) <= paper[0]:
+    if np.mean(records.success) <= paper[0]:
         return ""
-    steps = int(np.sort(ledger.iterations[ledger.success])[int(paper[0] * len(ledger.success))])
-    done = ledger.success & (ledger.iterations <= steps)
-    return (f"{name}: stopped at Υ = {200 * steps / ledger.features:.1f} %, where its success is {done.mean():.4f}, "
-            f"the successful take {ledger.distortion[done].mean():.4f} (paper {paper[2]})\n")  # fmt: skip
+    steps = int(np.sort(records.iterations[records.success])[int(paper[0] * len(records.success))])
+    done = records.success & (records.iterations <= steps)
+    return (f"{name}: stopped at Υ = {200 * steps / records.features:.1f} %, where its success is {done.mean():.4f}, "
+            f"the successful take {records.distortion[done].mean():.4f} (paper {paper[2]})\n")  # fmt: skip
 
 
 HEADS = ["network, set, θ", "attacks", "success", "paper,\nMNIST", "pixels\nof all", "paper,\nMNIST",
@@ -243,16 +243,16 @@ def row_names(predictions: Any) -> list[str]:
     return [f"{k} ({n})" for k, n in enumerate(np.bincount(to_numpy(predictions), minlength=10))]
 
 
-def draw(net: models.Sequential, test: Dataset, ledger: Ledger, folder: Path, count: int) -> str:
+def draw(net: models.Sequential, test: Dataset, records: Records, folder: Path, count: int) -> str:
     """Draw all figures of one network; two sentences about them."""
     x = test.x[asarray(one_of_each(net, test))]
-    hardness = by_class.hardness_matrix(ledger, BUDGETS)
+    hardness = by_class.hardness_matrix(records, BUDGETS)
     distance, r, rows_of_distances = adversarial_distances(net, test, count)
-    rows = row_names(ledger.clean_pred[::9])  # nine attacks on each digit
+    rows = row_names(records.clean_pred[::9])  # nine attacks on each digit
     matrices = {
-        "fig12_success": (100 * by_class.success_matrix(ledger), "Success per pair of classes, θ = +1", "%", "{:.0f}",
+        "fig12_success": (100 * by_class.success_matrix(records), "Success per pair of classes, θ = +1", "%", "{:.0f}",
                           rows, (0.0, 100.0)),
-        "fig13_distortion": (100 * by_class.distortion_matrix(ledger), "Pixels changed where it succeeds, θ = +1",
+        "fig13_distortion": (100 * by_class.distortion_matrix(records), "Pixels changed where it succeeds, θ = +1",
                              "% of the pixels", "{:.1f}", rows, None),
         "fig14_hardness": (100 * hardness, "Hardness H(s, t) = ∫ε dτ", "% of the pixels", "{:.1f}", rows, None),
         "fig15_distance": (distance, f"Adversarial distance A(s, t); robustness R = {r:.2f}", "A", "{:.2f}",
@@ -324,16 +324,16 @@ def run(arguments: Any, activations: list[str], sets: dict[str, Dataset], count:
         notes += f"LeNet, {activation}: accuracy on the {len(test)} test digits {1 - errors['test']:.4f}\n"
         for name in arguments.sets.split(","):
             data = sets[name].take(count)
-            ledger = attack_all(net, data, 1.0, f"{activation}, {name}", folder)
-            rows.append(row(f"{activation}, {name}, +1", ledger, PAPER[name]))
-            notes += stopped_early(f"{activation}, {name}", ledger, PAPER[name])
+            records = attack_all(net, data, 1.0, f"{activation}, {name}", folder)
+            rows.append(row(f"{activation}, {name}, +1", records, PAPER[name]))
+            notes += stopped_early(f"{activation}, {name}", records, PAPER[name])
             if name == "test":
                 darker = attack_all(net, data, -1.0, f"{activation}, {name}", folder)
                 rows.append(row(f"{activation}, {name}, -1", darker, (PAPER_DECREASING, "-", "-")))
                 probabilities = attack_all(net, data, 1.0, f"{activation}, {name}", folder, outputs="probabilities")
                 rows.append(row(f"{activation}, {name}, +1, probabilities", probabilities, PAPER[name]))
                 if activation == activations[0]:
-                    notes += draw(net, test, ledger, out_folder(arguments), min(1000, count))
+                    notes += draw(net, test, records, out_folder(arguments), min(1000, count))
     data = "whole MNIST" if arguments.full else "the bundled digits"
     text = table(f"JSMA on LeNet, {data}, Υ = 14.5 %: fractions of the attacks, and of the pixels", HEADS, rows)
     print(f"\n{text}\n{notes}")

@@ -58,7 +58,7 @@ def before_and_after(net: Any, attack: AttackResult, control: AttackResult, labe
     return plots.image_rows(rows, captions, wrong=wrong, scales={change: (-0.25, 0.25)}, title=title)
 
 
-def lenet(arguments: Any, train_set: Dataset, test: Dataset) -> tuple[str, Sequential]:
+def train_lenet(arguments: Any, train_set: Dataset, test: Dataset) -> tuple[str, Sequential]:
     """Train LeNet for a few epochs; a line about it, and the network."""
     net = models.lenet(activation="tanh", seed=arguments.seed)
     history = train(net, train_set, epochs=min(arguments.epochs, 4), optimizer=RMSProp(lr=0.003), seed=arguments.seed)
@@ -66,7 +66,7 @@ def lenet(arguments: Any, train_set: Dataset, test: Dataset) -> tuple[str, Seque
     return f"LeNet: trained for {len(history)} epochs in {sum(history.seconds):.1f} s, error {error:.4f}\n", net
 
 
-def nine_others(net: Sequential, test: Dataset) -> tuple[str, Any]:
+def jsma_on_one_digit(net: Sequential, test: Dataset) -> tuple[str, Any]:
     """Turn the first correctly classified test digit into each other class; a line about it, and a figure."""
     evaluation = evaluate(net, test)
     first = int(np.flatnonzero(~evaluation.wrong)[0])
@@ -82,7 +82,7 @@ def nine_others(net: Sequential, test: Dataset) -> tuple[str, Any]:
     return text, figure
 
 
-def ten_from_nothing(net: Sequential, generations: int, seed: int) -> tuple[str, Any]:
+def evolve_images(net: Sequential, generations: int, seed: int) -> tuple[str, Any]:
     """Evolve noise and a pattern for each class; a line with the confidences reached, and a figure."""
     results = {"noise": fool_direct(net, generations=generations, seed=seed, progress=True),
                "patterns": fool_cppn(net, generations=generations, seed=seed, progress=True)}  # fmt: skip
@@ -115,9 +115,9 @@ def main() -> None:
     print(text)
     accuracy = {name: [1 - float(result.success.mean()) for result in results]
                 for name, results in {"FGSM": attacked, "random signs": noisy}.items()}  # fmt: skip
-    trained, convolutional = lenet(arguments, train_set, test)
-    few_pixels, others = nine_others(convolutional, test)
-    evolved, fooled = ten_from_nothing(convolutional, arguments.generations, arguments.seed)
+    trained, convolutional = train_lenet(arguments, train_set, test)
+    few_pixels, others = jsma_on_one_digit(convolutional, test)
+    evolved, fooled = evolve_images(convolutional, arguments.generations, arguments.seed)
     print(trained + few_pixels + evolved)
     folder = out_folder(arguments)
     write_text(folder / "quickstart.txt", "\n".join([provenance(arguments.seed), text, trained + few_pixels + evolved]))

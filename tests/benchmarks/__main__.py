@@ -20,7 +20,7 @@ from pathlib import Path
 from . import report
 from .contests import CONTESTS, QUICK, Bench, Sizes
 from .options import RESULTS, at_least_one, command_line, find_peers, use_backend, with_peers
-from .timing import Others
+from .timing import OtherProcesses
 
 
 def options() -> argparse.ArgumentParser:
@@ -53,10 +53,10 @@ def main() -> None:
     with use_backend(arguments.backend):
         peers = find_peers(arguments.peers)
         bench = Bench(sizes(arguments), peers, arguments.compile, arguments.full_mnist)
-        facts, others = report.provenance("tests.benchmarks", peers.status), Others()
+        facts, others = report.provenance("tests.benchmarks", peers.status), OtherProcesses()
         results = []
         for name in arguments.only:
-            others_now = Others()
+            others_now = OtherProcesses()
             for result in CONTESTS[name](bench):
                 print(report.short(result), file=sys.stderr, flush=True)
                 results.append(replace(result, others=others_now.share()))

@@ -38,7 +38,7 @@ from . import report, work
 from .options import RESULTS, at_least_one, command_line, find_peers, use_backend, with_peers
 from .peers import Peers
 from .report import OURS, Result, Target
-from .timing import Others, in_turns
+from .timing import OtherProcesses, in_turns
 
 PGD_EPSILON = 0.3
 Attack = Callable[[], np.ndarray]
@@ -212,7 +212,7 @@ def subjects(arguments: argparse.Namespace, peers: Peers, data: tuple[Dataset, D
 
 def measure(arguments: argparse.Namespace) -> str:
     """Run everything; returns the text of the report."""
-    peers, others = find_peers(arguments.peers), Others()
+    peers, others = find_peers(arguments.peers), OtherProcesses()
     facts = report.provenance("tests.benchmarks.attack_contest", peers.status)
     data = load_mnist() if arguments.full_mnist else load_digits()
     if arguments.quick:

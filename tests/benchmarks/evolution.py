@@ -26,7 +26,7 @@ from minidl.kernels import reference
 
 from . import report, work
 from .options import RESULTS, command_line, use_backend
-from .timing import Others, in_turns
+from .timing import OtherProcesses, in_turns
 
 ENCODINGS: dict[str, Callable[..., FoolingResult]] = {"direct": fool_direct, "CPPN": fool_cppn}
 TARGETS = {"direct": 5.0, "CPPN": 15.0}  # seconds, on two cores
@@ -61,7 +61,7 @@ def megabytes(net: Any, name: str, population: int, generations: int) -> float:
 
 def measure(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
-    facts, others, out = report.provenance("tests.benchmarks.evolution", {}), Others(), arguments.out or RESULTS
+    facts, others, out = report.provenance("tests.benchmarks.evolution", {}), OtherProcesses(), arguments.out or RESULTS
     population, generations = (8, 3) if arguments.quick else (200, 200)
     train, _ = load_digits()
     net = work.trained_lenet(train.take(slice(0, 64 if arguments.quick else len(train))), 2)

@@ -20,7 +20,7 @@ from minidl import models
 from . import report, work
 from .contests import QUICK, Bench, Sizes
 from .options import RESULTS, command_line, find_peers, use_backend, with_peers
-from .timing import Others, in_turns
+from .timing import OtherProcesses, in_turns
 
 BATCHES = [1, 4, 16, 64, 256, 1024]
 CLASSES = [2, 10, 50, 200, 784, 2000]
@@ -77,7 +77,7 @@ def figure(title: str, x_label: str, x: Sequence[int], lines: Lines) -> Any:
 
 def measure(arguments: argparse.Namespace) -> None:
     """Measure both, print, write, draw."""
-    bench, others = Bench(QUICK if arguments.quick else Sizes(), find_peers(arguments.peers)), Others()
+    bench, others = Bench(QUICK if arguments.quick else Sizes(), find_peers(arguments.peers)), OtherProcesses()
     facts, out = report.provenance("tests.benchmarks.growth", bench.peers.status), arguments.out or RESULTS
     repeats = arguments.repeats or (1 if arguments.quick else 9)
     batches, classes = ([1, 8], [2, 5]) if arguments.quick else (BATCHES, CLASSES)

@@ -23,7 +23,7 @@ from minidl.kernels import reference
 
 from . import report, work
 from .options import RESULTS, command_line, use_backend
-from .timing import Others, in_turns
+from .timing import OtherProcesses, in_turns
 
 SIZES = [196, 784, 3_072, 12_288]
 BRUTE_FORCE_UP_TO = 3_072  # beyond, M² pairs of one image take gigabytes
@@ -62,7 +62,11 @@ def megabytes(call: Callable[[], object]) -> float:
 
 def measure(arguments: argparse.Namespace) -> None:
     """Measure, print, write, draw."""
-    facts, others, out = report.provenance("tests.benchmarks.pair_search", {}), Others(), arguments.out or RESULTS
+    facts, others, out = (
+        report.provenance("tests.benchmarks.pair_search", {}),
+        OtherProcesses(),
+        arguments.out or RESULTS,
+    )
     sizes, turn = (SIZES[:2], 0.0) if arguments.quick else (SIZES, 0.1)
     lines: dict[str, list[float]] = {name: [] for name in searches(sizes[0])}
     rows = [("M", "search", "ms per image", "MB per image", "µs / (M log₂ M)")]

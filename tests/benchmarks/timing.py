@@ -20,7 +20,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Others:
+class OtherProcesses:
     """Measures the processor time of other processes, which slows down peers with spinning threads most."""
 
     def __init__(self) -> None:
