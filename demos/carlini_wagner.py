@@ -143,7 +143,7 @@ def row(name: str, attacks: dict[str, np.ndarray]) -> list[Any]:
 
 
 def grid(name: str, attacks: dict[str, np.ndarray], x: np.ndarray) -> Any:
-    """Their Figures 3 to 5: the first digit of each class (row), turned into each class (column)."""
+    """The paper's Figures 3 to 5: the first digit of each class (row), turned into each class (column)."""
     source = attacks["source"].reshape(-1, 9)[:, 0]
     classes, first = np.unique(source, return_index=True)
     images: list[list[Any]] = [[x[i]] * 10 for i in first]

@@ -57,7 +57,7 @@ def at_least_one(text: str) -> int:
 
 
 def train(net: Sequential, dataset: Dataset, **options: Any) -> History:
-    """Call `minidl.train.fit`; Ctrl-C ends the script, so that no half-trained network is reported on."""
+    """Call `minidl.train.fit`; Ctrl-C ends the script, instead of returning a network that is half trained."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the message below replaces it
         history = fit(net, dataset, **options)

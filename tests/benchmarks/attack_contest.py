@@ -59,7 +59,7 @@ class Subject:
         """The same with the first `count` digits only."""
         return replace(self, x=self.x[:count], y=self.y[:count])
 
-    def remember(self, result: AttackResult) -> np.ndarray:
+    def add(self, result: AttackResult) -> np.ndarray:
         """Add a result to `ours`; returns its images."""
         self.ours.append(result)
         return to_numpy(result.x_adv)
@@ -131,7 +131,7 @@ def strength(subject: Subject, peers: Peers, epsilon: float) -> list[list[str]]:
         row(who, attack, x_adv, time.perf_counter() - start)
     start = time.perf_counter()
     result = apgd(subject.net, asarray(subject.x), asarray(subject.y), epsilon=epsilon)
-    row(OURS, "apgd", subject.remember(result), time.perf_counter() - start)
+    row(OURS, "apgd", subject.add(result), time.perf_counter() - start)
     theirs = [correct for who, correct in correct_under_all.items() if who not in ("", OURS)]
     if theirs:
         together = np.logical_and.reduce(theirs).mean()

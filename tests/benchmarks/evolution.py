@@ -51,7 +51,7 @@ def _with_plain_kernels(run: Callable[[], Any]) -> Any:
 
 
 def megabytes(net: Any, name: str, population: int, generations: int) -> float:
-    """The peak that a run allocates; its history takes 8 bytes for each class and generation of that."""
+    """The peak that a run allocates, including 8 bytes of history for each class and generation."""
     tracemalloc.start()
     ENCODINGS[name](net, population=population, generations=generations)
     peak = tracemalloc.get_traced_memory()[1]

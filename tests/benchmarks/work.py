@@ -22,7 +22,7 @@ Batches = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 def wait() -> None:
-    """Wait until the device is done: a GPU computes on while Python continues."""
+    """Wait until the device is done: a GPU is still computing when Python continues."""
     if backend.current().name == "cupy":
         backend.current().namespace.cuda.Device().synchronize()
 

@@ -21,7 +21,7 @@ MEASURED = ("minidl/*", "attacks/*")
 
 
 class Recorder:
-    """A pytest plugin that tells coverage which test is running."""
+    """A pytest plugin that sets coverage's context to the running test."""
 
     def __init__(self, measured: coverage.Coverage) -> None:
         self.measured = measured
