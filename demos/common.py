@@ -1,4 +1,4 @@
-"""What the demos share: their command line, their tables, and where their figures go."""
+"""What all demos share: the command line, tables, and the folder for figures and texts."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def command_line(description: str, full: str = "") -> argparse.ArgumentParser:
     """A parser with the options of every demo: --seed, --backend, --out and, where there is a full-size run, --full."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # on Windows a file or a pipe may have no ε: then it says ?
+            stream.reconfigure(errors="replace")  # on Windows a file or a pipe may have no ε: it is then printed as ?
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    parser.add_argument("--backend", type=in_use, metavar="NAME", help="numpy, numba or cupy (default: numba)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: 0)")
+    parser.add_argument("--backend", type=backend_in_use, metavar="NAME", help="numpy, numba or cupy (default: numba)")
     default = "demos/out" + (", demos/results with --full" if full else "")
     parser.add_argument("--out", type=Path, help=f"folder for figures and tables (default: {default})")
     if full:
@@ -40,8 +40,8 @@ def command_line(description: str, full: str = "") -> argparse.ArgumentParser:
     return parser
 
 
-def in_use(name: str) -> str:
-    """The name of a backend, which is in use from here on, for argparse."""
+def backend_in_use(name: str) -> str:
+    """Put a backend into use and return its name: a type for argparse."""
     try:
         backend.use(name)
     except BackendError as error:
@@ -50,25 +50,25 @@ def in_use(name: str) -> str:
 
 
 def at_least_one(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
+    """A whole number of at least 1: a type for argparse."""
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"at least 1, not {text}")
     return int(text)
 
 
 def train(net: Sequential, dataset: Dataset, **options: Any) -> History:
-    """`minidl.train.fit` for scripts: Ctrl-C ends the script, which would else report on half a network."""
+    """Call `minidl.train.fit`; Ctrl-C ends the script, instead of returning a network that is half trained."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # said below, in the script's own words
+        warnings.simplefilter("ignore", RuntimeWarning)  # the message below replaces it
         history = fit(net, dataset, **options)
     if history.interrupted:
-        kept = "call again to go on" if options.get("checkpoint") else "nothing was kept"
-        raise SystemExit(f"interrupted after {len(history)} epochs; {kept}")
+        hint = "call again to continue" if options.get("checkpoint") else "nothing was saved"
+        raise SystemExit(f"interrupted after {len(history)} epochs; {hint}")
     return history
 
 
 def out_folder(arguments: argparse.Namespace) -> Path:
-    """The folder asked for, or the default one."""
+    """The folder of --out, or the default one."""
     return arguments.out or HERE / ("results" if getattr(arguments, "full", False) else "out")
 
 
@@ -80,7 +80,7 @@ def mean_and_deviation(values: list[float]) -> str:
 
 
 def provenance(seed: int, count: int = 1) -> str:
-    """Which run this was: date, command, seeds, versions."""
+    """The lines that identify a run: date, command, seeds, versions."""
     command = shlex.join(["python", "demos/" + Path(sys.argv[0]).name, *sys.argv[1:]])
     seeds = f"seed {seed}" if count == 1 else f"seeds {seed} to {seed + count - 1}"
     return (f"{date.today().isoformat()}   {command}   ({seeds})\n"
@@ -88,13 +88,13 @@ def provenance(seed: int, count: int = 1) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Text to a file, whole or not at all."""
+    """Write a text to a file; an interrupted write leaves no partial file."""
     with atomically(path) as file:
         file.write(text.encode())
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """A figure as PNG, whole or not at all; says where."""
+    """Write a figure as PNG and print its path; an interrupted write leaves no partial file."""
     with atomically(path) as file:
         figure.savefig(file, format="png")
     print(f"wrote {path}")

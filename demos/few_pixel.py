@@ -1,16 +1,18 @@
-"""Su, Vargas and Sakurai (2017): one pixel, three, or five, found by differential evolution, against two networks.
+"""Su, Vargas and Sakurai (2017), success rates: attacks that change one, three or five pixels of an image.
 
-    python demos/few_pixel.py                                   bundled digits and two small networks: two minutes
-    python demos/few_pixel.py --images 100                      more of the digits, all with and without a target
-    python demos/few_pixel.py --data cifar10 --weights FILE     photos, and networks from files, as demos/madan.py keeps
+    python demos/few_pixel.py                                   bundled digits, two small networks: two minutes
+    python demos/few_pixel.py --images 100                      100 digits, each with and without a target
+    python demos/few_pixel.py --data cifar10 --weights FILE     photos, and networks such as demos/madan.py saves
 
-The two networks are those of demos/madry.py: one trained as usual, one on the worst images within ε .3 in L∞.  Few
-pixels are quite another neighbourhood: any distance, in hardly any place.  What the second network has learnt against
-small changes everywhere need not help it there.
+Differential evolution searches for the pixels and their new values.  It uses the logits only, and no gradient.  It
+attacks images that the networks classify correctly; the targets are drawn at random.  The two networks are those of
+demos/madry.py: one trained as usual, one trained adversarially against perturbations of at most .3 in L∞.  Changing
+few pixels by any amount is a different threat from changing all pixels by a little.  So training against the second
+need not help against the first.
 
-The attack sees logits only.  It begins with images that the network reads correctly; targets are drawn by the seed.
-The paper attacks photos of 32×32 pixels; a digit is mostly black, has one channel, and is harder to mistake.  It breeds
-400 candidates of an image where this breeds 100; --population 400 takes four times as long.
+Differences from the paper.  The paper attacks photos of 32×32 pixels.  A digit is mostly black and has one channel,
+which makes it harder to attack.  The paper has 400 candidates for each image; the default here is 100, and
+--population 400 takes four times as long.
 """
 
 from __future__ import annotations
@@ -31,84 +33,85 @@ from minidl.models import Sequential
 from minidl.train import evaluate
 
 PIXELS = (1, 3, 5)
-#: by goal, pixels and network
+#: Results by goal, number of pixels, and name of the network.
 Results = dict[tuple[str, int, str], AttackResult]
 
 
 def networks(arguments: Any, data: Dataset) -> dict[str, Sequential]:
-    """Those in the files of --weights, by name; else the two by their recipes."""
+    """The networks in the files of --weights, by name; without --weights, the two of demos/madry.py."""
     if arguments.weights:
         return {path.stem: minidl.load(path) for path in arguments.weights}
     nets = {}
     for name, recipe in RECIPES["digits"].items():
         phases = tuple((lr, arguments.epochs or epochs) for lr, epochs in recipe.phases)
-        own = Recipe(recipe.network, phases, recipe.steps, recipe.warm_up)
-        nets[name], _ = network(name, own, data, arguments.seed, None)
+        shortened = Recipe(recipe.network, phases, recipe.steps, recipe.warm_up)
+        nets[name], _ = network(name, shortened, data, arguments.seed, None)
     return nets
 
 
 def description(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
-    """How good each network is, and how hard to mislead by small changes everywhere."""
+    """A table of the networks: the clean error of each, and the success rate of PGD against it."""
     rows = []
     for name, net in nets.items():
-        some = test.take(500)
-        strong = pgd(net, some.x, some.y, epsilon=EPSILON, seed=seed, progress=True)
-        rows.append([name, evaluate(net, test).error, float(strong.success.mean())])
+        first = test.take(500)
+        result = pgd(net, first.x, first.y, epsilon=EPSILON, seed=seed, progress=True)
+        rows.append([name, evaluate(net, test).error, float(result.success.mean())])
     return table("The networks", ["network", "clean error", f"PGD-40, L∞ {EPSILON:g}"], rows)
 
 
-def read_by_all(nets: dict[str, Sequential], test: Dataset, count: int) -> Dataset:
-    """The first images that every network reads correctly."""
-    some = test.take(10 * count + 10)
-    right = np.all([to_numpy(net(some.x).argmax(axis=-1) == some.y) for net in nets.values()], axis=0)
-    return some.take(asarray(np.flatnonzero(right)[:count]))
+def correctly_classified(nets: dict[str, Sequential], test: Dataset, count: int) -> Dataset:
+    """The first `count` images that every network classifies correctly."""
+    first = test.take(10 * count + 10)
+    correct = np.all([to_numpy(net(first.x).argmax(axis=-1) == first.y) for net in nets.values()], axis=0)
+    return first.take(asarray(np.flatnonzero(correct)[:count]))
 
 
 def attacked(arguments: Any, nets: dict[str, Sequential], data: Dataset) -> Results:
-    """Every network, with each number of pixels, away from the label and, the first images, towards a target."""
-    classes, found = len(data.class_names), {}
+    """Attack every network with each number of pixels: all images untargeted, the first ones targeted, too."""
+    classes, results = len(data.class_names), {}
     shift = np.random.default_rng(arguments.seed).integers(1, classes, len(data))
     targets = (data.y + asarray(shift))[: arguments.targeted] % classes
-    for goal, aim in {"untargeted": Untargeted(data.y), "targeted": Targeted(targets)}.items():
+    for name_of_goal, goal in {"untargeted": Untargeted(data.y), "targeted": Targeted(targets)}.items():
         for pixels in PIXELS:
             for name, net in nets.items():
-                result = few_pixel(net, data.x[: len(aim.labels)], aim, pixels=pixels, population=arguments.population,
-                                   generations=arguments.generations, seed=arguments.seed, progress=True)  # fmt: skip
+                x, size = data.x[: len(goal.labels)], arguments.population
+                result = few_pixel(net, x, goal, pixels=pixels, population=size, generations=arguments.generations,
+                                   seed=arguments.seed, progress=True)  # fmt: skip
                 if result.params["interrupted"]:
-                    raise SystemExit("interrupted; nothing was kept")
-                print(f"{goal}, {pixels} pixels, {name}: {result.seconds:.0f} s", flush=True)
-                found[goal, pixels, name] = result
-    return found
+                    raise SystemExit("interrupted; nothing was saved")
+                print(f"{name_of_goal}, {pixels} pixels, {name}: {result.seconds:.0f} s", flush=True)
+                results[name_of_goal, pixels, name] = result
+    return results
 
 
-def rates(found: Results, names: list[str]) -> str:
-    """The table: how many images fall, after how many questions and how long."""
+def rates(results: Results, names: list[str]) -> str:
+    """The table of success rates, with queries and milliseconds per image."""
     rows: list[list[Any]] = []
     for goal in ("untargeted", "targeted"):
         for pixels in PIXELS:
-            row: list[Any] = [goal, pixels, len(found[goal, pixels, names[0]])]
+            row: list[Any] = [goal, pixels, len(results[goal, pixels, names[0]])]
             for name in names:
-                result = found[goal, pixels, name]
-                asked = result.forwards / len(result) - 2  # without the predictions before and after
-                row += [float(result.success.mean()), f"{asked:.0f}", f"{1e3 * result.seconds / len(result):.0f}"]
+                result = results[goal, pixels, name]
+                queries = result.forwards / len(result) - 2  # without the predictions before and after the attack
+                row += [float(result.success.mean()), f"{queries:.0f}", f"{1e3 * result.seconds / len(result):.0f}"]
             rows.append(row)
     heads = ["goal", "pixels", "images", *(head for name in names for head in (name, "queries", "ms"))]
     return table("Success rates; queries and milliseconds per image", heads, rows)
 
 
-def panel(found: Results, names: list[str], class_names: Any, columns: int = 10) -> Any:
-    """The images that fell in most of the runs without a target, as they are and after those."""
-    first = found["untargeted", PIXELS[0], names[0]]
-    falls = np.sum([to_numpy(result.success) for (goal, *_), result in found.items() if goal == "untargeted"], axis=0)
-    which = np.sort(np.argsort(-falls, kind="stable")[:columns])
+def panel(results: Results, names: list[str], class_names: Any, columns: int = 10) -> Any:
+    """A figure of the images on which the most untargeted attacks succeed: clean, and after each attack."""
+    first = results["untargeted", PIXELS[0], names[0]]
+    untargeted = [to_numpy(result.success) for (goal, *_), result in results.items() if goal == "untargeted"]
+    which = np.sort(np.argsort(-np.sum(untargeted, axis=0), kind="stable")[:columns])
     rows: dict[str, Any] = {"as they are": list(to_numpy(first.x)[which])}
     captions = {"as they are": [str(class_names[label]) for label in to_numpy(first.goal.labels)[which]]}
     wrong, rings = {}, {}
     for name in names:
         for pixels in PIXELS:
-            result, key = found["untargeted", pixels, name], f"{name},\n{pixels} pixel{'s' * (pixels > 1)}"
+            result, key = results["untargeted", pixels, name], f"{name},\n{pixels} pixel{'s' * (pixels > 1)}"
             rows[key] = list(to_numpy(result.x_adv)[which])
-            captions[key] = [str(class_names[answer]) for answer in to_numpy(result.adv_pred)[which]]
+            captions[key] = [str(class_names[prediction]) for prediction in to_numpy(result.adv_pred)[which]]
             wrong[key] = list(to_numpy(result.success)[which])
             rings[key] = list((to_numpy(result.x_adv) != to_numpy(result.x)).any(axis=1)[which])
     title = "The images that fell most often, and what the networks say of them; changes ringed, mistakes framed"
@@ -119,32 +122,40 @@ def main() -> None:
     """Train or load, attack, print, draw."""
     parser = command_line(__doc__ or "")
     parser.add_argument("--data", choices=["digits", "cifar10"], default="digits", help="cifar10 needs --weights")
-    parser.add_argument("--weights", type=Path, nargs="+", metavar="FILE", help="networks that minidl.save wrote")
-    parser.add_argument("--images", type=at_least_one, help="to attack (default: 30, and 10 of them towards targets)")
-    parser.add_argument("--population", type=at_least_one, default=100, help="candidates (default: 100; paper: 400)")
-    parser.add_argument("--generations", type=at_least_one, default=100, help="at most (default: 100, as the paper)")
-    parser.add_argument("--note", default="", help="what else to say of the data, such as where they come from")
-    parser.add_argument("--epochs", type=at_least_one, help="in each phase of training (default: as the recipes say)")
+    parser.add_argument("--weights", type=Path, nargs="+", metavar="FILE", help="networks saved by minidl.save")
+    parser.add_argument(
+        "--images", type=at_least_one, help="images to attack (default: 30, 10 of them with targets, too)"
+    )
+    parser.add_argument(
+        "--population", type=at_least_one, default=100, help="candidates per image (default: 100; paper: 400)"
+    )
+    parser.add_argument(
+        "--generations", type=at_least_one, default=100, help="at most so many (default: 100, as in the paper)"
+    )
+    parser.add_argument("--note", default="", help="a remark on the data for the output")
+    parser.add_argument(
+        "--epochs", type=at_least_one, help="epochs in each phase of training (default: those of the recipes)"
+    )
     parser.add_argument("--learn-from", type=at_least_one, default=60_000, help="at most so many training images")
     arguments = parser.parse_args()
     if arguments.data == "cifar10" and not arguments.weights:
-        parser.error("--data cifar10 needs --weights, such as of the network that demos/madan.py --full keeps")
+        parser.error("--data cifar10 needs --weights, such as the network that demos/madan.py --full saves")
     if arguments.population < LEAST_POPULATION:
         parser.error(f"argument --population: at least {LEAST_POPULATION}, not {arguments.population}")
     train_set, test = load_digits() if arguments.data == "digits" else load_cifar10()
     arguments.targeted = arguments.images or 10
     nets = networks(arguments, train_set.take(arguments.learn_from))
-    data = read_by_all(nets, test, arguments.images or 30)
-    found = attacked(arguments, nets, data)
-    said = (f"{len(data)} images that are read correctly{arguments.note and ', ' + arguments.note}; population "
-            f"{arguments.population}, at most {arguments.generations} generations\n")  # fmt: skip
-    text = "\n".join([provenance(arguments.seed), description(nets, test, arguments.seed), said,
-                      rates(found, list(nets))])  # fmt: skip
+    data = correctly_classified(nets, test, arguments.images or 30)
+    results = attacked(arguments, nets, data)
+    setting = (f"{len(data)} images that are read correctly{arguments.note and ', ' + arguments.note}; population "
+               f"{arguments.population}, at most {arguments.generations} generations\n")  # fmt: skip
+    text = "\n".join([provenance(arguments.seed), description(nets, test, arguments.seed), setting,
+                      rates(results, list(nets))])  # fmt: skip
     print(text)
     folder = out_folder(arguments)
     stem = "few_pixel" if arguments.data == "digits" else f"few_pixel_{arguments.data}"
     write_text(folder / f"{stem}.txt", text)
-    write_figure(panel(found, list(nets), data.class_names), folder / f"{stem}.png")
+    write_figure(panel(results, list(nets), data.class_names), folder / f"{stem}.png")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,28 @@
-"""A VGG-style network under attack: Madan and Anand, Tables 1 to 3 and Figures 2, 4 and 6, on small images.
+"""Madan and Anand, Tables 1 to 3 and Figures 2, 4 and 6: attacks on a VGG-style network, on small images.
 
     python demos/madan.py           bundled digits, a narrow VGG11, two minutes
-    python demos/madan.py --full    CIFAR-10, one's own copy or downloaded; a quarter of an hour
+    python demos/madan.py --full    CIFAR-10, a local copy or downloaded: a quarter of an hour
 
-This is not ImageNet.  The paper attacks a VGG11 that was trained on ImageNet, with 150 images that it reads correctly:
-5 of each of 30 classes, out of a thousand.  Ours is narrow, sees small images of ten classes, and is attacked with 15
-of each.  The paper's numbers stand beside ours to be compared in kind, not in size.  Top-5 most of all: by chance, five
-of ten classes hold the right one half of the time, five of a thousand next to never.
+The tables give the accuracy under FGSM, BIM and PGD, and the success of C&W's targeted attack.  The figures show
+attacked images, and top-k accuracy against ε.  The network, trained or loaded, is saved beside the table; --weights
+loads it again.  The last tenth of the training images is held out, and the accuracy on it is printed.
 
-How we read ε: the paper's .1 and .6 presumably count in normalised images, in units of the pixels' standard deviation.
-So do ours, with one standard deviation over all channels of the training images; on ImageNet it would be about .23.
-Images stay within [0, 1].
+Differences from the paper.
 
-The paper's PGD does less harm with 6 steps than FGSM with one, and the length of its steps is not stated.  The table
-shows what it takes to be that weak: steps of .003 at both ε, which hardly leave the random start.  (We looked for the
-length that comes closest to the paper's numbers.)  Beside it stand longer steps, and PGD as Madry et al. tune it, with
-40 steps of 2.5 ε/40 and 5 random starts.
+*Images.*  The paper attacks a VGG11 trained on the 1000 classes of ImageNet.  It uses 150 images that the network
+classifies correctly, 5 of each of 30 classes.  Our network is narrow, has ten classes of small images, and is attacked
+with 15 images of each class.  So compare the order of the attacks with the paper's, not the numbers; least of all the
+top-5 accuracy, because five random classes contain the label half of the time with ten classes, and nearly never with
+a thousand.
 
-The network, trained or loaded, is saved beside the table, to be loaded again by --weights.  Training keeps the last
-tenth of the training images apart, and prints how the network does on them; the test images have no say in anything.
+*ε.*  The paper's .1 and .6 presumably refer to normalised images: the unit is the standard deviation of the pixels.
+We use the standard deviation over all channels of the training images.  On ImageNet it would be about .23.  Images stay
+within [0, 1].
+
+*PGD.*  In the paper, PGD with 6 steps has a smaller effect than FGSM with one, and the step size is not stated.  The
+table has a step size with which PGD is as weak: .003 at both ε, so small that the images stay near the random start.
+(We searched for the step size that comes closest to the paper's numbers.)  The table also has larger steps, and PGD as
+in Madry et al.: 40 steps of 2.5 ε/40 and 5 random starts.
 """
 
 from __future__ import annotations
@@ -39,18 +43,18 @@ from minidl.data import Dataset, load_cifar10, load_digits
 from minidl.losses import softmax
 from minidl.optim import Adam
 
-EPSILONS = {0.1: 1, 0.6: 2}  # in standard deviations, and how many steps the paper's BIM takes there
-SHORT = 0.003  # steps of PGD with which it is as weak as the paper's
-#: top-1 and top-5 accuracy at ε .1, then at ε .6
+EPSILONS = {0.1: 1, 0.6: 2}  # ε in standard deviations: the number of steps of the paper's BIM
+SMALL_STEP = 0.003  # the step size with which PGD is as weak as in the paper
+#: The paper's top-1 and top-5 accuracy at ε .1, then at ε .6.
 PAPER = {"FGSM": (0.026, 0.193, 0.02, 0.079), "BIM": (0.026, 0.26, 0.006, 0.106), "PGD": (0.3, 0.726, 0.126, 0.339)}
-LADDER = [0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]  # of ε, for Figure 6
+RADII = [0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]  # ε in standard deviations, for Figure 6
 K = (1, 2, 3, 4, 5)
-#: by data set: width and hidden units of the network, and the epochs at each learning rate
+#: For each data set: width and hidden units of the network, and the epochs at each learning rate.
 RECIPE = {"digits": (8, 64, (10, 3)), "cifar10": (16, 128, (16, 4))}
 
 
-def network(arguments: Any, train_set: Dataset, kept: Path | None) -> models.Sequential:
-    """The network in the file of --weights; else VGG11, trained with Adam at .001, then at .0002."""
+def network(arguments: Any, train_set: Dataset, checkpoints: Path | None) -> models.Sequential:
+    """The network of --weights; without --weights, VGG11, trained by Adam with learning rate .001, then .0002."""
     if arguments.weights:
         return minidl.load(arguments.weights)
     width, hidden, epochs = RECIPE[arguments.data]
@@ -58,98 +62,100 @@ def network(arguments: Any, train_set: Dataset, kept: Path | None) -> models.Seq
     classes, seed = len(train_set.class_names), arguments.seed
     net = models.vgg(train_set.x.shape[1:], classes, width=width, hidden=hidden, seed=seed)
     cut = len(train_set) * 9 // 10
-    known, held_out = train_set.take(cut), train_set.take(slice(cut, None))
+    learnt_from, held_out = train_set.take(cut), train_set.take(slice(cut, None))
     for phase, (lr, count) in enumerate(zip((0.001, 0.0002), arguments.epochs or epochs)):
         name = (
             f"madan, {arguments.data}, {len(train_set)}, width {width}, seed {seed}, phase {phase}, {count} epochs.npz"
         )
-        history = train(net, known if arguments.data == "digits" else with_mirror_images(known), epochs=count,
-                        optimizer=Adam(lr), seed=seed + 1000 * phase, validation=held_out,
-                        checkpoint=kept and kept / name)  # fmt: skip
+        images = learnt_from if arguments.data == "digits" else with_mirror_images(learnt_from)
+        history = train(net, images, epochs=count, optimizer=Adam(lr), seed=seed + 1000 * phase, validation=held_out,
+                        checkpoint=checkpoints and checkpoints / name)  # fmt: skip
         print(f"learning rate {lr}\n{history}", flush=True)
     return net
 
 
 def with_mirror_images(data: Dataset) -> Dataset:
-    """Each photo and its mirror image, as Simonyan and Zisserman train; a mirrored digit would be no digit."""
+    """Add the mirror image of each photo, as Simonyan and Zisserman do.  (A mirrored 3 is not a digit.)"""
     xp = namespace(data.x)
     return data.replace(x=xp.concatenate([data.x, data.x[..., ::-1]]), y=xp.concatenate([data.y, data.y]))
 
 
-def read_correctly(net: models.Sequential, data: Dataset, each: int) -> Dataset:
-    """The first images of each class that the network reads correctly, class by class: `each`, or fewer."""
+def correctly_classified(net: models.Sequential, data: Dataset, each: int) -> Dataset:
+    """The first `each` images of each class that the network classifies correctly, or fewer, class by class."""
     labels = to_numpy(data.y)
-    right = to_numpy(Victim(net).predict(data.x)) == labels
-    which = [np.flatnonzero(right & (labels == k))[:each] for k in range(len(data.class_names))]
+    correct = to_numpy(Victim(net).predict(data.x)) == labels
+    which = [np.flatnonzero(correct & (labels == k))[:each] for k in range(len(data.class_names))]
     return data.take(asarray(np.concatenate(which)))
 
 
-def attacked(victim: Victim, data: Dataset, epsilon: float, short: float, bim_steps: int, seed: int) -> dict[str, Any]:
-    """Every row of the table for one ε; it, and the length of the short steps, in pixels."""
+def attacked(
+    victim: Victim, data: Dataset, epsilon: float, small_step: float, bim_steps: int, seed: int
+) -> dict[str, Any]:
+    """The results of all attacks for one ε; epsilon and small_step are in units of the pixels."""
     x, y = data.x, data.y
-    few: dict[str, Any] = {"epsilon": epsilon, "steps": 6, "early_stop": False, "seed": seed, "progress": True}
+    options: dict[str, Any] = {"epsilon": epsilon, "steps": 6, "early_stop": False, "seed": seed, "progress": True}
     return {
         "random signs": sign_noise(victim, x, y, epsilon=epsilon, seed=seed),
         "FGSM": fgsm(victim, x, y, epsilon=epsilon),
         "BIM, 1 and 2 steps": bim(victim, x, y, epsilon=epsilon, steps=bim_steps),
-        f"PGD, 6 steps of {SHORT:g}": pgd(victim, x, y, step=short, **few),
-        "PGD, 6 steps of ε/6": pgd(victim, x, y, step=epsilon / 6, **few),
-        "PGD, 6 steps of ε/2.4": pgd(victim, x, y, **few),
-        "tuned PGD": pgd(victim, x, y, **{**few, "steps": 40, "restarts": 5}),
+        f"PGD, 6 steps of {SMALL_STEP:g}": pgd(victim, x, y, step=small_step, **options),
+        "PGD, 6 steps of ε/6": pgd(victim, x, y, step=epsilon / 6, **options),
+        "PGD, 6 steps of ε/2.4": pgd(victim, x, y, **options),
+        "tuned PGD": pgd(victim, x, y, **{**options, "steps": 40, "restarts": 5}),
     }
 
 
 def tables(victim: Victim, data: Dataset, deviation: float, seed: int) -> tuple[str, AttackResult]:
-    """Top-1 and top-5 accuracy under each attack, beside the paper's; and FGSM at the smaller ε, for the panel."""
-    at = {epsilon: attacked(victim, data, epsilon * deviation, SHORT * deviation, steps, seed)
-          for epsilon, steps in EPSILONS.items()}  # fmt: skip
+    """Tables 1 to 3: top-1 and top-5 accuracy under each attack; and FGSM's result at the smaller ε, for the panel."""
+    results = {epsilon: attacked(victim, data, epsilon * deviation, SMALL_STEP * deviation, steps, seed)
+               for epsilon, steps in EPSILONS.items()}  # fmt: skip
     rows = []
-    for name in at[0.1]:
+    for name in results[0.1]:
         paper = PAPER.get(name.split(",")[0], ("-",) * 4)
-        found = [float(evaluate.top_k(victim.logits(results[name].x_adv), data.y, k).mean())
-                 for results in at.values() for k in (1, 5)]  # fmt: skip
-        rows.append([name, *(cell for pair in zip(found, paper) for cell in pair)])
+        accuracies = [float(evaluate.top_k(victim.logits(by_attack[name].x_adv), data.y, k).mean())
+                      for by_attack in results.values() for k in (1, 5)]  # fmt: skip
+        rows.append([name, *(cell for pair in zip(accuracies, paper) for cell in pair)])
     heads = ["untargeted", *(h for e in EPSILONS for k in (1, 5) for h in (f"ε {e:g}:\ntop-{k}", "paper,\nImageNet"))]
     title = f"Tables 1 to 3: accuracy on {len(data)} images that the network reads correctly as they are"
-    return table(title, heads, rows), at[0.1]["FGSM"]
+    return table(title, heads, rows), results[0.1]["FGSM"]
 
 
 def towards_targets(victim: Victim, data: Dataset, deviation: float, arguments: Any) -> tuple[str, AttackResult]:
-    """C&W's attack, from each image to another class that the seed draws."""
+    """C&W's attack on each image, towards another class drawn at random; a text, and the result."""
     shift = np.random.default_rng(arguments.seed).integers(1, len(data.class_names), len(data))
     targets = (data.y + asarray(shift)) % len(data.class_names)
     result = cw_l2(victim, data.x, Targeted(targets), steps=arguments.steps, seed=arguments.seed, progress=True)
     if result.params["interrupted"]:
-        raise SystemExit("interrupted; the network is kept, for --weights")
+        raise SystemExit("interrupted; the network is saved: load it by --weights")
     reached = [float(evaluate.top_k(victim.logits(result.x_adv), targets, k).mean()) for k in (1, 5)]
-    size = evaluate.spread(to_numpy(result.l2[result.success])).mean
-    spread = size / result.features**0.5 / deviation
+    mean = evaluate.spread(to_numpy(result.l2[result.success])).mean
+    rms = mean / result.features**0.5 / deviation
     return (f"C&W L2, targeted: the target is reached for {reached[0]:.4f} of the images, within the top 5 for\n"
-            f"{reached[1]:.4f} (paper, ImageNet: 1 and 1).  Mean L2 of the change {size:.3f}, which is {spread:.3f}\n"
+            f"{reached[1]:.4f} (paper, ImageNet: 1 and 1).  Mean L2 of the change {mean:.3f}, which is {rms:.3f}\n"
             f"standard deviations per pixel (root of the mean square).\n"), result  # fmt: skip
 
 
 def figure_6(victim: Victim, data: Dataset, deviation: float, targets: Any) -> Any:
-    """Top-k accuracy against ε, under targeted FGSM and BIM."""
+    """Figure 6: top-k accuracy against ε, under targeted FGSM and BIM."""
     figure = plots.new_figure(9.0, 4.1, "Is the right class still among the k likeliest?")
     for axes, (name, attack) in zip(figure.subplots(1, 2, sharey=True), {"FGSM": fgsm, "BIM, 10 steps": bim}.items()):
-        lengths = [epsilon * deviation for epsilon in LADDER]
-        curve = evaluate.robustness_curve(victim, data.x, data.y, attack, lengths, k=K, goal=Targeted(targets),
+        radii = [epsilon * deviation for epsilon in RADII]
+        curve = evaluate.robustness_curve(victim, data.x, data.y, attack, radii, k=K, goal=Targeted(targets),
                                           progress=True)  # fmt: skip
         for colour, dashes, k in zip(plots.COLOURS, plots.DASHES, K):
-            axes.plot(LADDER, curve.top(k), linestyle=dashes, color=colour, marker="o", markersize=3, linewidth=1.6,
+            axes.plot(RADII, curve.top(k), linestyle=dashes, color=colour, marker="o", markersize=3, linewidth=1.6,
                       label=f"k = {k}")  # fmt: skip
         axes.set_title(f"targeted {name}", fontsize=9)
         axes.set(xlabel="ε, in standard deviations of the pixels", ylim=(-0.02, 1.02))
         axes.grid(alpha=0.3)
-    named = axes.get_legend_handles_labels()
-    figure.legend(*named, fontsize=8, ncols=len(K), handlelength=3.5, loc="outside lower center")
+    handles_and_labels = axes.get_legend_handles_labels()
+    figure.legend(*handles_and_labels, fontsize=8, ncols=len(K), handlelength=3.5, loc="outside lower center")
     figure.axes[0].set_ylabel("top-k accuracy")
     return figure
 
 
 def panel(victim: Victim, data: Dataset, attacks: dict[str, AttackResult]) -> Any:
-    """Figures 2 and 4: an image of each class, the change, and the image changed, with the network's opinion of it."""
+    """Figures 2 and 4: an image of each class, the perturbation, and the attacked image, with the predictions."""
     labels = to_numpy(data.y)
     which = np.array([np.flatnonzero(labels == k)[0] for k in np.unique(labels)])
     rows, captions, wrong, scales = {"original": to_numpy(data.x)[which]}, {}, {}, {}
@@ -158,7 +164,7 @@ def panel(victim: Victim, data: Dataset, attacks: dict[str, AttackResult]) -> An
         largest = float(abs(change).max())
         if change.shape[1] == 1:
             rows[f"change by\n{name}"], scales[f"change by\n{name}"] = change, (-largest, largest)
-        else:  # of each colour
+        else:  # a perturbation of each colour
             key = f"change by\n{name}\n(grey: none,\nblack -{largest:.2g},\nwhite +{largest:.2g})"
             rows[key] = 0.5 + change / (2 * largest)
         rows[name] = to_numpy(result.x_adv)[which]
@@ -171,7 +177,7 @@ def panel(victim: Victim, data: Dataset, attacks: dict[str, AttackResult]) -> An
 
 
 def description(arguments: Any, net: models.Sequential, train_set: Dataset, test: Dataset, deviation: float) -> str:
-    """What was attacked, and in which units."""
+    """The data, the network, and the unit of ε, as text."""
     data = {"digits": "the bundled digits", "cifar10": "CIFAR-10"}[arguments.data]
     note = f"{data}, {arguments.note}" if arguments.note else data
     accuracy, size = 1 - minidl.train.evaluate(net, test).error, sum(w.size for w in net.params.values())
@@ -181,13 +187,13 @@ def description(arguments: Any, net: models.Sequential, train_set: Dataset, test
 
 
 def report(arguments: Any, net: models.Sequential, train_set: Dataset, test: Dataset, path: Path) -> str:
-    """All that there is to say and to draw."""
+    """Attack, print and draw; the text of all tables."""
     victim, deviation = Victim(net, batch_size=250), float(to_numpy(train_set.x).std())
-    data, several = (
-        read_correctly(net, test, arguments.images),
+    data, parts = (
+        correctly_classified(net, test, arguments.images),
         [description(arguments, net, train_set, test, deviation)],
     )
-    print(several[0], flush=True)
+    print(parts[0], flush=True)
     untargeted, one_step = tables(victim, data, deviation, arguments.seed)
     print(untargeted, flush=True)
     targeted, carlini = towards_targets(victim, data, deviation, arguments)
@@ -196,23 +202,29 @@ def report(arguments: Any, net: models.Sequential, train_set: Dataset, test: Dat
                "panel": panel(victim, data, {"FGSM, ε .1": one_step, "C&W L2": carlini})}  # fmt: skip
     for name, figure in figures.items():
         write_figure(figure, path.with_name(f"{path.name}_{name}.png"))
-    return "\n".join([*several, untargeted, targeted])
+    return "\n".join([*parts, untargeted, targeted])
 
 
 def main() -> None:
     """Train or load, attack, print, draw."""
-    parser = command_line(__doc__ or "", full="CIFAR-10, a quarter of an hour on two cores; training is resumable")
-    parser.add_argument("--data", choices=list(RECIPE), help="default: digits, or cifar10 with --full")
-    parser.add_argument("--note", default="", help="what else to say of the data, such as where they come from")
+    parser = command_line(
+        __doc__ or "", full="CIFAR-10: a quarter of an hour on two cores; training can be interrupted"
+    )
+    parser.add_argument("--data", choices=list(RECIPE), help="data set (default: digits, or cifar10 with --full)")
+    parser.add_argument("--note", default="", help="a remark on the data for the output")
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="a network that minidl.save wrote; no training then"
+        "--weights", type=Path, metavar="FILE", help="load this network, saved by minidl.save, instead of training"
     )
     parser.add_argument(
         "--width", type=at_least_one, help="channels of the first stage (default: 8, or 16 for CIFAR-10)"
     )
-    parser.add_argument("--epochs", type=at_least_one, nargs=2, help="of the two phases (default: 10 3, or 16 4)")
-    parser.add_argument("--images", type=at_least_one, default=15, help="of each class (default: 15)")
-    parser.add_argument("--steps", type=at_least_one, default=1000, help="of C&W's attack for each c (default: 1000)")
+    parser.add_argument(
+        "--epochs", type=at_least_one, nargs=2, help="epochs of the two phases (default: 10 3, or 16 4)"
+    )
+    parser.add_argument("--images", type=at_least_one, default=15, help="images of each class (default: 15)")
+    parser.add_argument(
+        "--steps", type=at_least_one, default=1000, help="steps of C&W's attack for each c (default: 1000)"
+    )
     arguments = parser.parse_args()
     arguments.data = arguments.data or ("cifar10" if arguments.full else "digits")
     train_set, test = load_cifar10() if arguments.data == "cifar10" else load_digits()

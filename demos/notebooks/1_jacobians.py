@@ -4,7 +4,7 @@
 # A network is a function from numbers to numbers: here from 784 pixels to 10 logits. Near one input $x$ it is nearly
 # a linear map, and the matrix of that map is its Jacobian $J$, with $J_{ki} = \partial f_k / \partial x_i$.
 #
-# In this notebook you compute Jacobians in four ways, see that they agree, and look at one.
+# In this notebook you compute Jacobians in four ways, check that they agree, and draw one.
 
 # %%
 import numpy as np
@@ -15,9 +15,9 @@ from minidl.data import load_digits
 from minidl.train import evaluate, fit
 
 # %% [markdown]
-# ## A function small enough for paper
+# ## A function that you can differentiate by hand
 #
-# $f(x) = \tanh(Wx)$ takes two numbers to three. By the chain rule
+# $f(x) = \tanh(Wx)$ maps two numbers to three. By the chain rule,
 #
 # $$J = \operatorname{diag}\bigl(1 - \tanh^2(Wx)\bigr)\, W .$$
 
@@ -34,7 +34,7 @@ by_hand = np.diag(1 - np.tanh(W @ x) ** 2) @ W
 by_hand
 
 # %% [markdown]
-# minidl runs `f` once and keeps, for each operation, its derivative as a linear map. `jvp` pushes a direction of the
+# minidl runs `f` once and records the derivative of each operation as a linear map. `jvp` pushes a direction of the
 # *inputs* forward, $J \cdot t$. `vjp` pulls a direction of the *outputs* back, $J^T g$.
 
 # %%
@@ -44,35 +44,36 @@ print("J·t     ", lin.jvp(np.array([1.0, 0.0])), "the first column of J")
 print("Jᵀ·g    ", lin.vjp(np.array([1.0, 0.0, 0.0])), "the first row of J")
 
 # %% [markdown]
-# So there are two ways to the whole matrix: one push for each column, or one pull for each row. Forwards is cheap
-# where inputs are few, backwards where outputs are few. A network for digits has 784 inputs and 10 outputs. Which
-# would you take?
+# So there are two ways to compute the whole matrix: one jvp for each column, or one vjp for each row. The first is
+# cheap for few inputs, the second for few outputs. A network for digits has 784 inputs and 10 outputs. Which way do
+# you choose?
 
 # %%
 forwards = np.stack([lin.jvp(t) for t in np.eye(2)], axis=1)
 backwards = np.stack([lin.vjp(g) for g in np.eye(3)], axis=0)
-for found in (forwards, backwards, jacobian(f, x)):
-    np.testing.assert_allclose(found, by_hand, rtol=1e-12)
+for J in (forwards, backwards, jacobian(f, x)):
+    np.testing.assert_allclose(J, by_hand, rtol=1e-12)
 
 # %% [markdown]
-# A fourth way needs no calculus: move one input by a little, $h$, and look. It is slow, and never exact: a great $h$
-# bends, and a small $h$ drowns in rounding. The error is smallest in between.
+# A fourth way needs no calculus: change one input by a small $h$, and divide the change of the output by it. This is
+# slow, and never exact. With a large $h$ the function is not linear enough; with a small $h$ rounding errors dominate.
+# The error is smallest in between.
 
 # %%
 sizes = 10.0 ** np.arange(-14, 0)
 errors = []
 for h in sizes:
-    moved = np.stack([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
-    errors.append(np.log10(abs(moved - by_hand).max() + 1e-17))
-plots.curves(np.log10(sizes), {"central differences": errors}, title="Never exact: the error of differences",
-             x_label="log₁₀ h", y_label="log₁₀ of the greatest error", y_limits=None)  # fmt: skip
+    differences = np.stack([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
+    errors.append(np.log10(abs(differences - by_hand).max() + 1e-17))
+plots.curves(np.log10(sizes), {"central differences": errors}, title="The error of central differences",
+             x_label="log₁₀ h", y_label="log₁₀ of the largest error", y_limits=None)  # fmt: skip
 
 # %% [markdown]
 # ## A digit
 #
-# Softmax regression is the simplest network: logits $z = W^T x + b$. Its Jacobian is $W^T$, whatever $x$ is. Train it
-# for some seconds, and draw each row of $J$ as a picture: where a pixel speaks for the digit (red), and where against
-# it (blue).
+# Softmax regression is the simplest network: its logits are $z = W^T x + b$. Its Jacobian is $W^T$ for every $x$. Train
+# it for a few seconds, and draw each row of $J$ as a picture. A brighter pixel increases the logit where the picture is
+# red, and decreases it where the picture is blue.
 
 # %%
 train, test = load_digits()
@@ -85,27 +86,27 @@ digit = test.x[:1]
 J = batch_jacobian(linear, digit)  # (1, 10, 1, 28, 28): one example, ten logits, 784 pixels
 largest = float(abs(J).max())
 plots.image_rows({"∂logit/∂pixel": list(J[0])}, scales={"∂logit/∂pixel": (-largest, largest)}, heads=list("0123456789"),
-                 title="What softmax regression looks for")  # fmt: skip
+                 title="The Jacobian of softmax regression")  # fmt: skip
 
 # %% [markdown]
-# With hidden layers $J$ depends on $x$. Here are the rows of the predicted class for eight digits. Each is the answer
-# to one question: which pixels, moved a little, would make the network surer? The third notebook asks the opposite.
+# With hidden layers, $J$ depends on $x$. Here are the rows of the predicted class for eight digits. Each row shows
+# which pixels increase the logit of the predicted class if they change a little. The third notebook does the opposite.
 
 # %%
 net = models.mlp(hidden=(100,))
 fit(net, train, epochs=8)
-few = test.take(8)
-answers = net(few.x).argmax(axis=1)
-rows = batch_jacobian(net, few.x)[np.arange(8), answers]
+eight = test.take(8)
+predictions = net(eight.x).argmax(axis=1)
+rows = batch_jacobian(net, eight.x)[np.arange(8), predictions]
 largest = float(np.quantile(abs(rows), 0.995))
-plots.image_rows({"digit": list(few.x), "row of J": list(rows)}, {"digit": [f"a {k}?" for k in answers]},
+plots.image_rows({"digit": list(eight.x), "row of J": list(rows)}, {"digit": [f"a {k}?" for k in predictions]},
                  scales={"row of J": (-largest, largest)})  # fmt: skip
 
 # %% [markdown]
 # ## Your turn
 #
-# **1.** The softmax $p_k = e^{z_k} / \sum_j e^{z_j}$ has a Jacobian that you can write down: differentiate $p_k$ by
-# $z_i$, once for $i = k$ and once for $i \neq k$. Write it as a matrix, without `jacobian`.
+# **1.** You can write down the Jacobian of the softmax $p_k = e^{z_k} / \sum_j e^{z_j}$: differentiate $p_k$ by $z_i$,
+# once for $i = k$ and once for $i \neq k$. Write the result as a matrix, without `jacobian`.
 
 
 # %%
@@ -122,10 +123,10 @@ def jacobian_of_softmax(z):
 z = np.array([1.0, -2.0, 0.5, 3.0])
 np.testing.assert_allclose(jacobian_of_softmax(z), jacobian(losses.softmax, z), rtol=1e-10)
 np.testing.assert_allclose(jacobian_of_softmax(z).sum(axis=0), 0, atol=1e-12)
-print("Right. Its columns sum to 0: can you say why?")
+print("Right. Its columns sum to 0. Can you say why?")
 
 # %% [markdown]
-# **2.** Two layers, $f(x) = W_2 \tanh(W_1 x)$: multiply the Jacobians of the layers, in the right order.
+# **2.** Two layers: $f(x) = W_2 \tanh(W_1 x)$. Multiply the Jacobians of the layers in the right order.
 
 
 # %%
@@ -139,6 +140,6 @@ def jacobian_of_two_layers(W1, W2, x):
 # %%
 rng = np.random.default_rng(0)
 W1, W2, x = rng.normal(size=(5, 4)), rng.normal(size=(3, 5)), rng.normal(size=4)
-found = jacobian(lambda x: ops.matmul(W2, ops.tanh(ops.matmul(W1, x))), x)
-np.testing.assert_allclose(jacobian_of_two_layers(W1, W2, x), found, rtol=1e-10)
-print("Right. A network is no more than this, with more layers.")
+expected = jacobian(lambda x: ops.matmul(W2, ops.tanh(ops.matmul(W1, x))), x)
+np.testing.assert_allclose(jacobian_of_two_layers(W1, W2, x), expected, rtol=1e-10)
+print("Right. The Jacobian of a deeper network is the same product with more factors.")

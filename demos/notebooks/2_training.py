@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Training
 #
-# To train is to move the parameters against the gradient of a loss, a little at a time. You first do one step by
-# hand, then let `fit` do some thousand, and then look at what came out: not only how often it is wrong, but where,
-# and how sure it is.
+# Training moves the parameters against the gradient of a loss, in many small steps. You first take one step by hand.
+# Then `fit` takes about a thousand. Then you evaluate the network: how often it is wrong, on which digits, and with
+# which confidence.
 
 # %%
 import numpy as np
@@ -23,26 +23,26 @@ plots.image_grid([[train.x[train.y == k][n] for k in range(10)] for n in range(4
 # %% [markdown]
 # ## One step
 #
-# The network gives ten logits. The softmax turns them into probabilities $p$, and the loss of one digit is $-\log
-# p_y$, the surprise at its label $y$. A network that knows nothing gives each digit 1/10, a surprise of $\log 10
-# \approx 2.3$.
+# The network returns ten logits. The softmax turns them into probabilities $p$. The loss of one digit with the label
+# $y$ is the cross-entropy, $-\log p_y$. An untrained network gives every class a probability of about 1/10, so its loss
+# is about $\log 10 \approx 2.3$.
 
 # %%
 net = models.softmax_regression()
 x, y = train.x[:128], train.y[:128]
-loss, logits, slopes = gradient(net, x, y)
-print(f"loss {loss:.4f}; slopes:", {name: slope.shape for name, slope in slopes.items()})
+loss, logits, grads = gradient(net, x, y)
+print(f"loss {loss:.4f}; gradients:", {name: g.shape for name, g in grads.items()})
 
 # %%
-for name, slope in slopes.items():
-    net.params[name] -= 0.1 * slope  # downhill
+for name, g in grads.items():
+    net.params[name] -= 0.1 * g
 print(f"loss {gradient(net, x, y)[0]:.4f} after one step")
 
 # %% [markdown]
-# ## Some thousand steps
+# ## A thousand steps
 #
-# `fit` takes a step for each batch, in a new order in each epoch. The network has 100 hidden units now. After each
-# epoch it is also asked for digits that it does not learn from.
+# `fit` takes a step for each batch, and shuffles the digits before each epoch. The network now has 100 hidden units.
+# With `validation`, `fit` also evaluates it after each epoch on digits that it is not trained on.
 
 # %%
 net = models.mlp(hidden=(100,))
@@ -55,50 +55,49 @@ history
 # %%
 epochs = range(1, len(history) + 1)
 lines = {"training": [1 - a for a in history.accuracy], "test": history.validation_error}
-plots.curves(epochs, lines, title="Error, epoch by epoch", x_label="epoch", y_label="error", y_limits=None)
+plots.curves(epochs, lines, title="Error after each epoch", x_label="epoch", y_label="error", y_limits=None)
 
 # %% [markdown]
-# (The training error is measured with dropout on, while the network still changes: so it may lie above that of the
+# (The training error is measured with dropout, while the network changes. So it may be larger than the error on the
 # test set.)
 #
-# ## What came out
+# ## Evaluation
 
 # %%
-answers = evaluate(net, test)
-answers
+evaluation = evaluate(net, test)
+evaluation
 
 # %%
-mistakes = answers.confusion.astype(float)
+mistakes = evaluation.confusion.astype(float)
 np.fill_diagonal(mistakes, np.nan)
-plots.matrix(mistakes, title="Mistakes", label="how many", form="{:.0f}", row_label="digit", column_label="answer")
+plots.matrix(mistakes, title="Mistakes", label="how many", form="{:.0f}", row_label="digit", column_label="prediction")
 
 # %% [markdown]
-# The mistakes of which it was surest. Would you have read them?
+# These are the ten misclassified digits with the highest confidence. Can you read them?
 
 # %%
-worst = np.argsort(-answers.confidences * answers.wrong)[:10]
-said = [f"{answers.predictions[i]} ({100 * answers.confidences[i]:.0f} %)" for i in worst]
-plots.image_rows({"digit": list(test.x[worst])}, {"digit": said}, heads=[f"a {test.y[i]}" for i in worst])
+worst = np.argsort(-evaluation.confidences * evaluation.wrong)[:10]
+captions = [f"{evaluation.predictions[i]} ({100 * evaluation.confidences[i]:.0f} %)" for i in worst]
+plots.image_rows({"digit": list(test.x[worst])}, {"digit": captions}, heads=[f"a {test.y[i]}" for i in worst])
 
 # %% [markdown]
-# Is it right as often as it is sure? Where the line lies above the diagonal, it is too modest; below, too sure of
-# itself.
+# Does the confidence agree with the accuracy? Above the diagonal the confidence is too low; below it, too high.
 
 # %%
-bins = answers.calibration(10)
+bins = evaluation.calibration(10)
 middle = (bins.edges[1:] + bins.edges[:-1]) / 2
-plots.curves(middle, {"network": bins.accuracy, "as sure as right": middle}, x_label="confidence", y_label="accuracy",
-             title=f"Calibration, error {bins.error:.3f}")  # fmt: skip
+lines = {"network": bins.accuracy, "perfect calibration": middle}
+plots.curves(middle, lines, x_label="confidence", y_label="accuracy", title=f"Calibration, error {bins.error:.3f}")
 
 # %% [markdown]
 # ## Your turn
 #
-# **1.** Backpropagation begins at the logits. Differentiate the mean of $-\log p_y$ over $N$ digits by the logits
-# $z$, on paper, and write it in NumPy. (It is very short.)
+# **1.** Backpropagation begins at the logits. Differentiate the mean of $-\log p_y$ over $N$ digits by the logits $z$,
+# on paper. Write the result in NumPy. (It is short.)
 
 
 # %%
-def slope_at_the_logits(z, y):
+def gradient_at_the_logits(z, y):
     """∂loss/∂z (N, K), of the mean cross-entropy for logits z (N, K) and labels y (N,)."""
     ### BEGIN SOLUTION
     p = np.exp(z - z.max(axis=1, keepdims=True))
@@ -112,12 +111,12 @@ def slope_at_the_logits(z, y):
 z = np.random.default_rng(0).normal(size=(6, 10))
 labels = np.array([0, 1, 2, 3, 9, 9])
 expected = grad(lambda z: losses.cross_entropy(z, labels), z)
-np.testing.assert_allclose(slope_at_the_logits(z, labels), expected, atol=1e-12)
-print("Right: what it said, minus what it should have said.")
+np.testing.assert_allclose(gradient_at_the_logits(z, labels), expected, atol=1e-12)
+print("Right: the predicted probabilities minus the correct ones.")
 
 # %% [markdown]
-# **2.** Write `fit` yourself: walk through the batches for some epochs, and take a step downhill at each, in place.
-# `gradient(net, x, y)` gives the loss, the logits and the slopes; `train.batches(128)` the batches.
+# **2.** Write `fit` yourself. For each epoch and each batch, take a step against the gradient, in place.
+# `gradient(net, x, y)` returns the loss, the logits and the gradients; `train.batches(128)` yields the batches.
 
 
 # %%
@@ -126,9 +125,9 @@ def my_fit(net, dataset, epochs, lr):
     ### BEGIN SOLUTION
     for _ in range(epochs):
         for x, y in dataset.batches(128):
-            _, _, slopes = gradient(net, x, y)
-            for name, slope in slopes.items():
-                net.params[name] -= np.float32(lr) * slope
+            _, _, grads = gradient(net, x, y)
+            for name, g in grads.items():
+                net.params[name] -= np.float32(lr) * g
     ### END SOLUTION
 
 
@@ -138,4 +137,4 @@ my_fit(mine, train, epochs=5, lr=0.1)
 fit(theirs, train, epochs=5, optimizer=SGD(0.1), shuffle=False)
 for name in mine.params:
     np.testing.assert_allclose(mine.params[name], theirs.params[name], atol=1e-4)
-print(f"Right: error {evaluate(mine, test).error:.3f}, as theirs, {evaluate(theirs, test).error:.3f}.")
+print(f"Right: your error is {evaluate(mine, test).error:.3f}; that of fit is {evaluate(theirs, test).error:.3f}.")

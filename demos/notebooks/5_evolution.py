@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Images from nothing, by evolution
 #
-# So far each attack began with a digit and followed a slope. Here there is neither. You breed images, and the network
-# chooses who may have children: it is asked for its answers, and nothing else (Nguyen, Yosinski and Clune 2015).
+# So far each attack began with a digit and followed a gradient. Here you start with random images and use no gradient.
+# You evolve images, and the network's confidences select which of them have children (Nguyen, Yosinski and Clune 2015).
 
 # %%
 import numpy as np
@@ -23,9 +23,9 @@ evaluate(net, test)
 # %% [markdown]
 # ## Pixels
 #
-# A *genome* is all that an image is made of: here its 784 pixels. There is a niche for each digit, where the image
-# lives that the network is surest of. In each generation 100 children are made: copies of the ten, with some pixels
-# changed at random. Whoever makes the network surer takes the niche.
+# A *genome* is the data that an image is made from: here its 784 pixels. There is a niche for each digit, which has the
+# image with the highest confidence so far. In each generation, 100 children are made: copies of the ten images, with
+# some pixels changed at random. A child with a higher confidence replaces the image of the niche.
 
 # %%
 noise = fool_direct(net, generations=60, population=100, progress=True)
@@ -34,22 +34,23 @@ print(noise.summary())
 # %% [markdown]
 # ## Patterns
 #
-# The second encoding does not hold pixels, but a small network that computes each pixel from its place: a *CPPN*. Its
-# structure evolves as well. One gene now moves many pixels together, and so come lines, waves and symmetry.
+# A genome of the second encoding is a small network, which computes each pixel from its position: a *CPPN*. Its
+# structure evolves, too. One gene now affects many pixels, which gives lines, waves and symmetry.
 
 # %%
 patterns = fool_cppn(net, generations=60, population=100, progress=True)
-gallery({"pixels": noise, "CPPN": patterns}, title="What LeNet takes for a digit, and how sure it is")
+gallery({"pixels": noise, "CPPN": patterns}, title="Images with LeNet's confidences")
 
 # %% [markdown]
-# Nobody would take these for digits. The network was never asked to know what is *not* a digit: it divides all images
-# among ten classes, and far from all that it has seen, it is as sure as ever.
+# You would not call these digits. But the network was never trained to recognise what is *not* a digit. It assigns
+# every image to one of ten classes, and its confidence can be high far from all training data.
 
 # %%
 median_confidence({"pixels": [noise], "CPPN": [patterns]}, marks={})
 
 # %% [markdown]
-# These are the networks that paint three of the patterns: from a pixel's place, at the left, to its brightness.
+# These are the networks of three of the patterns. Each computes the brightness of a pixel (right) from its position
+# (left).
 
 # %%
 three = np.array([0, 1, 2])
@@ -58,8 +59,8 @@ cppn_graph(patterns.archive.genomes.take(three), ["for 0", "for 1", "for 2"], pa
 # %% [markdown]
 # ## An encoding of your own
 #
-# An encoding says how genomes begin, how they vary, and what they look like. Here is one of 28 genes, the brightness
-# of each column. `draws` gives the random numbers of one generation, which depend on the seed alone.
+# An encoding has three methods: the first genomes, their variation, and their images. Here is one of 28 genes, the
+# brightness of each column. `draws` returns the random numbers of one generation, which depend on the seed only.
 
 
 # %%
@@ -81,7 +82,7 @@ gallery({"stripes": stripes})
 # %% [markdown]
 # ## Your turn
 #
-# **1.** Write an encoding `Blocks`: 7 × 7 genes, of which each is the brightness of a square of 4 × 4 pixels.
+# **1.** Write an encoding `Blocks` of 7 × 7 genes: each is the brightness of a square of 4 × 4 pixels.
 
 
 # %%
@@ -90,7 +91,7 @@ class Blocks:
         return Genome({"blocks": draws.uniform(count, 7, 7, dtype="float32")})
 
     def vary(self, parents, partners, generation, draws):
-        """Copies of the parents, with every tenth block drawn anew."""
+        """Copies of the parents; each block is replaced by a random one with probability .1."""
         ### BEGIN SOLUTION
         blocks = parents["blocks"]
         other = draws.uniform(*blocks.shape, dtype="float32")
@@ -110,12 +111,13 @@ image = blocks.images[0, 0]
 assert blocks.images.shape == (10, 1, 28, 28)
 assert (image.reshape(7, 4, 7, 4) == image[::4, ::4][:, None, :, None]).all(), "squares of 4 × 4"
 assert (blocks.median[1:] >= blocks.median[:-1]).all()
-assert blocks.median[-1] > blocks.median[0], "children that are all like their parents find nothing new"
+assert blocks.median[-1] > blocks.median[0], "the children must differ from their parents"
 gallery({"blocks": blocks})
 
 # %% [markdown]
-# **2.** In `MapElites` a child may take any niche. In `Elitism` it may only take its parent's. Which gets further
-# with `Blocks`? Let both evolve from three seeds, and return the median confidence at the end of each run.
+# **2.** In `MapElites`, a child can replace the image of any niche; in `Elitism`, only that of its parent's niche.
+# Which reaches higher confidences with `Blocks`? Run both with three seeds, and return the median confidence at the end
+# of each run.
 
 
 # %%
@@ -128,8 +130,8 @@ def final_medians(archive, seeds):
 
 
 # %%
-together, apart = final_medians(MapElites, [0, 1, 2]), final_medians(Elitism, [0, 1, 2])
-assert len(together) == len(apart) == 3
-assert all(0 <= p <= 1 for p in together + apart)
-assert together == final_medians(MapElites, [0, 1, 2]), "the same seed, the same run"
-print("MapElites", np.round(together, 3), " Elitism", np.round(apart, 3))
+shared, separate = final_medians(MapElites, [0, 1, 2]), final_medians(Elitism, [0, 1, 2])
+assert len(shared) == len(separate) == 3
+assert all(0 <= p <= 1 for p in shared + separate)
+assert shared == final_medians(MapElites, [0, 1, 2]), "the same seed must give the same run"
+print("MapElites", np.round(shared, 3), " Elitism", np.round(separate, 3))

@@ -1,14 +1,17 @@
-"""Attacks within ε in L∞ beside foolbox's and torchattacks': how fast, how strong, and whether PyTorch agrees.
+"""Attacks within ε in L∞, compared with foolbox and torchattacks: speed, strength, and agreement with PyTorch.
 
-    python -m tests.benchmarks.attack_contest                                    some minutes, with a LeNet trained here
-    python -m tests.benchmarks.attack_contest --plain a.npz --robust b.npz       with networks written by `minidl.save`
-    python -m tests.benchmarks.attack_contest --quick --peers                    whether it runs; the numbers mean nothing
+    python -m tests.benchmarks.attack_contest                                    some minutes; trains a LeNet first
+    python -m tests.benchmarks.attack_contest --plain a.npz --robust b.npz       with networks saved by `minidl.save`
+    python -m tests.benchmarks.attack_contest --quick --peers                    a test that it runs; ignore the numbers
 
-Everything happens on the same digits and weights, in one process.  First, PGD of 40 steps at ε = .3 on the plain
-network, in turns.  "minidl" lets an image go as soon as it is misread, which foolbox does not; "minidl, every step" does
-not either.  Second, the robust accuracy that each attack leaves: the part of the digits that it does not get misread,
-judged by PyTorch for all; whatever is further than ε from its digit counts as not misread.  Third, the
-predictions of all our images by PyTorch, beside ours.
+All libraries attack the same digits with the same weights, in one process.
+
+1. Speed: PGD of 40 steps at ε = .3 on the plain network, in turns.  "minidl" stops for an image as soon as it is
+   misclassified; foolbox does not, and "minidl, every step" does not either.
+2. Strength: the robust accuracy under each attack, which is the fraction of the digits that are still classified
+   correctly.  PyTorch computes the predictions for all libraries.  An image further than ε from its digit counts as not
+   attacked.
+3. Agreement: PyTorch's predictions of all our adversarial images, compared with ours.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ from . import report, work
 from .options import RESULTS, at_least_one, command_line, find_peers, use_backend, with_peers
 from .peers import Peers
 from .report import OURS, Result, Target
-from .timing import Others, in_turns
+from .timing import OtherProcesses, in_turns
 
 PGD_EPSILON = 0.3
 Attack = Callable[[], np.ndarray]
@@ -43,42 +46,42 @@ Attack = Callable[[], np.ndarray]
 
 @dataclass(frozen=True)
 class Subject:
-    """A network under attack, ours and PyTorch's, and the first test digits."""
+    """An attacked network, as ours and as PyTorch's, and the first test digits.  ours: our results, for `agreement`."""
 
     name: str
     net: Sequential
     torch_net: Any
     x: np.ndarray
     y: np.ndarray
-    ours: list[AttackResult] = field(default_factory=list)  # to be predicted again by PyTorch
+    ours: list[AttackResult] = field(default_factory=list)
 
     def take(self, count: int) -> Subject:
-        """With the first of the digits alone."""
+        """The same with the first `count` digits only."""
         return replace(self, x=self.x[:count], y=self.y[:count])
 
-    def remember(self, result: AttackResult) -> np.ndarray:
-        """The images of one of our results."""
+    def add(self, result: AttackResult) -> np.ndarray:
+        """Add a result to `ours`; returns its images."""
         self.ours.append(result)
         return to_numpy(result.x_adv)
 
     def torch_predictions(self, x: np.ndarray) -> np.ndarray:
-        """By PyTorch."""
+        """PyTorch's predictions."""
         torch = sys.modules["torch"]
         with torch.no_grad():
             parts = torch.from_numpy(x).to(next(self.torch_net.parameters()).device).split(500)
             return np.concatenate([self.torch_net(part).argmax(1).cpu().numpy() for part in parts])
 
     def predictions(self, x: np.ndarray) -> np.ndarray:
-        """By PyTorch where it is there, so that one judge serves all."""
+        """PyTorch's predictions if it is installed, so that they are the same for all libraries; else ours."""
         return work.predictions(self.net, x) if self.torch_net is None else self.torch_predictions(x)
 
-    def accuracy(self, found: np.ndarray, epsilon: float) -> np.ndarray:
-        """Which digits are still read correctly: (N,) bool."""
-        within = abs(found - self.x).reshape(len(self.x), -1).max(axis=1) <= epsilon + 1e-6
-        return (self.predictions(found) == self.y) | ~within & (self.predictions(self.x) == self.y)
+    def correct(self, x_adv: np.ndarray, epsilon: float) -> np.ndarray:
+        """Which digits are still classified correctly: (N,) bool."""
+        within = abs(x_adv - self.x).reshape(len(self.x), -1).max(axis=1) <= epsilon + 1e-6
+        return (self.predictions(x_adv) == self.y) | ~within & (self.predictions(self.x) == self.y)
 
 
-# --- how fast --------------------------------------------------------------------------------------------
+# --- speed -----------------------------------------------------------------------------------------------
 
 
 def speed(subject: Subject, peers: Peers, rounds: int) -> Iterator[Result]:
@@ -95,41 +98,41 @@ def speed(subject: Subject, peers: Peers, rounds: int) -> Iterator[Result]:
     if peers.torch and peers.torchattacks:
         from .bounded_peers import torchattacks_attack
 
-        made = torchattacks_attack("PGD", steps=40, alpha=0.01)
-        competitors["torchattacks"] = made(subject.torch_net, subject.x, subject.y, PGD_EPSILON)
-    seconds, found = in_turns(competitors, rounds, 0.0)
+        maker = torchattacks_attack("PGD", steps=40, alpha=0.01)
+        competitors["torchattacks"] = maker(subject.torch_net, subject.x, subject.y, PGD_EPSILON)
+    seconds, results = in_turns(competitors, rounds, 0.0)
     subject.ours.append(pgd(net, x, y, epsilon=PGD_EPSILON, steps=40))
-    remarks = {who: f"success {1 - subject.accuracy(adv, PGD_EPSILON).mean():.4f}" for who, adv in found.items()}
-    times = {who: [1e3 * s / len(x) for s in of_rounds] for who, of_rounds in seconds.items()}
+    remarks = {who: f"success {1 - subject.correct(x, PGD_EPSILON).mean():.4f}" for who, x in results.items()}
+    times = {who: [1e3 * s / len(x) for s in rounds_of_one] for who, rounds_of_one in seconds.items()}
     target = {"foolbox": Target(1 / 3)} if "foolbox" in times else None
     title = f"PGD-40, ε {PGD_EPSILON}, {subject.name}, per digit"
     yield report.compare("pgd", title, "ms", times, target, remarks)
 
 
-# --- how strong ------------------------------------------------------------------------------------------
+# --- strength --------------------------------------------------------------------------------------------
 
 
 def strength(subject: Subject, peers: Peers, epsilon: float) -> list[list[str]]:
     """Rows: network, ε, who, attack, robust accuracy, seconds."""
     rows: list[list[str]] = []
-    standing: dict[str, np.ndarray] = {}
+    correct_under_all: dict[str, np.ndarray] = {}  # by library
 
-    def row(who: str, attack: str, found: np.ndarray, seconds: float) -> None:
-        left = subject.accuracy(found, epsilon)
-        standing[who] = standing.get(who, left) & left
-        rows.append([subject.name, f"{epsilon:g}", who, attack, f"{left.mean():.4f}", f"{seconds:.1f}"])
+    def row(who: str, attack: str, x_adv: np.ndarray, seconds: float) -> None:
+        correct = subject.correct(x_adv, epsilon)
+        correct_under_all[who] = correct_under_all.get(who, correct) & correct
+        rows.append([subject.name, f"{epsilon:g}", who, attack, f"{correct.mean():.4f}", f"{seconds:.1f}"])
         print("  ".join(rows[-1]), file=sys.stderr, flush=True)
 
     row("", "none", subject.x, 0.0)
     for name, maker in _peers_attacks(peers):
         who, attack = name
         start = time.perf_counter()
-        found = maker(subject.torch_net, subject.x, subject.y, epsilon)()
-        row(who, attack, found, time.perf_counter() - start)
+        x_adv = maker(subject.torch_net, subject.x, subject.y, epsilon)()
+        row(who, attack, x_adv, time.perf_counter() - start)
     start = time.perf_counter()
     result = apgd(subject.net, asarray(subject.x), asarray(subject.y), epsilon=epsilon)
-    row(OURS, "apgd", subject.remember(result), time.perf_counter() - start)
-    theirs = [left for who, left in standing.items() if who not in ("", OURS)]
+    row(OURS, "apgd", subject.add(result), time.perf_counter() - start)
+    theirs = [correct for who, correct in correct_under_all.items() if who not in ("", OURS)]
     if theirs:
         together = np.logical_and.reduce(theirs).mean()
         rows.append([subject.name, f"{epsilon:g}", "theirs", "all together", f"{together:.4f}", ""])
@@ -146,7 +149,7 @@ def _peers_attacks(peers: Peers) -> Iterator[tuple[tuple[str, str], Any]]:
 
 
 def verdict(rows: list[list[str]]) -> str:
-    """Whether ours leaves no more than the best single attack of theirs."""
+    """A sentence: whether the robust accuracy under ours is at most that under the best single attack of theirs."""
     ours = next(float(row[4]) for row in rows if row[2] == OURS)
     best = min(
         ((float(row[4]), f"{row[2]} {row[3]}") for row in rows if row[2] not in ("", OURS, "theirs")), default=None
@@ -157,15 +160,15 @@ def verdict(rows: list[list[str]]) -> str:
     return f"{rows[0][0]}: {ours:.4f} under ours, {best[0]:.4f} under the best of theirs ({best[1]}): {met}."
 
 
-# --- whether PyTorch agrees ------------------------------------------------------------------------------
+# --- agreement -------------------------------------------------------------------------------------------
 
 
 def agreement(subject: Subject) -> str:
-    """Our predictions of our adversarial images, and PyTorch's."""
+    """A sentence: for how many of our adversarial images PyTorch's prediction is the same as ours."""
     pairs = [(to_numpy(r.adv_pred), subject.torch_predictions(to_numpy(r.x_adv))) for r in subject.ours]
     same = np.concatenate([ours == theirs for ours, theirs in pairs])
     met = "met" if same.mean() >= 0.999 else "NOT met"
-    return f"{subject.name}: PyTorch reads {same.sum()} of {same.size} of our images as we do, {same.mean():.4%}; aim 99.9 %: {met}."
+    return f"{subject.name}: PyTorch's prediction is ours for {same.sum()} of {same.size} of our images, {same.mean():.4%}; target 99.9 %: {met}."
 
 
 # --- the command line ------------------------------------------------------------------------------------
@@ -175,22 +178,26 @@ def options() -> argparse.ArgumentParser:
     """The command line."""
     parser = with_peers(command_line("tests.benchmarks.attack_contest", __doc__), ("torch", "torchattacks", "foolbox"))
     parser.add_argument(
-        "--plain", type=Path, metavar="FILE", help="its weights (default: a LeNet is trained on the digits)"
+        "--plain", type=Path, metavar="FILE", help="the plain network (default: a LeNet is trained on the digits)"
     )
     parser.add_argument("--only", choices=("speed", "strength"), help="one of the two (default: both)")
-    parser.add_argument("--robust", type=Path, metavar="FILE", help="weights of an adversarially trained network")
+    parser.add_argument("--robust", type=Path, metavar="FILE", help="an adversarially trained network")
     parser.add_argument("--epsilon", type=float, nargs=2, default=(0.1, 0.3), metavar="E",
-                        help="for the plain and for the robust network (default: .1 .3)")  # fmt: skip
-    parser.add_argument("--digits", type=at_least_one, default=200, metavar="N", help="for strength (default: 200)")
-    parser.add_argument("--fast-digits", type=at_least_one, default=1000, metavar="N", help="for speed (default: 1000)")
-    parser.add_argument("--full-mnist", action="store_true", help="the digits of MNIST: as `load_mnist` finds it")
+                        help="ε for the plain and for the robust network (default: .1 .3)")  # fmt: skip
+    parser.add_argument(
+        "--digits", type=at_least_one, default=200, metavar="N", help="number of digits for strength (default: 200)"
+    )
+    parser.add_argument(
+        "--fast-digits", type=at_least_one, default=1000, metavar="N", help="number of digits for speed (default: 1000)"
+    )
+    parser.add_argument("--full-mnist", action="store_true", help="the digits of whole MNIST, from `load_mnist`")
     return parser
 
 
 def subjects(arguments: argparse.Namespace, peers: Peers, data: tuple[Dataset, Dataset], count: int) -> list[Subject]:
-    """The networks under attack."""
+    """The networks to attack."""
     train, test = data
-    few = test.take(min(count, len(test.x)))
+    digits = test.take(min(count, len(test.x)))
     nets = {
         "plain": minidl.load(arguments.plain)
         if arguments.plain
@@ -200,37 +207,37 @@ def subjects(arguments: argparse.Namespace, peers: Peers, data: tuple[Dataset, D
         nets["robust"] = minidl.load(arguments.robust)
     mirror = peers.torch.mirror if peers.torch else lambda layers, weights: None
     mirrors = {name: mirror(net.layers.values(), work.numpy_params(net)) for name, net in nets.items()}
-    return [Subject(name, net, mirrors[name], to_numpy(few.x), to_numpy(few.y)) for name, net in nets.items()]
+    return [Subject(name, net, mirrors[name], to_numpy(digits.x), to_numpy(digits.y)) for name, net in nets.items()]
 
 
 def measure(arguments: argparse.Namespace) -> str:
-    """Run everything; the text."""
-    peers, others = find_peers(arguments.peers), Others()
-    facts = report.provenance("tests.benchmarks.attack_contest", peers.found)
+    """Run everything; returns the text of the report."""
+    peers, others = find_peers(arguments.peers), OtherProcesses()
+    facts = report.provenance("tests.benchmarks.attack_contest", peers.status)
     data = load_mnist() if arguments.full_mnist else load_digits()
     if arguments.quick:
         data, arguments.digits, arguments.fast_digits = (data[0].take(256), data[1]), 8, 16
-    fast = subjects(arguments, peers, data, max(arguments.fast_digits, arguments.digits))
+    networks = subjects(arguments, peers, data, max(arguments.fast_digits, arguments.digits))
     parts: list[str] = []
     if arguments.only != "strength":
         results = list(
-            speed(fast[0].take(arguments.fast_digits), peers, arguments.repeats or (1 if arguments.quick else 5))
+            speed(networks[0].take(arguments.fast_digits), peers, arguments.repeats or (1 if arguments.quick else 5))
         )
         print(report.short(results[0]), file=sys.stderr, flush=True)
         parts += [report.table(results), ""]
     if arguments.only != "speed":
-        found = [strength(s.take(arguments.digits), peers, e) for s, e in zip(fast, arguments.epsilon)]
+        tables = [strength(s.take(arguments.digits), peers, e) for s, e in zip(networks, arguments.epsilon)]
         heads = ["network", "ε", "who", "attack", "robust accuracy", "seconds"]
-        rows = report.columns([heads, *chain(*found)], left=("network", "who", "attack"))
+        rows = report.columns([heads, *chain(*tables)], left=("network", "who", "attack"))
         parts += [
             f"Robust accuracy on the first {arguments.digits} test digits",
             "",
             *rows,
             "",
-            *map(verdict, found),
+            *map(verdict, tables),
             "",
         ]
-    parts += [agreement(subject) for subject in fast if subject.torch_net is not None and subject.ours]
+    parts += [agreement(subject) for subject in networks if subject.torch_net is not None and subject.ours]
     return "\n".join([report.head(facts | others.fact()), "", *parts, ""])
 
 

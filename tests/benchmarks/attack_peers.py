@@ -1,4 +1,7 @@
-"""JSMA as two libraries have it, and C&W's L2 attack as a third, on a PyTorch network.  Each maker returns a call that gives adversarial images."""
+"""JSMA of ART and torchattacks, and C&W's L2 attack of foolbox, on a PyTorch network.
+
+Each function returns a call that makes adversarial images.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ Call = Callable[[], np.ndarray]
 
 
 def art_jsma(net: Any, x: np.ndarray, targets: np.ndarray) -> Call:
-    """The Adversarial Robustness Toolbox: single features, without the paper's second condition; all images at once."""
+    """ART changes single features, without the paper's second condition, for all images at once."""
     from art.attacks.evasion import SaliencyMapMethod
     from art.estimators.classification import PyTorchClassifier
 
@@ -25,7 +28,7 @@ def art_jsma(net: Any, x: np.ndarray, targets: np.ndarray) -> Call:
 
 
 def torchattacks_jsma(net: Any, x: np.ndarray, targets: np.ndarray) -> Call:
-    """torchattacks: pairs of features, by all M² of them, one image after the other."""
+    """torchattacks tries all M² pairs of features, one image after the other."""
     import torchattacks
 
     attack = torchattacks.JSMA(net, theta=1.0, gamma=0.145)
@@ -35,7 +38,7 @@ def torchattacks_jsma(net: Any, x: np.ndarray, targets: np.ndarray) -> Call:
 
 
 def foolbox_carlini_wagner(net: Any, x: np.ndarray, targets: np.ndarray, steps: int) -> Call:
-    """foolbox: nine c from .001, Adam of .01; a whole batch gives up a c together."""
+    """foolbox: nine values of c from .001 on, Adam with step size .01; it stops early for whole batches only."""
     import foolbox
 
     attack = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=steps, stepsize=1e-2,

@@ -1,7 +1,7 @@
-"""Attacks within ε in L∞ as foolbox and torchattacks have them, on a PyTorch network.
+"""Attacks within ε in L∞ of foolbox and torchattacks, on a PyTorch network.
 
-Each maker takes the network, digits, labels and ε, and returns a call that gives adversarial images.  foolbox's are
-those of its PGD; torchattacks has the four that make up AutoAttack (Croce and Hein 2020), and its weaker DLR objective.
+Each maker takes the network, digits, labels and ε, and returns a call that makes adversarial images.  foolbox runs PGD.
+torchattacks runs AutoAttack (Croce and Hein 2020), its four parts, and APGD on the untargeted DLR objective.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Maker = Callable[[Any, np.ndarray, np.ndarray, float], Call]
 
 
 def foolbox_pgd(steps: int, restarts: int = 1, **options: Any) -> Maker:
-    """foolbox's LinfPGD: random start, every step taken, steps of ε/30 unless it is told otherwise."""
+    """foolbox's LinfPGD: a random start, no early stop, step size ε/30 by default."""
 
     def maker(net: Any, x: np.ndarray, y: np.ndarray, epsilon: float) -> Call:
         foolbox = importlib.import_module("foolbox")
@@ -37,7 +37,7 @@ def foolbox_pgd(steps: int, restarts: int = 1, **options: Any) -> Maker:
 
 
 def torchattacks_attack(name: str, **options: Any) -> Maker:
-    """One of torchattacks' classes, by name."""
+    """The class of torchattacks with this name."""
 
     def maker(net: Any, x: np.ndarray, y: np.ndarray, epsilon: float) -> Call:
         images, labels = _on_device(net, x, y)
@@ -47,7 +47,7 @@ def torchattacks_attack(name: str, **options: Any) -> Maker:
     return maker
 
 
-#: Those whose strength is compared, by library.
+#: The attacks whose strength is compared, by library.
 STRONGEST: dict[str, dict[str, Maker]] = {
     "foolbox": {
         "PGD-40": foolbox_pgd(40),

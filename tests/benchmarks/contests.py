@@ -1,4 +1,4 @@
-"""The works to compare on, by name.  Each takes a `Bench` and yields a `Result`, or several."""
+"""The contests, by name: the work that is timed.  Each takes a `Bench` and yields one `Result` or several."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ EPSILON = 0.25
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything."""
+    """The sizes of all contests."""
 
     batch: int = 128
-    steps: int = 62  # batches that training goes round
-    epochs: int = 4  # of training the network that is attacked
+    steps: int = 62  # number of batches; training cycles through them
+    epochs: int = 4  # of training of the attacked network
     fgsm: int = 2000
     jsma: int = 128
     torchattacks: int = 8
@@ -36,8 +36,8 @@ class Sizes:
     adam: int = 1000  # steps for each c
     epoch: int = 10_000
     rounds: int = 30
-    long_rounds: int = 3  # of what takes seconds
-    turn: float = 0.4  # seconds
+    long_rounds: int = 3  # rounds of a contest whose calls take seconds
+    turn: float = 0.4  # seconds of each turn
 
 
 QUICK = Sizes(
@@ -58,11 +58,11 @@ QUICK = Sizes(
 
 @dataclass(frozen=True)
 class Bench:
-    """What the contests share: sizes, peers, digits, a trained network."""
+    """The inputs that the contests share: sizes, peers, digits, a trained network."""
 
     sizes: Sizes
     peers: Peers
-    compiled: bool = False  # PyTorch compiled, too
+    compiled: bool = False  # measure torch.compile, too
     full_mnist: bool = False
 
     @cached_property
@@ -80,33 +80,33 @@ class Bench:
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """Of the trained network."""
+        """The weights of the trained network."""
         return work.numpy_params(self.lenet)
 
     def images(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The first so many test digits, and their labels."""
-        few = self.digits[1].take(count)
-        return to_numpy(few.x), to_numpy(few.y)
+        """The first `count` test digits, and their labels."""
+        first = self.digits[1].take(count)
+        return to_numpy(first.x), to_numpy(first.y)
 
     def targeted(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The first so many test digits that the network reads correctly, and the next class of each."""
+        """The first `count` correctly classified test digits, and the next class as the target of each."""
         x, y = self.images(2 * count + 100)
-        right = np.flatnonzero(work.predictions(self.lenet, x) == y)[:count]
-        return x[right], (y[right] + 1) % 10
+        correct = np.flatnonzero(work.predictions(self.lenet, x) == y)[:count]
+        return x[correct], (y[correct] + 1) % 10
 
     def milliseconds(
         self, competitors: Competitors, long: bool = False, each: dict[str, int] | None = None
     ) -> tuple[dict[str, list[float]], dict[str, Any]]:
-        """`in_turns` in milliseconds: per call or, where `each` says of how many items a call is made, per item."""
+        """`in_turns` in milliseconds per call, or per item for competitors for which `each` has the items of a call."""
         rounds = min(self.sizes.rounds, self.sizes.long_rounds) if long else self.sizes.rounds
         seconds, results = in_turns(competitors, rounds, self.sizes.turn)
         items = dict.fromkeys(competitors, 1) | (each or {})
-        return {who: [1e3 * s / items[who] for s in found] for who, found in seconds.items()}, results
+        return {who: [1e3 * s / items[who] for s in rounds_of_one] for who, rounds_of_one in seconds.items()}, results
 
-    def agreement(self, found: dict[str, Any]) -> dict[str, str]:
-        """How far PyTorch's results are from ours: it is to be the same work."""
-        ours = to_numpy(found[OURS])
-        differences = {who: abs(self.peers.torch.to_numpy(x) - ours).max() for who, x in found.items() if who != OURS}
+    def agreement(self, results: dict[str, Any]) -> dict[str, str]:
+        """A remark on each peer: the difference of its result from ours, which shows that the work is the same."""
+        ours = to_numpy(results[OURS])
+        differences = {who: abs(self.peers.torch.to_numpy(x) - ours).max() for who, x in results.items() if who != OURS}
         return {who: f"differs by at most {d / abs(ours).max():.0e} of the largest" for who, d in differences.items()}
 
 
@@ -114,7 +114,7 @@ class Bench:
 
 
 def mlp(bench: Bench) -> Iterator[Result]:
-    """Lacok's network: one training step, against the peers."""
+    """Lacok's network: one training step, compared with the peers."""
     net, torch, jax = models.mlp(seed=0), bench.peers.torch, bench.peers.jax
     weights, batches = work.numpy_params(net), bench.batches
     competitors: Competitors = {OURS: work.training_step(net, batches)}
@@ -130,7 +130,7 @@ def mlp(bench: Bench) -> Iterator[Result]:
 
 
 def products(bench: Bench) -> Iterator[Result]:
-    """The same step against the matrix products it cannot do without."""
+    """The same step, compared with the time of its matrix products alone."""
     net = models.mlp(seed=0)
     times, _ = bench.milliseconds({
         OURS: work.training_step(net, bench.batches),
@@ -140,7 +140,7 @@ def products(bench: Bench) -> Iterator[Result]:
 
 
 def lenet(bench: Bench) -> Iterator[Result]:
-    """LeNet: one training step, against the peers."""
+    """LeNet: one training step, compared with the peers."""
     net, torch, jax = models.lenet(seed=0), bench.peers.torch, bench.peers.jax
     weights, batches = work.numpy_params(net), bench.batches
     competitors: Competitors = {OURS: work.training_step(net, batches)}
@@ -159,61 +159,63 @@ def lenet(bench: Bench) -> Iterator[Result]:
 
 
 def gradient(bench: Bench) -> Iterator[Result]:
-    """The gradient of the loss in the pixels of a batch, LeNet."""
+    """LeNet: the gradient of the loss in the pixels of a batch."""
     (x, y), torch = bench.images(bench.sizes.batch), bench.peers.torch
     competitors: Competitors = {OURS: work.input_gradient(bench.lenet, x, y)}
     if torch:
         competitors["torch"] = torch.input_gradient(bench.weights, x, y)
         competitors["torch, channels last"] = torch.input_gradient(bench.weights, x, y, channels_last=True)
-    times, found = bench.milliseconds(competitors)
-    yield compare("gradient", f"LeNet, gradient in {len(x)} inputs", "ms", times, Target(0.5), bench.agreement(found))
+    times, results = bench.milliseconds(competitors)
+    yield compare("gradient", f"LeNet, gradient in {len(x)} inputs", "ms", times, Target(0.5), bench.agreement(results))
 
 
 def jacobian(bench: Bench) -> Iterator[Result]:
-    """All ten logits in all pixels, LeNet."""
+    """LeNet: the Jacobian of all ten logits in all pixels."""
     (x, _), torch = bench.images(bench.sizes.batch), bench.peers.torch
     competitors: Competitors = {OURS: work.jacobian(bench.lenet, x)}
     if torch:
         competitors["torch, ten gradients"] = torch.jacobian_by_rows(bench.weights, x)
         competitors["torch, vmap(jacrev)"] = torch.jacobian_by_vmap(bench.weights, x)
-    times, found = bench.milliseconds(competitors)
-    yield compare("jacobian", f"LeNet, Jacobians of {len(x)} digits", "ms", times, Target(0.25), bench.agreement(found))
+    times, results = bench.milliseconds(competitors)
+    yield compare(
+        "jacobian", f"LeNet, Jacobians of {len(x)} digits", "ms", times, Target(0.25), bench.agreement(results)
+    )
 
 
 # --- attacks ---------------------------------------------------------------------------------------------
 
 
 def fgsm(bench: Bench) -> Iterator[Result]:
-    """FGSM over a test set."""
+    """FGSM on a test set."""
     (x, y), torch = bench.images(bench.sizes.fgsm), bench.peers.torch
     competitors: Competitors = {OURS: work.fgsm_attack(bench.lenet, x, y, EPSILON)}
     if torch:
-        for name, judged in (("torch, images alone", False), ("torch, with predictions", True)):
-            competitors[name] = torch.fgsm(bench.weights, x, y, EPSILON, bench.sizes.batch, judged)
-    times, found = bench.milliseconds(competitors)
-    remarks = {who: f"error {(work.predictions(bench.lenet, adv) != y).mean():.4f}" for who, adv in found.items()}
+        for name, predict in (("torch, images alone", False), ("torch, with predictions", True)):
+            competitors[name] = torch.fgsm(bench.weights, x, y, EPSILON, bench.sizes.batch, predict)
+    times, results = bench.milliseconds(competitors)
+    remarks = {who: f"error {(work.predictions(bench.lenet, adv) != y).mean():.4f}" for who, adv in results.items()}
     yield compare("fgsm", f"LeNet, FGSM on {len(x)} digits", "ms", times, remarks=remarks)
 
 
 def jsma(bench: Bench) -> Iterator[Result]:
-    """JSMA towards the next class, θ = 1, 14.5 % of the pixels, on the first test digits that are read correctly."""
+    """JSMA towards the next class, θ = 1, 14.5 % of the pixels, on the first correctly classified test digits."""
     sizes, peers = bench.sizes, bench.peers
     x, targets = bench.targeted(sizes.jsma)
-    few = sizes.torchattacks
+    fewer = sizes.torchattacks
     competitors: Competitors = {OURS: work.jsma_attack(bench.lenet, x, targets)}
     if peers.torch and peers.art:
         competitors["ART"] = peers.art(peers.torch.victim(bench.weights), x, targets)
     if peers.torch and peers.torchattacks:
-        competitors["torchattacks"] = peers.torchattacks(peers.torch.victim(bench.weights), x[:few], targets[:few])
-    each = {who: len(x) for who in competitors} | {"torchattacks": few}
-    times, found = bench.milliseconds(competitors, long=True, each=each)
-    remarks = {who: work.success(bench.lenet, x, adv, targets) for who, adv in found.items()}
+        competitors["torchattacks"] = peers.torchattacks(peers.torch.victim(bench.weights), x[:fewer], targets[:fewer])
+    each = {who: len(x) for who in competitors} | {"torchattacks": fewer}
+    times, results = bench.milliseconds(competitors, long=True, each=each)
+    remarks = {who: work.success(bench.lenet, x, adv, targets) for who, adv in results.items()}
     goals = {"ART": Target(1 / 12), "torchattacks": Target(1 / 150)}
     yield compare("jsma", "LeNet, JSMA, per digit", "ms", times, goals, remarks)
 
 
 def carlini_wagner(bench: Bench) -> Iterator[Result]:
-    """Carlini and Wagner's L2 towards the next class, nine c of up to 1000 steps; each library once, after a first try."""
+    """Carlini and Wagner's L2 attack towards the next class, nine c of up to 1000 steps; one call each, after a short one."""
     sizes, peers = bench.sizes, bench.peers
     x, targets = bench.targeted(sizes.carlini_wagner)
     competitors: Competitors = {OURS: work.carlini_wagner_attack(bench.lenet, x, targets, sizes.adam)}
@@ -224,8 +226,8 @@ def carlini_wagner(bench: Bench) -> Iterator[Result]:
         victim = peers.torch.victim(bench.weights)
         competitors["foolbox"] = foolbox_carlini_wagner(victim, x, targets, sizes.adam)
         foolbox_carlini_wagner(victim, x[:2], targets[:2], 3)()
-    times, found = once_each(competitors)
-    remarks = {who: work.distance(bench.lenet, x, adv, targets) for who, adv in found.items()}
+    times, results = once_each(competitors)
+    remarks = {who: work.distance(bench.lenet, x, adv, targets) for who, adv in results.items()}
     each = {who: [1e3 * seconds / len(x)] for who, seconds in times.items()}
     goals = {"foolbox": Target(1 / 12)}
     yield compare("carlini_wagner", "LeNet, C&W L2, per digit", "ms", each, goals, remarks)
@@ -233,10 +235,10 @@ def carlini_wagner(bench: Bench) -> Iterator[Result]:
 
 def pairs(bench: Bench) -> Iterator[Result]:
     """JSMA's search for the best pair alone, with the kernels in use and with the plain ones."""
-    slopes = work.random_slopes(bench.sizes.batch, 784)
-    competitors = {OURS: work.pair_search(slopes), "plain kernels": work.pair_search(slopes, plain=True)}
-    times, found = bench.milliseconds(competitors, each=dict.fromkeys(competitors, bench.sizes.batch))
-    same = all((to_numpy(found[OURS]) == to_numpy(found["plain kernels"])).all(axis=1))
+    gradients = work.random_gradients(bench.sizes.batch, 784)
+    competitors = {OURS: work.pair_search(gradients), "plain kernels": work.pair_search(gradients, plain=True)}
+    times, results = bench.milliseconds(competitors, each=dict.fromkeys(competitors, bench.sizes.batch))
+    same = all((to_numpy(results[OURS]) == to_numpy(results["plain kernels"])).all(axis=1))
     remarks = {"plain kernels": "the same pairs" if same else "OTHER PAIRS"}
     yield compare("pairs", "best pair of 784 features, per image", "ms", times, remarks=remarks)
 
@@ -245,7 +247,7 @@ def pairs(bench: Bench) -> Iterator[Result]:
 
 
 def imports(bench: Bench) -> Iterator[Result]:
-    """How long the import statement takes."""
+    """The run time of the import statement."""
     modules = [OURS, "numpy"] + (["torch"] if bench.peers.torch else [])
     times = fresh.import_times(modules, min(bench.sizes.rounds, 4 * bench.sizes.long_rounds))
     remarks = {OURS: "NumPy's included, Numba's not: the first kernel imports it"}
@@ -253,31 +255,31 @@ def imports(bench: Bench) -> Iterator[Result]:
 
 
 def start(bench: Bench) -> Iterator[Result]:
-    """A fresh process that takes a step with LeNet and one with the MLP, and attacks with FGSM and JSMA."""
-    cold, warm, spent = fresh.first_uses(bench.sizes.long_rounds)
+    """The run time of a new process: a training step of LeNet and of the MLP, then FGSM and JSMA."""
+    cold, warm, parts = fresh.first_uses(bench.sizes.long_rounds)
     name = backend.current().name
     yield compare("start", "first steps and attacks, cold", "s", {OURS: cold[name]}, Target(30, "value"),
-                  {OURS: spent["cold"]})  # fmt: skip
+                  {OURS: parts["cold"]})  # fmt: skip
     rounds = {OURS: warm[name]} | ({"numpy backend": warm["numpy"]} if name != "numpy" else {})
-    remarks = {OURS: spent[name], "numpy backend": spent["numpy"]}
+    remarks = {OURS: parts[name], "numpy backend": parts["numpy"]}
     yield compare("start", "first steps and attacks, warm", "s", rounds, Target(1, "difference"), remarks)
 
 
 def memory(bench: Bench) -> Iterator[Result]:
-    """The peak of resident memory over an epoch of LeNet, libraries included."""
+    """The peak of the resident memory during an epoch of LeNet, including the libraries."""
     if bench.full_mnist:
         train = load_mnist()[0]
         x, y = to_numpy(train.x), to_numpy(train.y)
     else:
         x, y = (np.concatenate([to_numpy(getattr(part, name)) for part in bench.digits])[: bench.sizes.epoch]
                 for name in ("x", "y"))  # fmt: skip
-    found = fresh.epoch_memory([OURS] + (["torch"] if bench.peers.torch else []), x, y)
-    remarks = {who: f"{m['imports']:.0f} after the imports, {m['data']:.0f} the digits" for who, m in found.items()}
+    megabytes = fresh.epoch_memory([OURS] + (["torch"] if bench.peers.torch else []), x, y)
+    remarks = {who: f"{m['imports']:.0f} after the imports, {m['data']:.0f} the digits" for who, m in megabytes.items()}
     work_done = f"LeNet, peak memory of an epoch of {len(x)}"
-    yield compare("memory", work_done, "MB", {who: [m["peak"]] for who, m in found.items()}, Target(0.6), remarks)
+    yield compare("memory", work_done, "MB", {who: [m["peak"]] for who, m in megabytes.items()}, Target(0.6), remarks)
 
 
-#: Every contest by the name that --only knows it by.
+#: Every contest by its name for --only.
 CONTESTS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     contest.__name__: contest
     for contest in (mlp, products, lenet, gradient, jacobian, fgsm, jsma, carlini_wagner, pairs, imports, start, memory)

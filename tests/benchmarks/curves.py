@@ -1,10 +1,10 @@
-"""Training LeNet on each backend, from the same weights on the same digits: do the curves lie on each other?
+"""Train LeNet on each backend, from the same weights on the same digits, and compare the losses.
 
     python -m tests.benchmarks.curves
 
-The readable kernels, the compiled ones, and the CUDA kernels: on a GPU if there is one, else emulated on this
-processor.  Training blows up differences of rounding; how much is shown by a fourth run, on the readable kernels, from
-weights that are off by one part in ten million.  Writes curves.txt, with how far apart the losses are, and a figure.
+The runs use the readable kernels, the compiled kernels, and the CUDA kernels, on a GPU if there is one, else emulated on
+the processor.  Training amplifies rounding errors.  A fourth run shows how much: it uses the readable kernels, from
+weights changed by one part in ten million.  Writes the differences of the losses to curves.txt, and a figure.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ EMULATED = "cuda, emulated"
 
 
 def losses(name: str, steps: int, batch: int, nudge: float = 0.0) -> list[float]:
-    """The loss of each step.  nudge: how far off the first weights are, relatively and at random."""
+    """The loss of each step.  nudge: the relative change of the first weights, with random signs."""
     with backend.use("numpy"):
         batches = list(load_digits()[0].take(steps * batch).batches(batch))
     with backend.use(name):
         net, optimizer, rng = models.lenet(seed=0), optim.SGD(lr=0.02, momentum=0.9), np.random.default_rng(0)
         for w in net.params.values():
             w *= asarray((1 + nudge * rng.choice([-1, 1], w.shape)).astype(np.float32))
-        state, found = optimizer.init(net.params), []
+        state, values = optimizer.init(net.params), []
         for x, y in batches:
             loss, _, grads = train.gradient(net, asarray(x), asarray(y))
             optimizer.update(net.params, grads, state)
-            found.append(float(loss))
-    return found
+            values.append(float(loss))
+    return values
 
 
-def third() -> str:
-    """The backend for the CUDA kernels that can run here."""
+def cuda_backend() -> str:
+    """The backend that can run the CUDA kernels on this machine."""
     try:
         with backend.use("cupy"):
             return "cupy"
@@ -56,20 +56,20 @@ def third() -> str:
 def main() -> None:
     """Train, compare, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=62, help="of training (default: 62, an epoch)")
-    parser.add_argument("--batch", type=int, default=128, help="digits in a step (default: 128)")
+    parser.add_argument("--steps", type=int, default=62, help="steps of training (default: 62, an epoch)")
+    parser.add_argument("--batch", type=int, default=128, help="digits in each step (default: 128)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
-    how_long = arguments.steps, arguments.batch
-    curves = {name: losses(name, *how_long) for name in ("numpy", "numba", third())}
-    curves["numpy, nudged"] = losses("numpy", *how_long, nudge=1e-7)
+    sizes = arguments.steps, arguments.batch
+    curves = {name: losses(name, *sizes) for name in ("numpy", "numba", cuda_backend())}
+    curves["numpy, nudged"] = losses("numpy", *sizes, nudge=1e-7)
     plain = np.array(curves["numpy"])
     lines = [f"{date.today().isoformat()}   python -m tests.benchmarks.curves   NumPy {np.__version__}",
              f"LeNet, {arguments.steps} steps of {arguments.batch} digits, SGD .02 with momentum .9, float32, seed 0"]  # fmt: skip
-    for name, found in curves.items():
-        apart = abs(np.array(found) - plain)
-        lines.append(f"{name:<16} last loss {found[-1]:.6f}   from numpy's at most {apart.max():.1e}, "
-                     f"in the first ten steps {apart[:10].max():.1e}")  # fmt: skip
+    for name, curve in curves.items():
+        difference = abs(np.array(curve) - plain)
+        lines.append(f"{name:<16} last loss {curve[-1]:.6f}   from numpy's at most {difference.max():.1e}, "
+                     f"in the first ten steps {difference[:10].max():.1e}")  # fmt: skip
     print("\n".join(lines))
     figure = plots.curves(list(range(1, arguments.steps + 1)), curves, title="Three sets of kernels, one curve",
                           x_label="step", y_label="loss", y_limits=None)  # fmt: skip

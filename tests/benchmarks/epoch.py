@@ -1,8 +1,8 @@
-"""The memory of one epoch of LeNet in a fresh process: ours, or PyTorch's.
+"""Measure the memory of one epoch of LeNet in a new process, with minidl or with PyTorch.
 
     python -m tests.benchmarks.epoch minidl|torch DIGITS.npz CORES
 
-Prints megabytes as JSON: the peak after the imports, and in the end.  DIGITS.npz holds x (N, 1, 28, 28) float32 and
+Prints megabytes as JSON: the peak after the imports, the digits, and the peak at the end.  DIGITS.npz has x (N, 1, 28, 28) float32 and
 y (N,) int64.
 """
 
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def ours(cores: int) -> Epoch:
-    """`train.fit`, with everything imported that it will need."""
+    """An epoch of `train.fit`; all modules that it needs are imported here."""
     from minidl import backend, data, models, train
 
     assert backend.current().kernels  # imports Numba
@@ -45,7 +45,7 @@ def ours(cores: int) -> Epoch:
 
 
 def theirs(cores: int) -> Epoch:
-    """The plain loop."""
+    """An epoch of PyTorch's usual loop."""
     import torch
 
     from .torch_peer import lenet, stepper
@@ -61,16 +61,16 @@ def theirs(cores: int) -> Epoch:
 
 
 def peak() -> float:
-    """The most memory that this process has held so far, in megabytes.
+    """The peak of this process's resident memory so far, in megabytes.
 
-    From /proc where there is one.  On Linux getrusage's number outlives exec, so a child would begin with its
-    parent's.
+    The number comes from /proc if that exists.  On Linux, getrusage's number is not reset by exec: a child would start
+    with its parent's.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):
-        import resource  # which Windows has not
+        import resource  # does not exist on Windows
 
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

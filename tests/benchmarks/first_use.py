@@ -1,8 +1,8 @@
-"""The first training steps and attacks of a fresh process: what somebody waits for who has just typed a command.
+"""Time the first training steps and attacks of a new process, as after typing a command.
 
     python -m tests.benchmarks.first_use
 
-Prints the seconds that each part took, as JSON.
+Prints the seconds of each part as JSON.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 
 def main() -> None:
-    """Everything once, in the backend that MINIDL_BACKEND names."""
+    """Run everything once, on the backend that MINIDL_BACKEND names."""
     seconds, start = {}, time.perf_counter()
 
-    def took(what: str) -> None:
+    def record(part: str) -> None:
         nonlocal start
-        seconds[what], start = time.perf_counter() - start, time.perf_counter()
+        seconds[part], start = time.perf_counter() - start, time.perf_counter()
 
     import numpy as np
 
@@ -26,19 +26,19 @@ def main() -> None:
     from minidl import models
     from minidl.backend import asarray, to_numpy
 
-    took("import")
+    record("import")
     x = asarray(np.random.default_rng(0).random((128, 1, 28, 28), np.float32))
     y = asarray(np.arange(128) % 10)
     net = models.lenet()
     _step(net, x, y)
-    took("LeNet's step")
+    record("LeNet's step")
     _step(models.mlp(), x, y)
-    took("MLP's step")
+    record("MLP's step")
     to_numpy(fgsm(net, x, y).x_adv)
-    took("FGSM")
+    record("FGSM")
     targets = (net(x[:4]).argmax(axis=-1) + 1) % 10
     to_numpy(jsma(net, x[:4], Targeted(targets), max_distortion=0.02).x_adv)
-    took("JSMA")
+    record("JSMA")
     print(json.dumps(seconds))
 
 
@@ -50,7 +50,7 @@ def _step(net: Any, x: Any, y: Any) -> None:
     optimizer = optim.RMSProp()
     grads = train.gradient(net, x, y, np.random.default_rng(0))[-1]
     optimizer.update(net.params, grads, optimizer.init(net.params))
-    float(sum(w.sum() for w in net.params.values()))  # a number: there is none before the device is done
+    float(sum(w.sum() for w in net.params.values()))  # a Python number: this waits for the device
 
 
 if __name__ == "__main__":

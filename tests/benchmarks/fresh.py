@@ -1,4 +1,4 @@
-"""What only a fresh process can tell: how long imports and first uses take, and how much memory an epoch does."""
+"""Measurements that need a new process: the run time of imports and first uses, and the memory of an epoch."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ TIMED_IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf
 
 
 def import_times(modules: list[str], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds, by module; a process each, in turns.  One round before the first makes sure of the files' cache."""
-    found: dict[str, list[float]] = {module: [] for module in modules}
+    """Milliseconds of each import, by module; one process each, in turns.  A first round warms the file cache."""
+    milliseconds: dict[str, list[float]] = {module: [] for module in modules}
     for i in range(rounds + 1):
         for module in modules:
             seconds = float(_python(["-c", TIMED_IMPORT.format(module)]))
-            found[module] += [1e3 * seconds] if i else []
-    return found
+            milliseconds[module] += [1e3 * seconds] if i else []
+    return milliseconds
 
 
 def first_uses(rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, str]]:
-    """Seconds of whole processes that do everything once: cold, warm and, beside that, with the numpy backend.
+    """Seconds of whole processes that do everything once: cold, warm, and texts with the seconds of each part.
 
-    Cold is the first, in an empty folder for compiled kernels; the warm ones find there what it left.  Also says
-    where the time went.
+    The cold process has an empty folder for compiled kernels; the warm ones load what it compiled.  Warm processes also
+    run with the numpy backend, for comparison.
     """
     name = backend.current().name
     warm: dict[str, list[float]] = {name: [], "numpy": []}
-    spent: dict[str, str] = {}
+    parts: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as cache:
-        places = {"NUMBA_CACHE_DIR": cache, "CUPY_CACHE_DIR": cache}
-        cold, spent["cold"] = _first_use(name, places)
+        environment = {"NUMBA_CACHE_DIR": cache, "CUPY_CACHE_DIR": cache}
+        cold, parts["cold"] = _first_use(name, environment)
         for _ in range(rounds):
             for which, seconds in warm.items():
-                one, spent[which] = _first_use(which, places)
-                seconds.append(one)
-    return {name: [cold]}, warm, spent
+                value, parts[which] = _first_use(which, environment)
+                seconds.append(value)
+    return {name: [cold]}, warm, parts
 
 
-def _first_use(name: str, places: dict[str, str]) -> tuple[float, str]:
+def _first_use(name: str, environment: dict[str, str]) -> tuple[float, str]:
     start = time.perf_counter()
-    parts = json.loads(_python(["-m", "tests.benchmarks.first_use"], MINIDL_BACKEND=name, **places))
+    parts = json.loads(_python(["-m", "tests.benchmarks.first_use"], MINIDL_BACKEND=name, **environment))
     seconds = time.perf_counter() - start
-    return seconds, ", ".join(f"{what} {spent:.2f}" for what, spent in parts.items())
+    return seconds, ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
 
 
 def epoch_memory(who: list[str], x: np.ndarray, y: np.ndarray) -> dict[str, dict[str, float]]:
-    """Megabytes at the imports' end and at most, for each of "minidl" and "torch" that is asked for."""
+    """Megabytes after the imports and at the peak, for "minidl", "torch" or both."""
     with tempfile.TemporaryDirectory() as folder:
         digits = Path(folder) / "digits.npz"
         np.savez(digits, x=x, y=y)
@@ -69,7 +69,7 @@ def epoch_memory(who: list[str], x: np.ndarray, y: np.ndarray) -> dict[str, dict
 
 
 def _python(arguments: list[str], **environment: str) -> str:
-    """What a fresh interpreter prints; `SystemExit` with what it complained of if it fails."""
+    """The last line that a new interpreter prints; raises `SystemExit` with its errors if it fails."""
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env={**os.environ, **environment},
                           capture_output=True, text=True, check=False)  # fmt: skip
     if done.returncode:

@@ -1,9 +1,10 @@
-"""How time grows: of LeNet's training step and input gradient with the batch, of a Jacobian with the classes.
+"""How run time grows: a training step and an input gradient with the batch, a Jacobian with the classes.
 
     python -m tests.benchmarks.growth
 
 Medians of runs in turns, as in ``python -m tests.benchmarks``.  Writes growth.txt and a figure for each of the two.
-The Jacobian is that of a dense network 784-625-625-K, walked both ways; "auto" takes the way of fewer walks.
+The Jacobian is that of a dense network 784-625-625-K, in forward and in reverse mode.  The mode "auto" chooses the one
+of fewer walks.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from minidl import models
 from . import report, work
 from .contests import QUICK, Bench, Sizes
 from .options import RESULTS, command_line, find_peers, use_backend, with_peers
-from .timing import Others, in_turns
+from .timing import OtherProcesses, in_turns
 
 BATCHES = [1, 4, 16, 64, 256, 1024]
 CLASSES = [2, 10, 50, 200, 784, 2000]
 DIGITS = 2000  # to make batches of
 
-Lines = dict[str, list[float]]  # milliseconds, by what was done
+Lines = dict[str, list[float]]  # milliseconds, by what is timed
 
 
 def by_batch(bench: Bench, sizes: Sequence[int], repeats: int) -> Lines:
@@ -47,7 +48,7 @@ def by_batch(bench: Bench, sizes: Sequence[int], repeats: int) -> Lines:
 
 
 def by_classes(bench: Bench, classes: Sequence[int], repeats: int) -> Lines:
-    """The Jacobian of a dense network, by either walk: milliseconds per digit."""
+    """The Jacobian of a dense network in both modes: milliseconds per digit."""
     x, lines = bench.images(4)[0], {}
     for count in classes:
         net = models.mlp(classes=count)
@@ -62,22 +63,22 @@ def _extend(lines: Lines, calls: dict[str, Callable[[], Any]], repeats: int, tur
 
 
 def table(title: str, x_label: str, x: Sequence[int], lines: Lines) -> str:
-    """The lines as columns."""
+    """The lines as columns of a table."""
     rows = [[str(size), *(report.number(ms[i]) for ms in lines.values())] for i, size in enumerate(x)]
     return "\n".join([title, *report.columns([[x_label, *lines], *rows]), ""])
 
 
 def figure(title: str, x_label: str, x: Sequence[int], lines: Lines) -> Any:
-    """The lines over logarithmic axes."""
+    """A figure of the lines, with logarithmic axes."""
     drawn = plots.curves(x, lines, title=title, x_label=x_label, y_label="ms per digit", y_limits=None)
     drawn.axes[0].set(xscale="log", yscale="log")
     return drawn
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Both growths: print, write, draw."""
-    bench, others = Bench(QUICK if arguments.quick else Sizes(), find_peers(arguments.peers)), Others()
-    facts, out = report.provenance("tests.benchmarks.growth", bench.peers.found), arguments.out or RESULTS
+    """Measure both, print, write, draw."""
+    bench, others = Bench(QUICK if arguments.quick else Sizes(), find_peers(arguments.peers)), OtherProcesses()
+    facts, out = report.provenance("tests.benchmarks.growth", bench.peers.status), arguments.out or RESULTS
     repeats = arguments.repeats or (1 if arguments.quick else 9)
     batches, classes = ([1, 8], [2, 5]) if arguments.quick else (BATCHES, CLASSES)
     tables = []

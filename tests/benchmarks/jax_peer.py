@@ -1,4 +1,4 @@
-"""JAX doing the same training steps, compiled; weights come as NumPy arrays, named as minidl names them."""
+"""The same training steps in JAX, compiled; the weights are NumPy arrays with minidl's names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def mlp(w: Any, x: Any, key: Any) -> Any:
 
 
 def lenet(w: Any, x: Any, key: Any) -> Any:
-    """20@5×5, pooling, 50@5×5, pooling, 500 units, 10 logits; the channels last, as JAX likes them."""
+    """20@5×5, pooling, 50@5×5, pooling, 500 units, 10 logits; channels last, which is faster in JAX."""
     h = x.reshape(len(x), 28, 28, 1)
     for name in ("conv1", "conv2"):
         h = lax.conv_general_dilated(h, w[f"{name}.W"], (1, 1), "VALID", dimension_numbers=("NHWC", "OIHW", "NHWC"))
@@ -35,12 +35,12 @@ def lenet(w: Any, x: Any, key: Any) -> Any:
     return h @ w["dense2.W"] + w["dense2.b"]
 
 
-def _dropout(key: Any, h: Any, kept: float) -> Any:
-    return jnp.where(jax.random.bernoulli(key, kept, h.shape), h / kept, 0)
+def _dropout(key: Any, h: Any, keep: float) -> Any:
+    return jnp.where(jax.random.bernoulli(key, keep, h.shape), h / keep, 0)
 
 
 class Jax:
-    """The contests, on JAX's own choice of device."""
+    """JAX's side of the contests, on its default device."""
 
     mlp, lenet = staticmethod(mlp), staticmethod(lenet)
 
@@ -50,7 +50,7 @@ class Jax:
     def training_step(
         self, net: Callable, weights: Weights, batches: Sequence[tuple[np.ndarray, np.ndarray]], donated: bool = False
     ) -> Callable[[], None]:
-        """donated: the memory of the old weights is given away to the new ones, which is JAX at its best."""
+        """A call that takes one step.  donated: the new weights reuse the memory of the old ones, JAX's fastest way."""
 
         def loss(w: Any, x: Any, y: Any, key: Any) -> Any:
             return -jnp.mean(jax.nn.log_softmax(net(w, x, key))[jnp.arange(len(y)), y])

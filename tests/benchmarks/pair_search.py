@@ -1,10 +1,10 @@
-"""JSMA's pair search against the number of features M: the kernels in use, the plain ones, and all M² pairs.
+"""Run time and memory of JSMA's pair search against the number of features M.
 
     python -m tests.benchmarks.pair_search
 
-The slopes are those of LeNet-like networks: random, and, for the worst case, opposed, so that every feature is a
-candidate.  Times are medians per image, of runs in turns; memory is the peak of what the search itself allocates
-through NumPy.
+The competitors are the kernels in use, the plain kernels, and a search through all M² pairs.  The gradients are random,
+and, for the worst case, opposed, so that every feature is a candidate.  Times are medians per image, of runs in turns.
+Memory is the peak that the search allocates through NumPy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minidl.kernels import reference
 
 from . import report, work
 from .options import RESULTS, command_line, use_backend
-from .timing import Others, in_turns
+from .timing import OtherProcesses, in_turns
 
 SIZES = [196, 784, 3_072, 12_288]
 BRUTE_FORCE_UP_TO = 3_072  # beyond, M² pairs of one image take gigabytes
@@ -31,27 +31,28 @@ IMAGES = 16
 
 
 def searches(features: int) -> dict[str, tuple[Callable[[], object], int]]:
-    """The competitors by name, each with the number of images that one call of it searches."""
-    found: dict[str, tuple[Callable[[], object], int]] = {}
-    for kind, slopes in (("", work.random_slopes(IMAGES, features)), (", all candidates", opposed_slopes(features))):
-        found[f"plain kernels{kind}"] = work.pair_search(slopes, plain=True), len(slopes[0])
+    """The competitors by name, each with the number of images of one call."""
+    calls: dict[str, tuple[Callable[[], object], int]] = {}
+    random, opposed = work.random_gradients(IMAGES, features), opposed_gradients(features)
+    for kind, gradients in (("", random), (", all candidates", opposed)):
+        calls[f"plain kernels{kind}"] = work.pair_search(gradients, plain=True), len(gradients[0])
         if backend.current().kernels is not reference:
-            found[f"{backend.current().name} kernels{kind}"] = work.pair_search(slopes), len(slopes[0])
+            calls[f"{backend.current().name} kernels{kind}"] = work.pair_search(gradients), len(gradients[0])
     if features <= BRUTE_FORCE_UP_TO:
-        slopes = work.random_slopes(1, features)
-        found["all pairs"] = lambda: reference.best_pairs_by_definition(*slopes), 1
-    return found
+        single = work.random_gradients(1, features)
+        calls["all pairs"] = lambda: reference.best_pairs_by_definition(*single), 1
+    return calls
 
 
-def opposed_slopes(features: int) -> tuple[np.ndarray, ...]:
-    """A falling, concave front, in one image: no feature dominates another."""
-    a, _, domain = work.random_slopes(1, features)
+def opposed_gradients(features: int) -> tuple[np.ndarray, ...]:
+    """Gradients of one image such that no feature dominates another: b is a decreasing concave function of a."""
+    a, _, domain = work.random_gradients(1, features)
     a = np.sort(np.abs(a), axis=1) / 4
     return a, np.float32(10) - a * a, domain
 
 
 def megabytes(call: Callable[[], object]) -> float:
-    """The peak of what a call allocates."""
+    """The peak that a call allocates."""
     tracemalloc.start()
     call()
     peak = tracemalloc.get_traced_memory()[1]
@@ -61,18 +62,22 @@ def megabytes(call: Callable[[], object]) -> float:
 
 def measure(arguments: argparse.Namespace) -> None:
     """Measure, print, write, draw."""
-    facts, others, out = report.provenance("tests.benchmarks.pair_search", {}), Others(), arguments.out or RESULTS
+    facts, others, out = (
+        report.provenance("tests.benchmarks.pair_search", {}),
+        OtherProcesses(),
+        arguments.out or RESULTS,
+    )
     sizes, turn = (SIZES[:2], 0.0) if arguments.quick else (SIZES, 0.1)
     lines: dict[str, list[float]] = {name: [] for name in searches(sizes[0])}
     rows = [("M", "search", "ms per image", "MB per image", "µs / (M log₂ M)")]
     for features in sizes:
-        found = searches(features)
-        seconds, _ = in_turns({name: call for name, (call, _) in found.items()}, arguments.repeats or 5, turn)
+        calls = searches(features)
+        seconds, _ = in_turns({name: call for name, (call, _) in calls.items()}, arguments.repeats or 5, turn)
         for name in lines:
-            if name not in found:
+            if name not in calls:
                 lines[name].append(math.nan)
                 continue
-            call, images = found[name]
+            call, images = calls[name]
             ms = 1e3 * statistics.median(seconds[name]) / images
             lines[name].append(ms)
             rate = report.number(1e3 * ms / (features * math.log2(features)))

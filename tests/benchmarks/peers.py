@@ -1,4 +1,4 @@
-"""The libraries that ours is compared with: those asked for, those found, and why the others were not."""
+"""The libraries that minidl is compared with, imported if they are installed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from .timing import cores
 
-#: What can be asked for; the last three work on PyTorch's network.
+#: The names of all peers; the last three attack a PyTorch network.
 NAMES = ("torch", "jax", "art", "torchattacks", "foolbox")
 
 
 class Peers:
-    """Some of `NAMES`, imported if they are installed.  `found` says of each how it was found."""
+    """The peers with these names; those that are missing are None.  status: the version of each, or why it is missing."""
 
     def __init__(self, names: list[str], gpu: bool = False) -> None:
-        self.found: dict[str, str] = {}
+        self.status: dict[str, str] = {}
         self.torch: Any = self._made("torch", lambda: _module("torch_peer").Torch(cores(), gpu), names)
         self.jax: Any = self._made("jax", lambda: _module("jax_peer").Jax(), names)
         self.art: Any = self._made("art", lambda: _attack("art", "art_jsma"), names)
@@ -23,15 +23,15 @@ class Peers:
         self.foolbox: Any = self._made("foolbox", lambda: importlib.import_module("foolbox"), names)
 
     def _made(self, name: str, make: Any, names: list[str]) -> Any:
-        """What `make` returns; None if the peer is not asked for or cannot be imported."""
+        """The return value of `make`; None if the peer is not among the names, or cannot be imported."""
         if name not in names:
             return None
         try:
             peer = make()
         except ImportError as error:
-            self.found[name] = f"missing: {error}"
+            self.status[name] = f"missing: {error}"
             return None
-        self.found[name] = str(peer) if name in ("torch", "jax") else "found"
+        self.status[name] = str(peer) if name in ("torch", "jax") else "found"
         return peer
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks say: who took how long, how ours compares, on which machine; as a table and as JSON."""
+"""The report of the benchmarks: run times, ratios, targets and the machine, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = ("MINIDL_BACKEND", "MINIDL_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM
 
 @dataclass(frozen=True)
 class Target:
-    """What is aimed at: ours at most so many times another's, at most so much more, or at most a number."""
+    """An upper bound: of the ratio ours ÷ theirs, of the difference ours - theirs, or of ours."""
 
     most: float
     kind: str = "ratio"  # or "difference", or "value"
@@ -45,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Line:
-    """One competitor: its median, ours over it (the median of the rounds' ratios, their middle half), the target."""
+    """One competitor: its median, the ratio ours ÷ this (median and middle half over the rounds), the target."""
 
     who: str
     median: float
@@ -59,9 +59,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Result:
-    """One work: its short name, what it is, the unit of its numbers, and a line for each competitor, ours first.
+    """The result of one work.
 
-    others: the part of the machine's cores that other processes took meanwhile, where it is known.
+    name, work: its short name, and a description.
+    unit: of its numbers.
+    lines: one for each competitor, ours first.
+    others: the fraction of all cores that other processes used in the meantime, or None if it is unknown.
     """
 
     name: str
@@ -72,7 +75,7 @@ class Result:
 
 
 def ratios(ours: list[float], theirs: list[float]) -> list[float]:
-    """Ours over theirs, round by round."""
+    """Ours ÷ theirs, round by round."""
     return [a / b for a, b in zip(ours, theirs)]
 
 
@@ -80,9 +83,11 @@ def compare(
     name: str, work: str, unit: str, rounds: dict[str, list[float]],
     target: Target | dict[str, Target] | None = None, remarks: dict[str, str] | None = None,
 ) -> Result:  # fmt: skip
-    """The result of one work, from the numbers of all rounds by competitor, `OURS` first.
+    """The result of one work.
 
-    target: for the best of the peers (or for ours alone, if it is a "value"), or one for each of some peers.
+    rounds: the numbers of all rounds, by competitor, `OURS` first.
+    target: one for the best of the peers (or for ours, if it is a "value"), or one for each of some peers.
+    remarks: texts, by competitor.
     """
     medians = {who: statistics.median(numbers) for who, numbers in rounds.items()}
     if isinstance(target, Target):
@@ -92,10 +97,10 @@ def compare(
     target, remarks = target or {}, remarks or {}
 
     def line(who: str) -> Line:
-        aim, found = target.get(who), ratios(rounds[OURS], rounds[who])
-        against = {} if who == OURS else {"ratio": statistics.median(found), "middle_half": _middle_half(found)}
-        aimed = {"target": str(aim), "met": aim.met(rounds[OURS], rounds[who])} if aim else {}
-        return Line(who, medians[who], rounds[who], **against, **aimed, remark=remarks.get(who, ""))
+        bound, values = target.get(who), ratios(rounds[OURS], rounds[who])
+        compared = {} if who == OURS else {"ratio": statistics.median(values), "middle_half": _middle_half(values)}
+        aimed = {"target": str(bound), "met": bound.met(rounds[OURS], rounds[who])} if bound else {}
+        return Line(who, medians[who], rounds[who], **compared, **aimed, remark=remarks.get(who, ""))
 
     return Result(name, work, unit, [line(who) for who in rounds])
 
@@ -107,15 +112,15 @@ def _middle_half(numbers: list[float]) -> tuple[float, float]:
     return quartiles[0], quartiles[2]
 
 
-# --- the head --------------------------------------------------------------------------------------------
+# --- provenance ------------------------------------------------------------------------------------------
 
 
 def provenance(command: str, peers: dict[str, str]) -> dict[str, str]:
-    """Which run this is: date, command, machine, versions, and how each peer was found (or that it is missing)."""
-    found = {"Python": platform.python_version(), "minidl": minidl.__version__}
+    """The facts that identify a run: date, command, machine, versions, and the status of each peer."""
+    packages = {"Python": platform.python_version(), "minidl": minidl.__version__}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            packages[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
@@ -126,8 +131,8 @@ def provenance(command: str, peers: dict[str, str]) -> dict[str, str]:
         "machine": f"{processor()}, {cores()} cores{load}",
         "system": platform.platform(),
         "backend": backend.describe(),
-        "versions": ", ".join(f"{name} {version}" for name, version in found.items()),
-        "peers": ", ".join(f"{name} ({how})" for name, how in peers.items()) or "none asked for",
+        "versions": ", ".join(f"{name} {version}" for name, version in packages.items()),
+        "peers": ", ".join(f"{name} ({status})" for name, status in peers.items()) or "none asked for",
     } | ({"environment": settings} if settings else {})
 
 
@@ -152,7 +157,7 @@ HEADS = ("work", "who", "median", "ours / this", "middle half", "target", "met",
 
 
 def table(results: list[Result]) -> str:
-    """All results for the terminal; a remark stands on a line of its own below what it is about."""
+    """A table of all results for the terminal; a remark has its own line, below the competitor's."""
     lines = [(result, line) for result in results for line in result.lines]
     texts = columns([HEADS, *(_row(result, line) for result, line in lines)], left=("work", "who", "met"))
     indent = " " * (2 + max(len(text) for text in ["work", *(result.work for result in results)]))
@@ -171,12 +176,12 @@ def _row(result: Result, line: Line) -> tuple[str, ...]:
 
 
 def short(result: Result) -> str:
-    """One line, to be shown as soon as it is known."""
+    """A result as one line, which is printed while the other contests run."""
     return f"{result.work}, {result.unit}: " + "; ".join(f"{line.who} {number(line.median)}" for line in result.lines)
 
 
 def columns(rows: Sequence[Sequence[str]], left: Collection[str] = ()) -> list[str]:
-    """Rows of text as lines, under their heads, which are the first row.  left: the heads of columns of words."""
+    """Rows of text as aligned lines; the first row has the heads.  left: the heads of left-aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     forms = [f"{'<' if name in left else '>'}{width}" for name, width in zip(rows[0], widths)]
     lines = ["  ".join(map(format, row, forms)).rstrip() for row in rows]
@@ -184,7 +189,7 @@ def columns(rows: Sequence[Sequence[str]], left: Collection[str] = ()) -> list[s
 
 
 def number(value: float) -> str:
-    """Three digits that count, or all those before the point."""
+    """A number with three significant digits, or more if it has more before the point."""
     if abs(value) < 0.9995:
         return f"{value:.3g}"
     return f"{value:.{max(0, 3 - len(str(int(abs(value)))))}f}"
@@ -194,18 +199,18 @@ def number(value: float) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Text to a file, whole or not at all."""
+    """Write a text to a file; an interrupted write leaves no partial file."""
     with atomically(path) as file:
         file.write(text.encode())
 
 
 def write_json(path: Path, facts: dict[str, str], results: list[Result]) -> None:
-    """Everything, with the numbers of every round, to a file, whole or not at all."""
+    """Write all results, with the numbers of every round, to a file."""
     content: dict[str, Any] = {"provenance": facts, "results": [asdict(result) for result in results]}
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """A figure as PNG, whole or not at all."""
+    """Write a figure to a file as PNG."""
     with atomically(path) as file:
         figure.savefig(file, format="png")

@@ -1,4 +1,4 @@
-"""Timing competitors against each other: in turns, in one process, so that whatever drifts meets them all alike."""
+"""Time competitors in turns, in one process, so that a machine that slows down slows all of them down."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-#: Seconds of silence between two turns.  The thread pools of BLAS, OpenMP and others spin for up to some 100 ms
+#: Seconds of pause between two turns.  The thread pools of BLAS, OpenMP and others spin for up to some 100 ms
 #: after their last work; without the pause, one competitor would lose a core to the threads of another.
 PAUSE = 0.2
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Others:
-    """What other processes do meanwhile: peers whose threads spin suffer from them more than ours does."""
+class OtherProcesses:
+    """Measures the processor time of other processes, which slows down peers with spinning threads most."""
 
     def __init__(self) -> None:
-        self._start = self._counted()
+        self._start = self._processor_times()
 
     def share(self) -> float | None:
-        """The part of the machine's cores that they took since; None where there is no /proc."""
+        """The fraction of all cores that they have used since; None on systems without /proc."""
         if self._start is None:
             return None
-        own, busy, all_cores = (now - then for now, then in zip(self._counted() or self._start, self._start))
-        return max(0.0, busy - own) / max(all_cores, 1e-9)
+        this_process, busy, total = (
+            now - then for now, then in zip(self._processor_times() or self._start, self._start)
+        )
+        return max(0.0, busy - this_process) / max(total, 1e-9)
 
     def fact(self) -> dict[str, str]:
-        """The same in words, for the head of a table."""
+        """The share as a text, for the head of a table."""
         share = self.share()
         return {} if share is None else {"meanwhile": f"other processes took {share:.0%} of all cores"}
 
     @staticmethod
-    def _counted() -> tuple[float, float, float] | None:
-        """Seconds of processor time: this process and its children, everybody, all there was."""
+    def _processor_times() -> tuple[float, float, float] | None:
+        """Seconds of processor time: of this process and its children, of all processes, and busy and idle together."""
         try:
             fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
         except OSError:
@@ -53,11 +55,11 @@ class Others:
 def in_turns(
     competitors: dict[str, Callable[[], Any]], rounds: int, turn: float = 0.1
 ) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Seconds per call, one number for each round, and what each competitor's first call returned: both by name.
+    """Seconds per call, one number for each round, and the return value of each competitor's first call: both by name.
 
-    In every round each competitor has one turn: calls in a row, for about `turn` seconds, of which the median
-    counts.  The first call of a turn, which wakes threads and fills caches, does not count, unless it alone takes
-    longer than a turn.  Before the first round everyone is called twice, to compile and to warm up.
+    In every round each competitor has one turn: it is called repeatedly for about `turn` seconds, and the median counts.
+    The first call of a turn starts threads and fills caches.  It does not count, unless it alone takes longer than a
+    turn.  Before the first round each competitor is called twice, to compile and to warm up.
     """
     calls: dict[str, int] = {}
     results: dict[str, Any] = {}
@@ -76,7 +78,7 @@ def in_turns(
 
 
 def once_each(competitors: dict[str, Callable[[], Any]]) -> tuple[dict[str, float], dict[str, Any]]:
-    """Seconds and result of one call of each, for what takes minutes.  It is up to the caller to warm them up."""
+    """Seconds and return value of one call of each, for calls that take minutes.  The caller warms them up."""
     seconds: dict[str, float] = {}
     results: dict[str, Any] = {}
     for name, call in competitors.items():

@@ -1,4 +1,4 @@
-"""PyTorch doing the same work.  Nothing of minidl is used; weights come as NumPy arrays, named as minidl names them."""
+"""The same work in PyTorch, without minidl; the weights are NumPy arrays with minidl's names."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def lenet() -> nn.Sequential:
 
 
 def mirrored(layers: Iterable[Any], weights: Weights) -> nn.Sequential:
-    """The network of layers such as minidl's, read by their names and attributes, with these weights."""
+    """A PyTorch network with the same layers as minidl's, and with these weights."""
     shapes = (w.shape for w in weights.values() if w.ndim > 1)
-    made: dict[str, Callable[[Any], nn.Module]] = {
+    makers: dict[str, Callable[[Any], nn.Module]] = {
         "Flatten": lambda layer: nn.Flatten(),
         "Dense": lambda layer: nn.Linear(next(shapes)[0], layer.units, layer.bias),
         "Conv2d": lambda layer: nn.Conv2d(
@@ -48,11 +48,11 @@ def mirrored(layers: Iterable[Any], weights: Weights) -> nn.Sequential:
         "Sigmoid": lambda layer: nn.Sigmoid(),
         "Dropout": lambda layer: nn.Dropout(layer.rate),
     }
-    return filled(nn.Sequential(*(made[type(layer).__name__](layer) for layer in layers)), weights)
+    return with_weights(nn.Sequential(*(makers[type(layer).__name__](layer) for layer in layers)), weights)
 
 
-def filled(net: nn.Sequential, weights: Weights) -> nn.Sequential:
-    """The network with these weights, which are in the order of its layers; dense ones are (in, out)."""
+def with_weights(net: nn.Sequential, weights: Weights) -> nn.Sequential:
+    """Copy weights into a network, in the order of its layers; those of dense layers are (in, out)."""
     with torch.no_grad():
         for parameter, w in zip(net.parameters(), weights.values()):
             parameter.copy_(torch.from_numpy(w.T if w.ndim == 2 else w))
@@ -60,7 +60,7 @@ def filled(net: nn.Sequential, weights: Weights) -> nn.Sequential:
 
 
 def stepper(net: nn.Module, compiled: bool = False) -> Callable[[torch.Tensor, torch.Tensor], None]:
-    """One training step of RMSProp on a batch."""
+    """A function that takes one training step of RMSProp on a batch."""
     optimizer = torch.optim.RMSprop(net.train().parameters(), lr=1e-3, alpha=0.9, eps=1e-6)
 
     def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -77,7 +77,7 @@ def stepper(net: nn.Module, compiled: bool = False) -> Callable[[torch.Tensor, t
 
 
 class Torch:
-    """The contests, on the CPU with so many threads, or on the GPU if one is asked for and there."""
+    """PyTorch's side of the contests, on the CPU with so many threads, or on the GPU if gpu is true and there is one."""
 
     mlp, lenet = staticmethod(mlp), staticmethod(lenet)
 
@@ -96,15 +96,15 @@ class Torch:
         return torch.from_numpy(x).to(self.device)
 
     def network(self, make: Make, weights: Weights, channels_last: bool = False) -> nn.Sequential:
-        net = filled(make(), weights).to(self.device)
+        net = with_weights(make(), weights).to(self.device)
         return net.to(memory_format=torch.channels_last) if channels_last else net
 
     def victim(self, weights: Weights, channels_last: bool = False) -> nn.Sequential:
-        """A LeNet that is not to be trained."""
+        """A LeNet for attacks: no gradients of its parameters."""
         return self.network(lenet, weights, channels_last).eval().requires_grad_(False)
 
     def mirror(self, layers: Iterable[Any], weights: Weights) -> nn.Sequential:
-        """Any network of such layers, not to be trained."""
+        """A network of these layers for attacks: no gradients of its parameters."""
         return mirrored(layers, weights).to(self.device).eval().requires_grad_(False)
 
     def training_step(
@@ -120,7 +120,7 @@ class Torch:
         return self.awaited(lambda: torch.autograd.grad(F.cross_entropy(net(pixels), labels), pixels)[0])
 
     def jacobian_by_rows(self, weights: Weights, x: np.ndarray) -> Call:
-        """One run and ten gradients."""
+        """The Jacobian by one forward run and ten gradients."""
         net, pixels = self.victim(weights), self.tensor(x).requires_grad_()
 
         def call() -> torch.Tensor:
@@ -134,8 +134,8 @@ class Torch:
         of_one = torch.func.jacrev(lambda image: net(image[None])[0])
         return self.awaited(lambda: torch.func.vmap(of_one)(pixels))
 
-    def fgsm(self, weights: Weights, x: np.ndarray, y: np.ndarray, epsilon: float, batch: int, judged: bool) -> Call:
-        """Gradient, sign, clip; if judged, with the predictions before and after, which our result contains."""
+    def fgsm(self, weights: Weights, x: np.ndarray, y: np.ndarray, epsilon: float, batch: int, predict: bool) -> Call:
+        """Gradient, sign, clip; with predict, also the predictions before and after, which our result contains."""
         net, pixels, labels = self.victim(weights), self.tensor(x), self.tensor(y)
 
         def attack(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -148,10 +148,10 @@ class Torch:
                 return torch.cat([net(part).argmax(1) for part in x.split(batch)])
 
         def call() -> np.ndarray:
-            found = torch.cat([attack(*part) for part in zip(pixels.split(batch), labels.split(batch))])
-            for shown in (pixels, found) if judged else ():
-                predictions(shown)
-            return self.to_numpy(found)
+            x_adv = torch.cat([attack(*part) for part in zip(pixels.split(batch), labels.split(batch))])
+            for x in (pixels, x_adv) if predict else ():
+                predictions(x)
+            return self.to_numpy(x_adv)
 
         return self.awaited(call)
 
@@ -159,7 +159,7 @@ class Torch:
         return self.tensor(x).to(memory_format=torch.channels_last) if channels_last else self.tensor(x)
 
     def awaited(self, call: Call) -> Call:
-        """The call, and then, on a GPU, until it is done."""
+        """The call, which on a GPU also waits until the device is done."""
 
         def awaited() -> Any:
             result = call()

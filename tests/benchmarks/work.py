@@ -1,4 +1,4 @@
-"""Our side of the contests.  Each function takes what it needs and returns a call that does the work once."""
+"""minidl's side of the contests.  Each function returns a call that does the work once."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Batches = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 def wait() -> None:
-    """Until the device has done all it was asked to: a GPU is still at work when Python goes on."""
+    """Wait until the device is done: a GPU is still computing when Python continues."""
     if backend.current().name == "cupy":
         backend.current().namespace.cuda.Device().synchronize()
 
 
 def trained_lenet(dataset: Dataset, epochs: int) -> Sequential:
-    """The network that is attacked: a ReLU LeNet, the same every time."""
+    """The attacked network: a ReLU LeNet, trained with a fixed seed."""
     net = models.lenet(seed=0)
     train.fit(net, dataset, epochs=epochs, seed=0, progress=False)
     return net
@@ -40,7 +40,7 @@ def numpy_params(net: Sequential) -> dict[str, np.ndarray]:
 
 
 def training_step(net: Sequential, batches: Batches) -> Call:
-    """What `train.fit` does for each batch, on one batch after the other."""
+    """The step that `train.fit` takes for each batch; the calls cycle through the batches."""
     optimizer = optim.RMSProp()
     state = optimizer.init(net.params)
     turns = itertools.cycle([(asarray(x), asarray(y)) for x, y in batches])
@@ -56,22 +56,22 @@ def training_step(net: Sequential, batches: Batches) -> Call:
 
 
 def matrix_products(net: Sequential, rows: int) -> Call:
-    """The products alone of a training step of a dense network: forward, and backward without the input's gradient.
+    """The matrix products of a training step of a dense network: forward, and backward without the input's gradient.
 
-    They are written into arrays that are there already, so nothing but the products is timed.
+    They are written into existing arrays, so that only the products are timed.
     """
     rng, weights = np.random.default_rng(0), [w for name, w in net.params.items() if name.endswith(".W")]
     sizes = [weights[0].shape[0], *(w.shape[1] for w in weights)]
     inputs = [asarray(rng.random((rows, size), np.float32)) for size in sizes[:-1]]
-    slopes = [asarray(rng.random((rows, size), np.float32)) for size in sizes[1:]]
-    triples = []
+    gradients = [asarray(rng.random((rows, size), np.float32)) for size in sizes[1:]]
+    factors = []
     for i, w in enumerate(weights):
-        triples += [(inputs[i], w), (inputs[i].T, slopes[i])] + ([(slopes[i], w.T)] if i else [])
+        factors += [(inputs[i], w), (inputs[i].T, gradients[i])] + ([(gradients[i], w.T)] if i else [])
     matmul = namespace(weights[0]).matmul
-    into = [matmul(a, b) for a, b in triples]
+    products = [matmul(a, b) for a, b in factors]
 
     def call() -> None:
-        for (a, b), out in zip(triples, into):
+        for (a, b), out in zip(factors, products):
             matmul(a, b, out=out)
         wait()
 
@@ -79,7 +79,7 @@ def matrix_products(net: Sequential, rows: int) -> Call:
 
 
 def input_gradient(net: Sequential, x: np.ndarray, y: np.ndarray) -> Call:
-    """∂loss/∂x."""
+    """The gradient of the loss in the pixels, ∂loss/∂x."""
     x, y = asarray(x), asarray(y)
     return _awaited(lambda: grad(lambda x: losses.cross_entropy(net(x), y), x))
 
@@ -91,7 +91,7 @@ def jacobian(f: Callable[[Array], Array], x: np.ndarray, mode: str = "auto") -> 
 
 
 def fgsm_attack(net: Sequential, x: np.ndarray, y: np.ndarray, epsilon: float) -> Call:
-    """FGSM with all that belongs to it: checks, predictions before and after, the result."""
+    """FGSM, including its checks, the predictions before and after, and the result."""
     x, y = asarray(x), asarray(y)
     return _awaited(lambda: to_numpy(fgsm(net, x, y, epsilon=epsilon).x_adv))
 
@@ -108,31 +108,31 @@ def jsma_attack(net: Sequential, x: np.ndarray, targets: np.ndarray) -> Call:
 
 
 def carlini_wagner_attack(net: Sequential, x: np.ndarray, targets: np.ndarray, steps: int) -> Call:
-    """C&W's L2 attack, nine c from .001."""
+    """C&W's L2 attack, nine values of c from .001 on."""
     x, goal = asarray(x), Targeted(asarray(targets))
     return _awaited(lambda: to_numpy(cw_l2(net, x, goal, steps=steps).x_adv))
 
 
-def pair_search(slopes: tuple[np.ndarray, ...], plain: bool = False) -> Call:
+def pair_search(gradients: tuple[np.ndarray, ...], plain: bool = False) -> Call:
     """JSMA's search for the best pairs with the kernels in use, or with the plain ones."""
-    a, b, domain = map(asarray, slopes)
+    a, b, domain = map(asarray, gradients)
     search = reference.best_pairs if plain else kernels(a).best_pairs
     return _awaited(lambda: search(a, b, domain))
 
 
-def random_slopes(images: int, features: int) -> tuple[np.ndarray, ...]:
-    """a, b and the domain of some images, as `best_pairs` takes them."""
+def random_gradients(images: int, features: int) -> tuple[np.ndarray, ...]:
+    """Random arguments a, b and domain of `best_pairs`."""
     a, b = np.random.default_rng(features).normal(size=(2, images, features)).astype(np.float32)
     return a, b, np.ones(a.shape, bool)
 
 
 def predictions(net: Sequential, x: np.ndarray) -> np.ndarray:
-    """The classes of some images."""
+    """The predicted classes of some images."""
     return to_numpy(net(asarray(x)).argmax(axis=-1))
 
 
 def success(net: Sequential, x: np.ndarray, x_adv: np.ndarray, targets: np.ndarray) -> str:
-    """How an attack on the first of the images did, whoever ran it: predicted anew, its changed pixels counted."""
+    """A remark on any library's attack: its success rate by our predictions, and the mean number of changed pixels."""
     n = len(x_adv)
     changed = (x_adv != x[:n]).reshape(n, -1).sum(axis=1)
     rate = (predictions(net, x_adv) == targets[:n]).mean()
@@ -140,10 +140,10 @@ def success(net: Sequential, x: np.ndarray, x_adv: np.ndarray, targets: np.ndarr
 
 
 def distance(net: Sequential, x: np.ndarray, x_adv: np.ndarray, targets: np.ndarray) -> str:
-    """How near an attack came, whoever ran it: predicted anew, the mean distance of those that succeed."""
-    reached = predictions(net, x_adv) == targets
-    lengths = np.sqrt(((x_adv - x)[reached].astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
-    return f"{len(x)} digits, success {reached.mean():.3f}, mean L2 {lengths.mean() if len(lengths) else np.nan:.4f}"
+    """A remark on any library's attack: its success rate by our predictions, and the mean L2 of the successes."""
+    success = predictions(net, x_adv) == targets
+    norms = np.sqrt(((x_adv - x)[success].astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
+    return f"{len(x)} digits, success {success.mean():.3f}, mean L2 {norms.mean() if len(norms) else np.nan:.4f}"
 
 
 def _awaited(call: Call) -> Call:

@@ -1,1 +1,1 @@
-"""Mutation testing on demand: cosmic-ray's mutants of minidl and attacks, and which of them no test notices."""
+"""Mutation testing on demand: which of cosmic-ray's mutants of minidl and attacks does no test detect?"""

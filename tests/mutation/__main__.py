@@ -1,15 +1,15 @@
-"""Mutants of minidl and attacks that no test notices.
+"""Find mutants of minidl and attacks that no test detects.
 
     python -m tests.mutation                              a sample of 400, seed 0: about half an hour
     python -m tests.mutation --mutants 1000 --seed 1      another, larger one
     python -m tests.mutation --only minidl/kernels        of some files
-    python -m tests.mutation --survivors                  last run's survivors again, after tests were added
-    python -m tests.mutation --mutant minidl/core.py:57   every mutant of a line, each with what became of it
-    python -m tests.mutation --mutant minidl/core.py:57 --show    what they are, without running anything
-    python -m tests.mutation --unchanged 20               the tests of 20 mutants of the sample, on the tree as it is
+    python -m tests.mutation --survivors                  the last run's survivors again, after tests were added
+    python -m tests.mutation --mutant minidl/core.py:57   every mutant of a line, each with its outcome
+    python -m tests.mutation --mutant minidl/core.py:57 --show    print them, without running any test
+    python -m tests.mutation --unchanged 20               the tests of 20 mutants of the sample, on the unchanged tree
 
-A run that was interrupted goes on where it was, if the same is asked for and the files are the same.  The table is
-written to tests/mutation/results/seed_N.txt, but for runs on some files only.
+An interrupted run continues if it is called again with the same options and the same files.  The table is written to
+tests/mutation/results/seed_N.txt, except for runs with --only.
 """
 
 from __future__ import annotations
@@ -39,18 +39,20 @@ from .sampling import Mutant, Population
 HERE = Path(__file__).parent
 
 
-def options() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser("python -m tests.mutation", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mutants", type=int, default=400, metavar="N", help="how many (default: 400)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="PATH", help="files or folders below minidl, attacks")
+    parser.add_argument("--mutants", type=int, default=400, metavar="N", help="size of the sample (default: 400)")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="PATH", help="only files and folders below minidl and attacks"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--survivors", action="store_true", help="only the survivors of the last run of this seed")
     parser.add_argument("--mutant", metavar="PATH:LINE[:OPERATOR]", help="all mutants that begin on a line")
     parser.add_argument("--show", action="store_true", help="with --mutant: do not run them")
-    parser.add_argument("--unchanged", type=int, metavar="N", help="no mutants: whether the tests pass without")
+    parser.add_argument("--unchanged", type=int, metavar="N", help="no mutants: test that the tests pass without")
     parser.add_argument("--work", type=Path, default=trees.ROOT / "build" / "mutation", metavar="FOLDER")
     return parser
 
@@ -58,8 +60,8 @@ def options() -> argparse.ArgumentParser:
 class Harness:
     """One call of the command: copies, mutants, tests, results."""
 
-    def __init__(self, asked: argparse.Namespace) -> None:
-        self.asked, self.work = asked, asked.work.resolve()
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.work = options, options.work.resolve()
         self.config = load_config(str(HERE / "cosmic-ray.toml"))
         self.work.mkdir(parents=True, exist_ok=True)
         self.lock = (self.work / "lock").open("w")
@@ -67,24 +69,24 @@ class Harness:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             sys.exit(f"another run is in {self.work}; --work names another folder")
-        self.trees = trees.copies(self.work, asked.workers)
+        self.trees = trees.copies(self.work, options.workers)
         for tree in self.trees:
             trees.check(tree)
         os.chdir(self.trees[0].root)  # cosmic-ray's paths are relative
-        name = f"seed_{asked.seed}" + "".join("_" + part.strip("/").replace("/", ".") for part in asked.only)
+        name = f"seed_{options.seed}" + "".join("_" + part.strip("/").replace("/", ".") for part in options.only)
         self.session, self.about = self.work / f"{name}.sqlite", self.work / f"{name}.json"
-        self.result = reporting.RESULTS / f"{name}.txt" if not asked.only else self.work / f"{name}.txt"
+        self.result = reporting.RESULTS / f"{name}.txt" if not options.only else self.work / f"{name}.txt"
         self._chooser: Chooser | None = None
 
     def population(self, only: list[str]) -> Population:
         return sampling.population(self.trees[0].root, self.work, self.config, only)
 
     def task(self, mutant: Mutant) -> working.Task:
-        """A mutant with its tests."""
+        """A mutant with the tests chosen for it."""
         if self._chooser is None:
             self._chooser = Chooser(self.trees[0].root, covering.read_or_make(self.trees, self.work))
             for test in self._chooser.map.failed:
-                say(f"{test} fails without any mutant, and is left out")
+                log(f"{test} fails without any mutant, and is left out")
         made, text = mutant.made, (self.trees[0].root / mutant.path).read_text(encoding="utf-8")
         start, end = sampling.in_bytes(text, made.start_pos), sampling.in_bytes(text, made.end_pos)
         tests, direct = self._chooser.choose(mutant.path, start, end)
@@ -92,19 +94,19 @@ class Harness:
         return working.Task(mutant.item, {test: working.limit(seconds.get(test, 100)) for test in tests}, direct)
 
     def run(self, mutants: list[Mutant]) -> Iterator[tuple[Mutant, WorkResult]]:
-        """Run mutants and say what becomes of each."""
+        """Run mutants and print the outcome of each."""
         by_job = {mutant.item.job_id: mutant for mutant in mutants}
         tasks = [self.task(mutant) for mutant in mutants]
         for k, (item, result) in enumerate(working.run(tasks, self.trees, self.config), 1):
-            found = working.verdict(result)
-            mutant, test = by_job[item.job_id], f" by {found.test}" if found.test else ""
-            say(
-                f"{k}/{len(tasks)}, {mutant.path}:{mutant.line} {mutant.operator}: {found.what}{test}, {found.seconds:.0f} s"
+            verdict = working.verdict(result)
+            mutant, test = by_job[item.job_id], f" by {verdict.test}" if verdict.test else ""
+            log(
+                f"{k}/{len(tasks)}, {mutant.path}:{mutant.line} {mutant.operator}: {verdict.outcome}{test}, {verdict.seconds:.0f} s"
             )
             yield mutant, result
 
     def write(self) -> None:
-        """The report of what the session holds."""
+        """Write and print the report of the session."""
         about = json.loads(self.about.read_text(encoding="utf-8"))
         text = reporting.report([(m, working.verdict(r)) for m, r in self.read()], about)
         self.result.parent.mkdir(exist_ok=True)
@@ -114,34 +116,34 @@ class Harness:
     def read(self) -> list[tuple[Mutant, WorkResult]]:
         """The results of the session, as cosmic-ray keeps them."""
         with use_db(str(self.session), WorkDB.Mode.create) as database:
-            found = database.completed_work_items
-        return [(Mutant.of(item, (result.diff or "").split("\n")[3:]), result) for item, result in found]
+            items = database.completed_work_items
+        return [(Mutant.of(item, (result.diff or "").split("\n")[3:]), result) for item, result in items]
 
     def sources(self) -> str:
         return trees.fingerprint(self.trees[0].root, "minidl/**/*.py", "minidl/kernels/cuda/*.cu", "attacks/**/*.py")
 
     def this_run(self) -> dict[str, str]:
         words = list(sys.argv[1:])
-        if "--work" in words:  # where it was done is nobody's business
-            place = words.index("--work")
-            del words[place : place + 2]
+        if "--work" in words:  # the report does not depend on the folder
+            index = words.index("--work")
+            del words[index : index + 2]
         command = " ".join(["python -m tests.mutation", *words])
         return {"date": datetime.now().isoformat(" ", "minutes"), "commit": reporting.commit(), "command": command}
 
-    # --- what can be asked for -----------------------------------------------------------------------------
+    # --- the commands --------------------------------------------------------------------------------------
 
     def sample(self) -> None:
-        """A whole run, begun, or gone on with."""
+        """Run a whole sample, or continue an interrupted run."""
         about = json.loads(self.about.read_text(encoding="utf-8")) if self.about.exists() else {}
-        same = about.get("sources") == self.sources() and about.get("asked") == self.asked.mutants
+        same = about.get("sources") == self.sources() and about.get("asked") == self.options.mutants
         waiting = self.waiting() if same else []
         if waiting:
-            say(f"{len(self.read())} mutants are done; {len(waiting)} are not")
+            log(f"{len(self.read())} mutants are done; {len(waiting)} are not")
         else:
-            drawn = self.population(self.asked.only)
-            waiting = drawn.sample(self.asked.seed, self.asked.mutants)
-            about = {"sources": self.sources(), "asked": self.asked.mutants, "seed": self.asked.seed, "made": drawn.made,
-                     "left_out": dict(drawn.left_out), "rest": len(drawn.items), "runs": []}  # fmt: skip
+            population = self.population(self.options.only)
+            waiting = population.sample(self.options.seed, self.options.mutants)
+            about = {"sources": self.sources(), "asked": self.options.mutants, "seed": self.options.seed, "made": population.made,
+                     "left_out": dict(population.left_out), "rest": len(population.items), "runs": []}  # fmt: skip
             with use_db(str(self.session), WorkDB.Mode.create) as database:
                 database.clear()
                 database.add_work_items([mutant.item for mutant in waiting])
@@ -153,29 +155,29 @@ class Harness:
         self.write()
 
     def waiting(self) -> list[Mutant]:
-        """Those of the session that have no result yet."""
+        """The mutants of the session that have no result yet."""
         with use_db(str(self.session), WorkDB.Mode.create) as database:
             items = database.pending_work_items
         files = Population(self.trees[0].root)
         return [mutant for mutant in map(files.mutant, items) if mutant is not None]
 
     def survivors(self) -> None:
-        """Last run's survivors again, wherever their lines are now."""
+        """Run the survivors of the last run again, also if their lines have moved."""
         done = self.read()
         reasons = reporting.reasons()
-        left = [m for m, r in done if working.verdict(r).what in ("survived", "error") and m.key not in reasons]
-        now, found = self.population(sorted({m.path for m in left})), {}
+        left = [m for m, r in done if working.verdict(r).outcome in ("survived", "error") and m.key not in reasons]
+        population, mutants = self.population(sorted({m.path for m in left})), {}
         for before in left:
-            mutant = now.again(before)
+            mutant = population.again(before)
             if mutant is None:
-                say(f"no longer there: {before}")
+                log(f"no longer possible: {before}")
             else:
-                found[mutant.item.job_id] = mutant
-        kept = [(m, r) for m, r in done if m not in left] + list(self.run(list(found.values())))
+                mutants[mutant.item.job_id] = mutant
+        results = [(m, r) for m, r in done if m not in left] + list(self.run(list(mutants.values())))
         with use_db(str(self.session), WorkDB.Mode.create) as database:
             database.clear()
-            database.add_work_items([m.item for m, _ in kept])
-            for m, r in kept:
+            database.add_work_items([m.item for m, _ in results])
+            for m, r in results:
                 database.set_result(m.item.job_id, r)
         about = json.loads(self.about.read_text(encoding="utf-8"))
         about["runs"].append(self.this_run())
@@ -183,44 +185,44 @@ class Harness:
         self.write()
 
     def line(self) -> None:
-        """The mutants of one line."""
-        path, line, *operator = self.asked.mutant.split(":")
+        """Print the mutants of one line and, without --show, run them."""
+        path, line, *operator = self.options.mutant.split(":")
         items = [item for item in self.population([path]).items if item.mutations[0].start_pos[0] == int(line)]
         files = Population(self.trees[0].root)
         mutants = [mutant for mutant in map(files.mutant, items) if mutant is not None]
         mutants = [mutant for mutant in mutants if not operator or mutant.operator == operator[0]]
         for mutant in mutants:
             print(f"{mutant}\n")
-        if not self.asked.show:
+        if not self.options.show:
             for _, result in self.run(mutants):
                 print(f"{result.output}\n")
 
     def unchanged(self) -> None:
-        """The tests of some mutants, without these: all must survive."""
-        mutants = self.population(self.asked.only).sample(self.asked.seed, self.asked.unchanged)
+        """Run the tests of some mutants on the unchanged tree: all must pass."""
+        mutants = self.population(self.options.only).sample(self.options.seed, self.options.unchanged)
         none = [MutationSpec(m.made.module_path, "core/NoOp", 0, m.made.start_pos, m.made.end_pos) for m in mutants]
         tasks = [replace(self.task(m), item=WorkItem.single(m.item.job_id, made)) for m, made in zip(mutants, none)]
         for item, result in working.run(tasks, self.trees, self.config):
-            found, made = working.verdict(result), item.mutations[0]
+            verdict, made = working.verdict(result), item.mutations[0]
             where = f"{made.module_path}:{made.start_pos[0]}"
-            say(f"{where}: {found.what} {found.test}, {found.tests} tests, {found.seconds:.0f} s")
-            if found.what != "survived":
+            log(f"{where}: {verdict.outcome} {verdict.test}, {verdict.tests} tests, {verdict.seconds:.0f} s")
+            if verdict.outcome != "survived":
                 print(result.output)
 
 
-def say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+def log(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Do what is asked."""
-    asked = options().parse_args()
-    harness = Harness(asked)
-    if asked.mutant:
+    """Run the command that the options ask for."""
+    options = command_line().parse_args()
+    harness = Harness(options)
+    if options.mutant:
         harness.line()
-    elif asked.survivors:
+    elif options.survivors:
         harness.survivors()
-    elif asked.unchanged:
+    elif options.unchanged:
         harness.unchanged()
     else:
         harness.sample()

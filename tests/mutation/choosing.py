@@ -1,8 +1,9 @@
-"""Which tests can notice a mutant, and in which order they are asked.
+"""Choose the tests that can detect a mutant, and their order.
 
-A mutant inside of a function can be noticed by the tests that run its statement.  What is run at import (tables,
-defaults, decorators, the bodies of classes), what Numba compiles, and what is computed once and kept, no test is seen
-to run: there one asks the tests that run the lines where the name is used, in any file.
+A mutant inside a function can be detected by the tests that run its statement.  For some code, coverage cannot tell
+which tests depend on it: code that runs at import (tables, defaults, decorators, bodies of classes), code that Numba
+compiles, and cached results.  For a mutant of such code, the tests that run the lines where its name is used are chosen,
+in any file.
 """
 
 from __future__ import annotations
@@ -18,32 +19,32 @@ from .covering import Map, left_out
 from .trees import decorators, is_compiled
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-KEPT = {"cache", "lru_cache", "cached_property"}
+CACHED = {"cache", "lru_cache", "cached_property"}
 
-#: Seconds of tests, as they take without a mutant, after which one that nobody has noticed counts as a survivor.
-ENOUGH = 90.0
+#: Seconds of tests, measured without a mutant; a mutant that none of them detects counts as a survivor.
+TIME_LIMIT = 90.0
 
-#: These look at definitions without running any of their lines: defaults, constants, how a function is called.
+#: These tests read definitions without running their lines: defaults, constants, signatures.
 READERS = (
     "tests/unit/test_defaults.py::",
     "tests/unit/test_paths.py::test_what_is_compiled_is_as_it_was_approved",
     "tests/unit/test_texts.py::test_functions_are_called_as_was_approved",
 )
 
-#: Where no test in this process runs a line: a demo that names its function, in a process of its own.
+#: The test that runs a demo in a new process, for functions that no other test runs but a demo names.
 DEMO = "tests/unit/test_project.py::test_demos_run_on_other_arrays[demos/{}]"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a file something stands.
+    """The place of a piece of code in a file.
 
-    function: the innermost function in whose body it is, or None if it runs at import.
-    head: whether it runs at import as the head of a function: a decorator, or a default.
-    lines: those of its statement; of a compound one, those of its head; of a lambda, all; of the head of a function, those
-    of its body.
-    names: where these are used, it can be noticed, whoever runs its lines.
-    called: the names of the function, or of what is made at import.
+    function: the innermost function with the code in its body, or None if the code runs at import.
+    head: whether the code is part of a function's head, which runs at import: a decorator or a default.
+    lines: of its statement; of a compound statement, those of the head; of a lambda, all; of the head of a function,
+    those of the body.
+    names: a mutant can be detected where these names are used, even by tests that do not run its lines.
+    called: the name of the function, or the names that are defined at import.
     """
 
     function: Function | ast.Lambda | None
@@ -54,10 +55,10 @@ class Place:
 
 
 class Chooser:
-    """Chooses tests by the map and by the text of all files."""
+    """Chooses tests by the coverage map and by the names in all files."""
 
-    def __init__(self, root: Path, found: Map) -> None:
-        self.map = found
+    def __init__(self, root: Path, coverage: Map) -> None:
+        self.map = coverage
         paths = [path for package in ("minidl", "attacks") for path in sorted((root / package).rglob("*.py"))]
         self.trees = {path.relative_to(root).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
         self.uses: dict[str, set[tuple[str, int]]] = defaultdict(set)
@@ -65,24 +66,24 @@ class Chooser:
         for path, tree in self.trees.items():
             for node in ast.walk(tree):
                 for part in {"annotation", "returns"} & set(node._fields):
-                    setattr(node, part, None)  # nobody runs these
+                    setattr(node, part, None)  # annotations never run
             for node in ast.walk(tree):
                 for name in _words(node):
                     self.uses[name] |= {(path, line) for line in range(node.lineno, node.end_lineno + 1)}
         self.demos = {path.name: _words_of(path) for path in sorted((root / "demos").glob("*.py"))}
         self.demos.pop("common.py", None)
         self.texts = {}
-        for file in {test.partition("::")[0] for test in found.seconds}:
+        for file in {test.partition("::")[0] for test in coverage.seconds}:
             self.texts[file] = _words_of(root / file)
 
     def choose(self, path: str, start: tuple[int, int], end: tuple[int, int]) -> tuple[list[str], int]:
-        """The tests, most promising first, and how many of them run the very lines."""
+        """The tests, the most likely to detect it first, and how many of them run the mutated lines."""
         place = locate(self.trees[path], start, end)
         direct = self._run_by(path, place.lines).union(*(self._using(name) for name in place.names))
         ranks = [direct]
         if place.function is None and not place.head:
             ranks.append(self._run_by(path, set(self.map.tests[path])))
-        elif not isinstance(place.function, ast.Lambda):  # at import a line with a lambda is run, but not the lambda
+        elif not isinstance(place.function, ast.Lambda):  # import runs the line of a lambda, but not its body
             ranks.append(self._imported_by(path, place.lines))
         if not any(ranks):
             stem = Path(path).stem
@@ -93,7 +94,7 @@ class Chooser:
         for tests in ranks:
             chosen += self._in_order(place.called, tests - set(chosen))
         seconds = accumulate(self.map.seconds[test] for test in chosen)
-        chosen = [test for test, so_far in zip(chosen, seconds) if so_far <= ENOUGH]
+        chosen = [test for test, so_far in zip(chosen, seconds) if so_far <= TIME_LIMIT]
         if not chosen:
             chosen = [DEMO.format(name) for name, text in self.demos.items() if text & place.called]
         return chosen, len(direct)
@@ -103,15 +104,15 @@ class Chooser:
         return {test for test in tests if test in self.map.seconds}
 
     def _imported_by(self, path: str, lines: range) -> set[str]:
-        """All tests of the files that run these lines, which are no import's, while they are imported."""
+        """All tests of the test files that run these lines of functions while they are imported."""
         return self._of_files(set().union(*(self.map.imports[path].get(line, ()) for line in lines)))
 
-    def _using(self, name: str, seen: set[str] | None = None) -> set[str]:
-        """The tests that run a line on which the name stands; where no test can be seen to, its function's name counts."""
-        seen = seen or set()
-        if name in seen or not name:
+    def _using(self, name: str, visited: set[str] | None = None) -> set[str]:
+        """The tests that run a line with this name; if coverage cannot tell, those that use the name of its function."""
+        visited = visited or set()
+        if name in visited or not name:
             return set()
-        seen.add(name)
+        visited.add(name)
         tests: set[str] = set()
         for path, line in self.uses[name]:
             if (path, line) not in self.places:
@@ -123,30 +124,30 @@ class Chooser:
                 further = frozenset()
                 tests |= self._run_by(path, range(line, line + 1))
             for word in further:
-                tests |= self._using(word, seen)
+                tests |= self._using(word, visited)
         return tests
 
     def _of_files(self, files: set[str]) -> set[str]:
         return {test for test in self.map.seconds if test.partition("::")[0] in files and not left_out(test)}
 
     def _in_order(self, called: frozenset[str], tests: set[str]) -> list[str]:
-        """Quick tests that run few lines first; of one with parameters, each comes later than it would by itself.
+        """Sort tests: those with the function's name in their parameters first, then fast tests that run few lines.
 
-        Before all others come those whose parameters speak of the function by name, without an underscore.
+        The cases of a parametrized test are moved back one after the other, so that other tests come between them.
         """
         words = {name.strip("_") for name in called}
         cost = {test: (self.map.seconds[test] + 0.02) * (self.map.breadth[test] + 20) for test in tests}
-        turns: dict[str, int] = defaultdict(int)
+        cases: dict[str, int] = defaultdict(int)
         order = []
         for test in sorted(tests, key=lambda test: (cost[test], test)):
             function, _, parameters = test.partition("[")
-            turns[function] += 1
-            order.append((not any(word in parameters for word in words), cost[test] * turns[function], test))
+            cases[function] += 1
+            order.append((not any(word in parameters for word in words), cost[test] * cases[function], test))
         return [test for *_, test in sorted(order)]
 
 
 def locate(tree: ast.Module, start: tuple[int, int], end: tuple[int, int]) -> Place:
-    """The place of a piece of text, from line and column to line and column.  Column 0 stands for any of the line."""
+    """The place of the code between two positions (line, column).  Column 0 stands for the whole line."""
     function, statement, called = None, None, frozenset()
     node: ast.AST | None = tree
     while node is not None:
@@ -173,14 +174,14 @@ def locate(tree: ast.Module, start: tuple[int, int], end: tuple[int, int]) -> Pl
         called = frozenset({statement.name})
         names = called if statement.decorator_list else frozenset()
     elif isinstance(function, Function):
-        names = called if is_compiled(function) or decorators(function) & KEPT else frozenset()
+        names = called if is_compiled(function) or decorators(function) & CACHED else frozenset()
     elif isinstance(function, ast.Lambda):
         names = frozenset()
     return Place(function, head, range(first, last + 1), names, called)
 
 
 def _holds(nodes: list[ast.AST], start: tuple[int, int], end: tuple[int, int]) -> bool:
-    """Whether the text is part of these nodes.  Nodes without a position, such as a function's arguments, are looked into."""
+    """Whether the code is part of these nodes.  Of nodes without a position, such as arguments, the children count."""
     first, last = nodes[0], nodes[-1]
     if not hasattr(first, "lineno"):
         return any(_holds([child], start, end) for child in ast.iter_child_nodes(first))
@@ -192,12 +193,12 @@ def _holds(nodes: list[ast.AST], start: tuple[int, int], end: tuple[int, int]) -
 
 
 def _bound(statement: ast.stmt) -> frozenset[str]:
-    """The names that a statement gives to what it makes."""
+    """The names that a statement defines."""
     if isinstance(statement, Function | ast.ClassDef):
         return frozenset({statement.name})
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-    found = [node for target in targets if target is not None for node in ast.walk(target)]
-    return frozenset(node.id for node in found if isinstance(node, ast.Name))
+    nodes = [node for target in targets if target is not None for node in ast.walk(target)]
+    return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
 
 def _words_of(path: Path) -> set[str]:

@@ -1,7 +1,7 @@
-"""The map: which test runs which line, and how long it takes.  Made once, and kept until a file changes.
+"""The coverage map: which test runs which lines, and its run time.  It is saved until a file changes.
 
-Each test file is run under coverage in a process of its own (`recording`), so that what one test file leaves in
-caches hides nothing from the next, and so that a test file that changes is the only one to be run again.
+Each test file runs under coverage in its own process (`recording`).  So the caches that one test file fills do not hide
+lines from the next, and only the test files that have changed run again.
 """
 
 from __future__ import annotations
@@ -19,21 +19,24 @@ from queue import SimpleQueue
 from .recording import IMPORTED
 from .trees import Tree, fingerprint
 
-#: Tests that would notice a mutant for a reason that is none, or take long: with the reason.
+#: Tests that are left out, with the reason: they would fail for a wrong reason, or take long.
 LEFT_OUT = {
-    "tests/laws/test_mutants.py": "plants mutants of its own, by text that must be there",
-    "tests/laws/kernels/test_twins.py::test_wrong_": "plants wrong kernels, by text that must be there",
-    "tests/unit/test_cuda.py::test_wrong_": "plants wrong kernels: anything that fails is right",
-    "tests/unit/test_project.py": "documents, files and demos, in processes of their own; minutes",
+    "tests/laws/test_mutants.py": "plants its own mutants, by text that must be in the file",
+    "tests/laws/kernels/test_twins.py::test_wrong_": "plants wrong kernels, by text that must be in the file",
+    "tests/unit/test_cuda.py::test_wrong_": "plants wrong kernels: it passes if anything fails",
+    "tests/unit/test_project.py": "documents, files and demos, in new processes: takes minutes",
 }
 
 
 @dataclass
 class Map:
-    """What `recording` found, of all test files together.
+    """The records of all test files.
 
-    seconds: for each test.  tests: those that run a line, by file and line.  imports: test files that run it when they
-    are imported.  breadth: how many lines a test runs.  failed: tests that fail without any mutant, and are left out.
+    seconds: the run time of each test.
+    tests: by file and line, the tests that run the line.
+    imports: by file and line, the test files that run the line while they are imported.
+    breadth: how many lines each test runs.
+    failed: tests that fail without any mutant, and are left out.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -43,7 +46,7 @@ class Map:
     failed: list[str] = field(default_factory=list)
 
     def add(self, file: str, record: dict) -> None:
-        """One test file more."""
+        """Add the record of a test file."""
         names = [IMPORTED, *record["tests"]]
         self.seconds |= record["tests"]
         self.failed += record["failed"]
@@ -58,12 +61,12 @@ class Map:
 
 
 def left_out(test: str) -> bool:
-    """Whether a test, or a whole test file, takes no part."""
+    """Whether a test, or a whole test file, is left out."""
     return test.startswith(tuple(LEFT_OUT))
 
 
 def read_or_make(trees: list[Tree], work: Path) -> Map:
-    """The map of the tree as it is now; records of test files that have not changed are read, the others made."""
+    """The map of the current tree; records of unchanged test files are read, the others are made."""
     root = trees[0].root
     shared = fingerprint(
         root,
@@ -87,12 +90,12 @@ def read_or_make(trees: list[Tree], work: Path) -> Map:
         (work / "records").mkdir(exist_ok=True)
         with ThreadPoolExecutor(len(trees)) as pool:
             list(pool.map(lambda tree: _make(tree, missing, records), trees))
-    found = Map()
+    coverage = Map()
     for name, record in records.items():
-        found.add(name, json.loads(record.read_text(encoding="utf-8")))
-    for test in [test for test in found.seconds if left_out(test)]:
-        del found.seconds[test]
-    return found
+        coverage.add(name, json.loads(record.read_text(encoding="utf-8")))
+    for test in [test for test in coverage.seconds if left_out(test)]:
+        del coverage.seconds[test]
+    return coverage
 
 
 def _make(tree: Tree, missing: SimpleQueue[str], records: dict[str, Path]) -> None:

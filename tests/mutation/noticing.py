@@ -1,8 +1,8 @@
-"""The tests chosen for one mutant, in one process, in the order given, until one fails: cosmic-ray's test command.
+"""Run the tests chosen for one mutant, in the given order, until one fails: cosmic-ray's test command.
 
     python -m tests.mutation.noticing chosen.json
 
-Ends with 0 if no test failed.  A test that takes far longer than it should ends the process.
+The exit code is 0 if no test failed.  A test that exceeds its time limit ends the process.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from typing import Any
 
 import pytest
 
-MEMORY = 12 * 2**30  # bytes of addresses: a mutant that asks for more gets a MemoryError, and leaves the machine alone
+MEMORY = 12 * 2**30  # bytes of address space: a mutant that needs more raises MemoryError
 RUNNING, NOTICED, STUCK = "running: ", "noticed by: ", "Timeout ("
 
 
 class Watch:
-    """A pytest plugin: takes the chosen tests only, says which one runs, and ends the process if it gets stuck.
+    """A pytest plugin: selects and orders the chosen tests, prints which one runs, and ends the process if one hangs.
 
-    out: where to say it, each on a line of its own; pytest's dots come between.
+    limits: the seconds that each test may take, in the order in which they run.
+    out: the stream to print to.
     """
 
     def __init__(self, limits: dict[str, float], out: Any) -> None:
-        self.place = {name: k for k, name in enumerate(limits)}
+        self.index = {name: k for k, name in enumerate(limits)}
         self.limits = limits
         self.out = out
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self) -> None:
-        """That a law fails is all one asks: no shrinking, and one failure will do."""
-        from hypothesis import Phase, settings  # not before pytest has seen to it that its asserts explain themselves
+        """Turn shrinking off: it is enough to know that a law fails."""
+        from hypothesis import Phase, settings  # after pytest has rewritten its asserts
 
         phases = [Phase.explicit, Phase.generate]
         settings.register_profile("unshrunk", settings.get_profile("fixed"), phases=phases, report_multiple_bugs=False)
@@ -42,7 +43,7 @@ class Watch:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted((i for i in items if i.nodeid in self.place), key=lambda i: self.place[i.nodeid])
+        items[:] = sorted((i for i in items if i.nodeid in self.index), key=lambda i: self.index[i.nodeid])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
@@ -63,19 +64,19 @@ class Watch:
 
 
 def main(chosen: str) -> int:
-    """Run them; 0 if none failed."""
-    told = json.loads(Path(chosen).read_text(encoding="utf-8"))
-    Path(told["process"]).write_text(str(os.getpid()), encoding="utf-8")
+    """Run the tests; returns 0 if none failed."""
+    task = json.loads(Path(chosen).read_text(encoding="utf-8"))
+    Path(task["process"]).write_text(str(os.getpid()), encoding="utf-8")
     if sys.platform == "linux":
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    limits = told["limits"]
+    limits = task["limits"]
     if not limits:
         return 0
     files = list(dict.fromkeys(name.partition("::")[0] for name in limits))
-    options = ["-m", "", "-x", "-q", "--tb=short", "-p", "no:cacheprovider", f"--basetemp={told['temporary']}"]
+    options = ["-m", "", "-x", "-q", "--tb=short", "-p", "no:cacheprovider", f"--basetemp={task['temporary']}"]
     code = pytest.main([*options, *files], plugins=[Watch(limits, out)])
     return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else int(code)
 

@@ -1,8 +1,8 @@
-"""One test file under coverage: which test runs which lines, and how long it takes.  A process of its own.
+"""Run one test file under coverage, in its own process: which test runs which lines, and its run time.
 
     python -m tests.mutation.recording tests/unit/test_io.py record.json
 
-Lines that run while the file is imported and its tests are collected are put down to the file as a whole.
+Lines that run during the import of the file and the collection of its tests are recorded for the file as a whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MEASURED = ("minidl/*", "attacks/*")
 
 
 class Recorder:
-    """A pytest plugin that tells coverage which test is running."""
+    """A pytest plugin that sets coverage's context to the running test."""
 
     def __init__(self, measured: coverage.Coverage) -> None:
         self.measured = measured
@@ -42,7 +42,7 @@ class Recorder:
 
 
 def main(file: str, record: str) -> int:
-    """Run the file's tests and write the record."""
+    """Run the tests of the file and write the record."""
     measured = coverage.Coverage(data_file=None, include=list(MEASURED), config_file=False, messages=False)
     measured.set_option("run:disable_warnings", ["module-not-measured", "no-data-collected"])
     recorder = Recorder(measured)
@@ -51,20 +51,20 @@ def main(file: str, record: str) -> int:
     code = pytest.main(["-m", "", "-q", "-p", "no:cacheprovider", file], plugins=[recorder])
     measured.stop()
 
-    passed = sorted(name for name, found in recorder.outcomes.items() if found == {"passed"})
+    passed = sorted(name for name, outcomes in recorder.outcomes.items() if outcomes == {"passed"})
     number = {name: k for k, name in enumerate([IMPORTED, *passed])}
     data, root = measured.get_data(), Path.cwd()
     lines = {}
     for path in data.measured_files():
-        found = {line: sorted(number[name] for name in names if name in number)
+        tests = {line: sorted(number[name] for name in names if name in number)
                  for line, names in data.contexts_by_lineno(path).items()}  # fmt: skip
-        lines[Path(path).relative_to(root).as_posix()] = {line: names for line, names in found.items() if names}
-    written = {
+        lines[Path(path).relative_to(root).as_posix()] = {line: numbers for line, numbers in tests.items() if numbers}
+    content = {
         "tests": {name: round(recorder.seconds[name], 3) for name in passed},
-        "failed": sorted(name for name, found in recorder.outcomes.items() if "failed" in found),
+        "failed": sorted(name for name, outcomes in recorder.outcomes.items() if "failed" in outcomes),
         "lines": lines,
     }
-    Path(record).write_text(json.dumps(written, separators=(",", ":")), encoding="utf-8")
+    Path(record).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     return 0 if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED) else 1
 
 

@@ -1,7 +1,7 @@
-"""The mutants: cosmic-ray makes them, a few that are none are left out, and of the rest a sample is drawn by a seed.
+"""The mutants: cosmic-ray makes them; a few are left out; a sample of the rest is drawn by a seed.
 
-Every mutant has the same chance.  It is drawn by a hash of the seed and of what it does, not of where: a line more or
-less in a file leaves the rest of the sample as it was.
+Every mutant has the same chance.  The sample is drawn by a hash of the seed and of what a mutant changes, not of its
+line number.  So a line added to a file does not change the rest of the sample.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, WorkItem
 
-#: A mutant by what it does: file, function or class, lines taken away, lines put in their place.
+#: What a mutant changes: file, function or class, removed lines, added lines.
 Key = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mutant of cosmic-ray's, and what it does.
+    """A mutant of cosmic-ray's.
 
-    old, new: the lines that it takes away and puts there.
+    old, new: the lines that it removes, and the lines that it adds.
     """
 
     item: WorkItem
@@ -44,7 +44,7 @@ class Mutant:
 
     @classmethod
     def of(cls, item: WorkItem, diff: Iterable[str]) -> Mutant:
-        """From a unified diff without its head."""
+        """The mutant with this unified diff, without the diff's head."""
         lines = list(diff)
         return cls(item, *(tuple(line[1:].strip() for line in lines if line[:1] == sign) for sign in "-+"))
 
@@ -69,16 +69,18 @@ class Mutant:
         return self.path, self.made.definition_name or "", self.old, self.new
 
     def __str__(self) -> str:
-        """As `equivalent.txt` has it, without a reason."""
+        """The mutant in the format of `equivalent.txt`, without a reason."""
         lines = [f"- {line}" for line in self.old] + [f"+ {line}" for line in self.new]
         return "\n".join([f"{self.path} {self.made.definition_name or '-'}", *lines])
 
 
 @dataclass
 class Population:
-    """What cosmic-ray makes of the files, before anything is drawn.
+    """All mutants of the files, from which a sample is drawn.
 
-    made: how many.  left_out: how many of them were not taken, for which reason.  items: the others.
+    made: how many mutants cosmic-ray makes.
+    left_out: how many of them are left out, by reason.
+    items: the others.
     """
 
     root: Path
@@ -94,32 +96,32 @@ class Population:
 
     def ranked(self, seed: int) -> list[WorkItem]:
         """All mutants in the order in which the seed draws them."""
-        alike: dict[tuple[Any, ...], int] = defaultdict(int)
+        equal: dict[tuple[Any, ...], int] = defaultdict(int)
         ranks = {}
         for item in sorted(self.items, key=lambda item: _order(item.mutations[0])):
             made = item.mutations[0]
             line = self.text(made.module_path).split("\n")[made.start_pos[0] - 1]
             column = made.start_pos[1] - (len(line) - len(line.lstrip()))
             what = (made.module_path.as_posix(), made.definition_name, made.operator_name, line.strip(), column)
-            ranks[item.job_id] = hashlib.sha256(repr((seed, *what, alike[what])).encode()).digest()
-            alike[what] += 1
+            ranks[item.job_id] = hashlib.sha256(repr((seed, *what, equal[what])).encode()).digest()
+            equal[what] += 1
         return sorted(self.items, key=lambda item: ranks[item.job_id])
 
     def sample(self, seed: int, count: int) -> list[Mutant]:
-        """The first `count` in the seed's order that are mutants; those looked at that are none are counted."""
-        found: list[Mutant] = []
+        """The first `count` mutants in the seed's order; those that change nothing or do not compile are left out."""
+        mutants: list[Mutant] = []
         for item in self.ranked(seed):
-            if len(found) == count:
+            if len(mutants) == count:
                 break
             mutant = self.mutant(item)
             if mutant is None:
-                self.left_out["looked at for the sample, but no other program, or refused by Python's compiler"] += 1
+                self.left_out["drawn, but the same program as before, or rejected by Python's compiler"] += 1
             else:
-                found.append(mutant)
-        return found
+                mutants.append(mutant)
+        return mutants
 
     def mutant(self, item: WorkItem) -> Mutant | None:
-        """What a mutant does; None if it is no other program than before, or none that compiles without a warning."""
+        """The mutant of an item; None if the program is the same as before, or does not compile without a warning."""
         made = item.mutations[0]
         text = self.text(made.module_path)
         changed = mutate_code(text, get_operator(made.operator_name)(**made.operator_args), made.occurrence)
@@ -136,19 +138,19 @@ class Population:
         return Mutant.of(item, [*difflib.unified_diff(text.split("\n"), changed.split("\n"), lineterm="")][2:])
 
     def again(self, mutant: Mutant) -> Mutant | None:
-        """The mutant of these files that does what another did, of the files as they were; None if there is none."""
+        """The mutant of the current files that changes the same as one of earlier files; None if there is none."""
         made = mutant.made
         for item in self.items:
             other = item.mutations[0]
             if (other.operator_name, other.definition_name) == (made.operator_name, made.definition_name):
-                found = self.mutant(item) if other.module_path == made.module_path else None
-                if found is not None and found.key == mutant.key:
-                    return found
+                candidate = self.mutant(item) if other.module_path == made.module_path else None
+                if candidate is not None and candidate.key == mutant.key:
+                    return candidate
         return None
 
 
 def population(root: Path, work: Path, config: ConfigDict, only: Iterable[str] = ()) -> Population:
-    """All mutants of the files that the configuration names, or of those of them that lie under `only`.
+    """All mutants of the files that the configuration names, or of those under `only`.
 
     root: the tree, which must be the current folder, since cosmic-ray's paths are relative to it.
     """
@@ -160,33 +162,33 @@ def population(root: Path, work: Path, config: ConfigDict, only: Iterable[str] =
         init(paths, database, config.operators_config)
         items = database.work_items
     os.unlink(session)
-    found = Population(root, len(items))
+    result = Population(root, len(items))
     operators = re.compile("|".join(config.sub("filters", "operators-filter").get("exclude-operators", ["$^"])))
-    unseen = {path: list(_never_run(ast.parse(found.text(path)))) for path in paths}
+    unused = {path: list(_never_run(ast.parse(result.text(path)))) for path in paths}
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     for item in items:
         made = item.mutations[0]
-        text = found.text(made.module_path)
+        text = result.text(made.module_path)
         start, end = in_bytes(text, made.start_pos), in_bytes(text, made.end_pos)
         if operators.match(made.operator_name):
-            found.left_out["arithmetic made bitwise: a TypeError on reals, in whatever test"] += 1
-        elif any(first <= start and end <= last for first, last in unseen[made.module_path]):
-            found.left_out["in annotations, or for type checkers alone: never run"] += 1
+            result.left_out["arithmetic made bitwise: every test raises TypeError on reals"] += 1
+        elif any(first <= start and end <= last for first, last in unused[made.module_path]):
+            result.left_out["in annotations, or for type checkers only: never run"] += 1
         elif made.module_path.parent.name == "cuda" and not compiler:
-            found.left_out["CUDA, where there is no C++ compiler to emulate it"] += 1
+            result.left_out["CUDA, if there is no C++ compiler to emulate it"] += 1
         else:
-            found.items.append(item)
-    return found
+            result.items.append(item)
+    return result
 
 
 def in_bytes(text: str, position: tuple[int, int]) -> tuple[int, int]:
-    """A position as Python's own parser counts columns: in bytes."""
+    """The position with its column in bytes, as Python's parser counts it."""
     line = text.split("\n")[position[0] - 1]
     return position[0], len(line[: position[1]].encode())
 
 
 def _never_run(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """From where to where a file has annotations, which stay text, and questions whether a type checker reads it."""
+    """The start and end of all annotations, which stay text, and of all tests of TYPE_CHECKING."""
     for node in ast.walk(tree):
         parts = [getattr(node, "annotation", None), getattr(node, "returns", None)]
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -1,4 +1,4 @@
-"""Copies of the tree, one for each worker, so that mutants do not meet; and the environment in which tests run there."""
+"""Copies of the tree, one for each worker, so that each has one mutant at a time; and the environment of their tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KERNELS = Path("minidl/kernels")
 
 @dataclass(frozen=True)
 class Tree:
-    """A worker's folder: the copy of the tree, and beside it all that a test run writes."""
+    """A worker's folder: the copy of the tree, and all files that a test run writes."""
 
     folder: Path
 
@@ -27,27 +27,27 @@ class Tree:
 
     @property
     def compiled(self) -> Path:
-        """Where Numba keeps what it compiled of the kernels as they are."""
+        """The folder of Numba's cache for the unchanged kernels."""
         return self.folder / "numba"
 
     def environment(self, compiled: Path | None = None) -> dict[str, str]:
-        """For test runs: the copy is what is imported, and neither caches nor homes outside of the folder are touched.
+        """The environment of test runs: they import the copy, and use no caches or home outside of the folder.
 
-        compiled: another folder for what Numba compiles.
+        compiled: another folder for Numba's cache.
         """
         for name in ("home", "temporary"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         home = str(self.folder / "home")
         unwanted = ("PYTEST_ADDOPTS", "MINIDL_BACKEND", "MINIDL_THREADS", "MINIDL_DATA", "NUMBA_DISABLE_JIT")
-        kept = {name: value for name, value in os.environ.items() if name not in unwanted}
-        return kept | {
-            "PYTHONPATH": str(self.root), "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]]),
+        inherited = {name: value for name, value in os.environ.items() if name not in unwanted}
+        return inherited | {
+            "PYTHONPATH": str(self.root), "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited["PATH"]]),
             "NUMBA_CACHE_DIR": str(compiled or self.compiled), "OPENBLAS_NUM_THREADS": "1", "COVERAGE_CORE": "ctrace",
             "HOME": home, "XDG_CACHE_HOME": home, "MPLCONFIGDIR": home, "TMPDIR": str(self.folder / "temporary"),
         }  # fmt: skip
 
     def compiled_without(self, stale: set[str]) -> Path:
-        """A copy of what Numba compiled, but for these kernel files: for a run that must not be found by others."""
+        """A copy of Numba's cache without these kernel files, so that a mutant does not change the cache of other runs."""
         copy = self.folder / "numba_of_a_mutant"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.compiled, copy, ignore=lambda _, names: [n for n in names if n.partition(".")[0] in stale])
@@ -55,49 +55,49 @@ class Tree:
 
 
 def files() -> list[str]:
-    """What makes up the tree: all files that git knows or would add, as they are now, committed or not."""
+    """The names of all files that git tracks or would add, committed or not."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    return sorted(name for name in found.split("\0") if name and (ROOT / name).is_file())
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    return sorted(name for name in output.split("\0") if name and (ROOT / name).is_file())
 
 
 def copies(work: Path, count: int) -> list[Tree]:
-    """`count` copies of the tree, all of the same moment; a file that is the same already keeps its date.
+    """Make or update `count` equal copies of the tree.
 
-    The dates matter: by them Python and Numba know what they have compiled before.
+    Unchanged files keep their dates, by which Python and Numba recognise what they have compiled before.
     """
     trees = [Tree(work / f"worker_{k}") for k in range(count)]
     names = files()
     source = ROOT
     for tree in trees:
         for name in names:
-            here, there = source / name, tree.root / name
-            if not there.is_file() or there.read_bytes() != here.read_bytes():
-                there.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(here, there)
+            original, copy = source / name, tree.root / name
+            if not copy.is_file() or copy.read_bytes() != original.read_bytes():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(original, copy)
         for path in [path for path in tree.root.rglob("*.py") if str(path.relative_to(tree.root)) not in names]:
             path.unlink()
-        kernels, seen = fingerprint(tree.root, f"{KERNELS}/*.py"), tree.folder / "kernels"
-        if not seen.exists() or seen.read_text(encoding="utf-8") != kernels:  # Numba does not see what is inlined
+        kernels, record = fingerprint(tree.root, f"{KERNELS}/*.py"), tree.folder / "kernels"
+        if not record.exists() or record.read_text(encoding="utf-8") != kernels:  # Numba does not check inlined files
             shutil.rmtree(tree.compiled, ignore_errors=True)
-            seen.write_text(kernels, encoding="utf-8")
+            record.write_text(kernels, encoding="utf-8")
         tree.compiled.mkdir(exist_ok=True)
         source = tree.root
     return trees
 
 
 def check(tree: Tree) -> None:
-    """That tests in the copy see the copy.  Anything else would let every mutant survive."""
+    """Raise `RuntimeError` unless tests in the copy import the copy; else every mutant would survive."""
     code = "import minidl, attacks; print(minidl.__file__); print(attacks.__file__)"
-    said = subprocess.run([sys.executable, "-c", code], cwd=tree.root, env=tree.environment(), capture_output=True,
-                          text=True, check=True).stdout  # fmt: skip
-    for line in said.split():
+    output = subprocess.run([sys.executable, "-c", code], cwd=tree.root, env=tree.environment(), capture_output=True,
+                            text=True, check=True).stdout  # fmt: skip
+    for line in output.split():
         if not Path(line).resolve().is_relative_to(tree.root.resolve()):
             raise RuntimeError(f"tests in {tree.root} import {line}")
 
 
 def fingerprint(root: Path, *patterns: str) -> str:
-    """A digest of all files that match, names included."""
+    """A digest of the names and contents of all matching files."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
         digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
@@ -108,9 +108,9 @@ def fingerprint(root: Path, *patterns: str) -> str:
 
 
 def compiled_from(root: Path) -> dict[str, set[str]]:
-    """For each file with compiled loops, the kernel files whose text is in them: its own, and what the loops call or read.
+    """For each file with compiled loops, all kernel files that the compiled code depends on.
 
-    Numba looks only at a loop's own file to see whether it must compile it anew.
+    Numba compares only the date of the file with the loop itself.
     """
     trees = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((root / KERNELS).glob("*.py"))}
     reached = {}
@@ -119,14 +119,14 @@ def compiled_from(root: Path) -> dict[str, set[str]]:
         if loops:
             used = {node.id for loop in loops for node in ast.walk(loop) if isinstance(node, ast.Name)}
             reached[name] = {name, "compiled"} | {_origin(trees, name, word) for word in used}
-    for _ in reached:  # as often as a chain of files can be long
+    for _ in reached:  # at least the length of any chain of imports
         for sources in reached.values():
             sources |= {further for source in list(sources) for further in reached.get(source, set())}
     return reached
 
 
 def is_compiled(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether Numba compiles it, so that no Python line of it is ever run."""
+    """Whether Numba compiles the function; coverage does not record its lines."""
     return "compiled" in decorators(function)
 
 
@@ -139,7 +139,7 @@ def decorators(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def _origin(trees: dict[str, ast.Module], name: str, word: str) -> str:
-    """The kernel file in which a word of another is defined, through any number of imports."""
+    """The kernel file that defines a name of another kernel file, through any number of imports."""
     for node in trees[name].body:
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             for alias in node.names:

@@ -1,4 +1,4 @@
-"""Workers: each has a copy of the tree, in which cosmic-ray makes one mutant after the other and runs the chosen tests."""
+"""Workers: each has a copy of the tree, where cosmic-ray makes one mutant after the other and runs its tests."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from .trees import KERNELS, Tree, compiled_from
 
 @dataclass(frozen=True)
 class Task:
-    """A mutant, and the tests to run: with how many seconds each may take, in their order.
+    """A mutant and its tests.
 
-    direct: how many of them run the very lines.
+    limits: the seconds that each test may take, in the order in which they run.
+    direct: how many of the tests run the mutated lines.
     """
 
     item: WorkItem
@@ -39,12 +40,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant: "killed", "timed out", "survived", or "error" where there was no telling.
+    """The outcome of a mutant.
 
-    test: the test that noticed.  seconds: how long it took.  tests, direct: how many were chosen, and ran its lines.
+    outcome: "killed", "timed out", "survived", or "error" if the harness failed.
+    test: the test that detected the mutant.
+    seconds: the run time.
+    tests, direct: how many tests were chosen, and how many of them run the mutated lines.
     """
 
-    what: str
+    outcome: str
     test: str
     seconds: float
     tests: int
@@ -52,13 +56,15 @@ class Verdict:
 
 
 def limit(seconds: float) -> float:
-    """How long a test may take that takes so long without a mutant: Numba may have to compile everything anew."""
+    """The time limit of a test, from its run time without a mutant; Numba may have to compile everything again."""
     return 40 + 6 * seconds
 
 
 def run(tasks: list[Task], trees: list[Tree], config: ConfigDict) -> Iterator[tuple[WorkItem, WorkResult]]:
-    """Every task's result, as they come."""
-    spawning = get_context("spawn")  # a worker changes its folder and environment; nothing else is to change with them
+    """Run all tasks; yields each result when it is done."""
+    spawning = get_context(
+        "spawn"
+    )  # a worker changes its folder and environment, and must not change those of this process
     free: Queue[Tree] = spawning.Queue()
     for tree in trees:
         free.put(tree)
@@ -86,14 +92,15 @@ def _enter(free: Queue[Tree]) -> None:
 
 
 def _work(task: Task, command: str, timeout: float) -> tuple[WorkItem, WorkResult]:
-    """Cosmic-ray changes the file, runs the test command, and puts the file back; this gives the file its old date, too.
+    """Run one task in a worker.
 
-    Numba would else take what it has compiled of it for outdated.
+    Cosmic-ray changes the file, runs the test command, and restores the file.  Its date is restored here, because Numba
+    would compile the file again otherwise.
     """
     path = task.item.mutations[0].module_path
     chosen, process = _here.folder / "chosen.json", _here.folder / "process"
-    told = {"limits": task.limits, "process": str(process), "temporary": str(_here.folder / "pytest")}
-    chosen.write_text(json.dumps(told), encoding="utf-8")
+    content = {"limits": task.limits, "process": str(process), "temporary": str(_here.folder / "pytest")}
+    chosen.write_text(json.dumps(content), encoding="utf-8")
     process.unlink(missing_ok=True)
     stale = {name for name, sources in _sources.items() if path.parent == KERNELS and path.stem in sources}
     compiled = _here.compiled_without(stale) if stale else _here.compiled
@@ -105,7 +112,9 @@ def _work(task: Task, command: str, timeout: float) -> tuple[WorkItem, WorkResul
         result = mutate_and_test(task.item.mutations, shlex.join([*words, str(chosen)]), timeout)
     finally:
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):  # what the tests left running
+        with contextlib.suppress(
+            FileNotFoundError, ProcessLookupError, ValueError
+        ):  # processes that the tests left running
             os.killpg(int(process.read_text(encoding="utf-8")), signal.SIGKILL)
     seconds = time.perf_counter() - began
     for name in ("temporary", "pytest"):
@@ -116,10 +125,10 @@ def _work(task: Task, command: str, timeout: float) -> tuple[WorkItem, WorkResul
 
 
 def verdict(result: WorkResult) -> Verdict:
-    """What a result says."""
+    """The verdict of a result."""
     head, _, output = (result.output or "{}").partition("\n")
-    said = json.loads(head)
-    numbers = said.get("seconds", 0.0), said.get("tests", 0), said.get("direct", 0)
+    counts = json.loads(head)
+    numbers = counts.get("seconds", 0.0), counts.get("tests", 0), counts.get("direct", 0)
     lines = output.splitlines()
     noticed = [line.removeprefix(NOTICED) for line in lines if line.startswith(NOTICED)]
     running = [line.removeprefix(RUNNING) for line in lines if line.startswith(RUNNING)]
@@ -131,6 +140,6 @@ def verdict(result: WorkResult) -> Verdict:
         return Verdict("killed", noticed[0], *numbers)
     if output.strip() == "timeout" or any(line.startswith(STUCK) for line in lines):
         return Verdict("timed out", running[-1] if running else "", *numbers)
-    if running:  # the process is gone, in the midst of a test
+    if running:  # the process ended during a test
         return Verdict("killed", f"{running[-1]}, crashed", *numbers)
     return Verdict("error", "", *numbers)

@@ -1,1 +1,1 @@
-"""What takes too long for every day: thousands of interrupts, kills and damaged files.  See README.md beside this."""
+"""Tests that take too long for every day: thousands of interrupts, kills and damaged files.  See README.md."""

@@ -1,10 +1,10 @@
-"""Damaged, hostile and foreign files, to every loader: `DataError` or an equal object, and nothing else.
+"""Load damaged, malicious and foreign files with every loader: it must raise `DataError` or return an equal object.
 
     python -m tests.stress.fuzz [--files 5000] [--seed 0]
 
-A sound file of each kind is spoilt in one of many ways.  Three of the ways leave no trace that could be seen, and may
-give another object, which then must be a sound one: pixels changed in a file that has no checksum, and a header or an
-array changed by somebody who has computed the digest anew.
+A valid file of each kind is damaged in one of many ways.  Some damage cannot be detected: changed pixels in a file
+without a checksum, and a changed header or array with a new, correct digest.  The loader may then return another
+object, which must be valid.
 """
 
 from __future__ import annotations
@@ -41,24 +41,27 @@ from minidl.train import fit
 
 Rng = np.random.Generator
 
-# --- sound files, and how each is read -------------------------------------------------------------------
+# --- valid files and their loaders -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A sound file, the function that loads it, and what tells whether two loaded objects are equal.
+    """A kind of file.
 
-    untraced: the ways to spoil it that may leave no trace.
+    content: of a valid file.
+    load: the loader.
+    comparable: turns a loaded object into a value; two objects are equal if these values are.
+    undetected: the names of the kinds of damage that the loader cannot always detect.
     """
 
     content: bytes
     load: Callable[[Path], Any]
-    seen: Callable[[Any], Any] = lambda loaded: identity("fuzz", loaded)
-    untraced: tuple[str, ...] = ()
+    comparable: Callable[[Any], Any] = lambda loaded: identity("fuzz", loaded)
+    undetected: tuple[str, ...] = ()
 
 
-#: The ways that any file can be spoilt in; a file of bare pixels has no checksum.
-EVERY = ("truncated", "flipped", "overwritten", "cut_out", "repeated", "with_more", "foreign")
+#: The kinds of damage that files of plain pixels cannot detect: they have no checksum.
+ALL_DAMAGE = ("truncated", "flipped", "overwritten", "cut_out", "repeated", "with_more", "foreign")
 
 
 def network() -> models.Sequential:
@@ -85,7 +88,7 @@ def breed(path: Path) -> Any:
 
 
 def kinds() -> dict[str, Kind]:
-    """Every loader with a sound file, made anew."""
+    """Every kind of file by name, with a new valid file."""
     net, (x, y) = network(), (data().x, data().y)
     with tempfile.TemporaryDirectory() as folder:
         path = {name: Path(folder) / name for name in ("net", "attack", "fooling", "fit", "evolve")}
@@ -110,20 +113,20 @@ def kinds() -> dict[str, Kind]:
         "fooling images": Kind(written["fooling"], evolution.FoolingResult.load, lambda r: identity("fuzz", vars(r))),
         "checkpoint of fit": Kind(written["fit"], train),
         "checkpoint of evolve": Kind(written["evolve"], breed),
-        "IDX": Kind(idx, lambda path: read_idx(path, 3), as_array, EVERY),
+        "IDX": Kind(idx, lambda path: read_idx(path, 3), as_array, ALL_DAMAGE),
         "IDX, gzipped": Kind(gzip.compress(idx), lambda path: read_idx(path, 3), as_array),
-        "IDX of doubles": Kind(doubles, read_idx, as_array, EVERY),
-        "CSV": Kind(table, read_table, as_array, EVERY),
-        "CIFAR-10": Kind(batch, read_batch, as_array, EVERY),
-        "CIFAR-10, gzipped": Kind(gzip.compress(batch), read_batch, as_array, ("with_more",)),  # twice is two images
+        "IDX of doubles": Kind(doubles, read_idx, as_array, ALL_DAMAGE),
+        "CSV": Kind(table, read_table, as_array, ALL_DAMAGE),
+        "CIFAR-10": Kind(batch, read_batch, as_array, ALL_DAMAGE),
+        "CIFAR-10, gzipped": Kind(gzip.compress(batch), read_batch, as_array, ("with_more",)),  # a file repeated has two images
     }  # fmt: skip
 
 
-# --- ways to spoil a file: of any kind -------------------------------------------------------------------
+# --- damage to any file ----------------------------------------------------------------------------------
 
 
 def somewhere(content: bytes, rng: Rng) -> tuple[int, int]:
-    """Two places in the file, in order; as often as not near its ends, where headers are."""
+    """Two positions in the file, in order; half of the time near its ends, where headers are."""
     size = len(content)
     ends = rng.integers(0, max(1, min(size, 200)), 2)
     first, last = sorted(
@@ -167,7 +170,7 @@ def with_more(content: bytes, rng: Rng) -> bytes:
 
 
 class Bomb:
-    """Pickled, this would leave a mark when it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return os.mkdir, (os.environ["MINIDL_TEST_MARK"],)
@@ -187,7 +190,7 @@ def foreign(content: bytes, rng: Rng) -> bytes:
 
 ANY: list[Callable[[bytes, Rng], bytes]] = [truncated, flipped, overwritten, cut_out, repeated, with_more, foreign]
 
-# --- ways to spoil an archive ----------------------------------------------------------------------------
+# --- damage to an archive --------------------------------------------------------------------------------
 
 Entries = list[tuple[str, bytes]]
 
@@ -200,7 +203,7 @@ def entries_of(content: bytes) -> Entries:
 def archive_of(entries: Entries, compression: int = zipfile.ZIP_STORED) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", compression) as members, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of two members of one name
+        warnings.simplefilter("ignore", UserWarning)  # two members with the same name
         for name, content in entries:
             members.writestr(zipfile.ZipInfo(name), content, compression)
     return out.getvalue()
@@ -213,35 +216,35 @@ def npy(array: Any, allow_pickle: bool = False) -> bytes:
 
 
 def members(content: bytes, rng: Rng) -> bytes:
-    """Other members, other names, another compression."""
+    """Change the members of the archive, their names, or the compression."""
     entries = entries_of(content)
-    i, way = int(rng.integers(len(entries))), rng.integers(8)
+    i, choice = int(rng.integers(len(entries))), rng.integers(8)
     name, inside = entries[i]
-    if way == 0:
+    if choice == 0:
         del entries[i]
-    elif way == 1:
+    elif choice == 1:
         entries[i] = (
             [name[:-4], name + "x", "../" + name, "", "minidl.npy", "é" * 40 + ".npy"][rng.integers(6)],
             inside,
         )
-    elif way == 2:
+    elif choice == 2:
         entries.append(
             [("README.md", b"# hello"), ("more.npy", npy(np.ones(3))), ("folder/", b""), (name, inside)][
                 rng.integers(4)
             ]
         )
-    elif way == 3:
+    elif choice == 3:
         compression = [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA][rng.integers(3)]
         return archive_of(entries, compression)
-    elif way == 4:
+    elif choice == 4:
         entries[i] = (
             name,
             [b"", inside[: rng.integers(len(inside))], rng.bytes(50), b"# text", inside + b"!"][rng.integers(5)],
         )
-    elif way == 5:
+    elif choice == 5:
         entries[i] = name, npy(np.zeros(10**7))
         return archive_of(entries, zipfile.ZIP_DEFLATED)
-    elif way == 6:
+    elif choice == 6:
         entries[i] = name, npy(np.array([Bomb(), None], dtype=object), allow_pickle=True)
     else:
         others = [
@@ -257,7 +260,7 @@ def members(content: bytes, rng: Rng) -> bytes:
 
 
 def npy_headers(content: bytes, rng: Rng) -> bytes:
-    """Another text in the header of an array, with the right length: shapes, dtypes, and what is no dict at all."""
+    """Change the text in the header of an array: its shape, its dtype, or to something that is no dict."""
     entries = entries_of(content)
     i = int(rng.integers(len(entries)))
     name, inside = entries[i]
@@ -279,20 +282,20 @@ def npy_headers(content: bytes, rng: Rng) -> bytes:
 
 
 def edited(value: Any, rng: Rng) -> Any:
-    """A header's value with one thing in it changed: its type, its size, its name."""
+    """A value of a header with one change: another type, size or name."""
     if isinstance(value, dict) and value and rng.random() < 0.85:
         key = list(value)[rng.integers(len(value))]
-        way = rng.integers(4)
-        if way == 0:
+        choice = rng.integers(4)
+        if choice == 0:
             return {k: v for k, v in value.items() if k != key}
-        if way == 1:
+        if choice == 1:
             return {**{k: v for k, v in value.items() if k != key}, key + "x": value[key]}
         return {**value, key: edited(value[key], rng)}
     if isinstance(value, list) and value and rng.random() < 0.85:
-        i, way = int(rng.integers(len(value))), rng.integers(4)
-        if way == 0:
+        i, choice = int(rng.integers(len(value))), rng.integers(4)
+        if choice == 0:
             return value[:i] + value[i + 1 :]
-        if way == 1:
+        if choice == 1:
             return [*value, value[i]]
         return [*value[:i], edited(value[i], rng), *value[i + 1 :]]
     deep: Any = []
@@ -321,11 +324,11 @@ def header_edited(content: bytes, rng: Rng) -> bytes:
 
 ARCHIVE: list[Callable[[bytes, Rng], bytes]] = [members, npy_headers, header_edited]
 
-# --- with care: the digest is right ----------------------------------------------------------------------
+# --- damage with a correct digest ------------------------------------------------------------------------
 
 
 def signed(content: bytes, rng: Rng) -> bytes:
-    """A header or an array changed, and the digest computed anew."""
+    """Change the header or an array, and compute a new digest."""
     arrays = {name.removesuffix(".npy"): np.load(io.BytesIO(inside)) for name, inside in entries_of(content)}
     header = json.loads(str(arrays.pop(HEADER)))
     header.pop(DIGEST)
@@ -352,7 +355,7 @@ def signed(content: bytes, rng: Rng) -> bytes:
 
 @dataclass
 class Tally:
-    """What became of the files of one kind."""
+    """Counts of the outcomes for one kind of file; the peak memory in bytes; the slowest load in seconds."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     peak: int = 0
@@ -360,12 +363,12 @@ class Tally:
 
 
 def try_one(kind: Kind, expected: Any, rng: Rng, folder: Path, tally: Tally) -> None:
-    """Spoil the file in one way and load it.  Raises `AssertionError` for anything but the outcomes allowed."""
+    """Damage the file in one way and load it.  Raises `AssertionError` if the outcome is not allowed."""
     archive = kind.content.startswith(b"PK")
-    with_care = archive and rng.random() < 0.2
-    ways = [signed] if with_care else ANY + ARCHIVE * 2 * archive
-    way = ways[rng.integers(len(ways))]
-    content = way(kind.content, rng)
+    correct_digest = archive and rng.random() < 0.2
+    choices = [signed] if correct_digest else ANY + ARCHIVE * 2 * archive
+    damage = choices[rng.integers(len(choices))]
+    content = damage(kind.content, rng)
     path = folder / "file"
     path.write_bytes(content)
     tracemalloc.reset_peak()
@@ -374,33 +377,33 @@ def try_one(kind: Kind, expected: Any, rng: Rng, folder: Path, tally: Tally) -> 
         with np.errstate(all="ignore"):
             loaded = kind.load(path)
     except DataError:
-        outcome = "refused"
+        outcome = "DataError"
     except Exception as error:
         (Path(tempfile.gettempdir()) / "minidl_fuzz_failure").write_bytes(content)
-        raise AssertionError(f"{way.__name__} gave {type(error).__name__}: {error}") from error
+        raise AssertionError(f"{damage.__name__} raised {type(error).__name__}: {error}") from error
     else:
-        same = kind.seen(loaded) == expected
-        outcome = "equal" if same else "another sound one"
-        if not same and not with_care and way.__name__ not in kind.untraced:
-            raise AssertionError(f"{way.__name__} gave an object that is not equal")
+        equal = kind.comparable(loaded) == expected
+        outcome = "equal" if equal else "other"
+        if not equal and not correct_digest and damage.__name__ not in kind.undetected:
+            raise AssertionError(f"{damage.__name__} gave an object that is not equal")
     tally.outcomes[outcome] += 1
     tally.peak = max(tally.peak, tracemalloc.get_traced_memory()[1] - before)
     tally.slowest = max(tally.slowest, time.perf_counter() - start)
 
 
 def fuzz(files: int, seed: int) -> dict[str, Tally]:
-    """That many spoilt files, as many of each kind.  Raises `AssertionError`, which tells the kind and the number."""
+    """Load so many damaged files, equally many of each kind.  The message of an `AssertionError` has kind and number."""
     tallies = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder, mark = Path(temporary), Path(temporary) / "mark"
         os.environ["MINIDL_TEST_MARK"] = str(mark)
-        every = kinds()
+        all_kinds = kinds()
         tracemalloc.start()
         try:
-            for k, (name, kind) in enumerate(every.items()):
-                (folder / "sound").write_bytes(kind.content)
-                expected, tally = kind.seen(kind.load(folder / "sound")), Tally()
-                for i in range(-(-files // len(every))):
+            for k, (name, kind) in enumerate(all_kinds.items()):
+                (folder / "valid").write_bytes(kind.content)
+                expected, tally = kind.comparable(kind.load(folder / "valid")), Tally()
+                for i in range(-(-files // len(all_kinds))):
                     try:
                         try_one(kind, expected, np.random.default_rng((seed, k, i)), folder, tally)
                     except AssertionError as error:
@@ -417,15 +420,17 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    print(f"{'loader':<20}  {'files':>5}  {'refused':>7}  {'equal':>5}  {'other':>5}  {'peak MB':>7}  {'slowest s':>9}")
+    print(
+        f"{'loader':<20}  {'files':>5}  {'DataError':>9}  {'equal':>5}  {'other':>5}  {'peak MB':>7}  {'slowest s':>9}"
+    )
     total = 0
     for name, t in fuzz(arguments.files, arguments.seed).items():
-        counts = [t.outcomes[outcome] for outcome in ("refused", "equal", "another sound one")]
+        counts = [t.outcomes[outcome] for outcome in ("DataError", "equal", "other")]
         total += sum(counts)
         print(
-            f"{name:<20}  {sum(counts):>5}  {counts[0]:>7}  {counts[1]:>5}  {counts[2]:>5}  {t.peak / 1e6:>7.1f}  {t.slowest:>9.2f}"
+            f"{name:<20}  {sum(counts):>5}  {counts[0]:>9}  {counts[1]:>5}  {counts[2]:>5}  {t.peak / 1e6:>7.1f}  {t.slowest:>9.2f}"
         )
-    print(f"{total} files: DataError, an equal object, or, where no trace is left, another sound one; nothing else")
+    print(f"{total} files: DataError, an equal object, or, where damage cannot be detected, another valid one")
 
 
 if __name__ == "__main__":

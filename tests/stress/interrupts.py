@@ -1,8 +1,8 @@
-"""Ctrl-C at random moments of every loop: nothing hangs, and what comes back is sound.
+"""Interrupt every loop at random moments with Ctrl-C: it must not hang, and its results must be valid.
 
     python -m tests.stress.interrupts [--interrupts 1000] [--seed 0] [--only training fgsm …]
 
-Each loop runs in a process of its own, with a limit in time by which a hang is known.
+Each loop runs in its own process, with a time limit that detects hangs.
 """
 
 from __future__ import annotations
@@ -39,35 +39,35 @@ def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return all(np.array_equal(one[name], other[name]) for name in other)
 
 
-def at_last(run: Callable[[], Any], interrupted: Callable[[Any], bool]) -> Any:
-    """What a run gives when it is not interrupted, in which the one Ctrl-C of a loop may come, too."""
+def uninterrupted(run: Callable[[], Any], interrupted: Callable[[Any], bool]) -> Any:
+    """Run again until there is no interrupt, and return the result.  The loop's one Ctrl-C may come here, too."""
     while True:
         try:
-            found = run()
-            if not interrupted(found):
-                return found
+            result = run()
+            if not interrupted(result):
+                return result
         except KeyboardInterrupt:
             continue
 
 
 def training(checkpoint: bool) -> Loop:
-    """Whatever comes, the parameters are those of a whole number of epochs; with a checkpoint the run then goes on."""
+    """Training: the parameters are always those of whole epochs; with a checkpoint, a second run continues."""
     rng = np.random.default_rng(0)
     data = Dataset(rng.random((300, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, 300), tuple("0123456789"))
-    made = lambda: models.lenet(channels=(4, 8), hidden=32)
+    new = lambda: models.lenet(channels=(4, 8), hidden=32)
     options = {"optimizer": SGD(0.01), "progress": False}
-    states = [made().params]
+    states = [new().params]
     for epochs in (1, 2):
-        net = made()
+        net = new()
         fit(net, data, epochs=epochs, **options)
         states.append(net.params)
 
     def run() -> None:
-        net = made()
+        net = new()
         with tempfile.TemporaryDirectory() as folder:
-            kept = {"checkpoint": Path(folder) / "run"} if checkpoint else {}
+            saving = {"checkpoint": Path(folder) / "run"} if checkpoint else {}
             try:
-                history = fit(net, data, epochs=2, **options, **kept)
+                history = fit(net, data, epochs=2, **options, **saving)
                 assert history.interrupted or len(history) == 2
                 assert equal(net.params, states[len(history)])
             except KeyboardInterrupt:  # between two epochs, or before the first
@@ -75,8 +75,8 @@ def training(checkpoint: bool) -> Loop:
                 raise
             finally:
                 if checkpoint:
-                    again = made()
-                    at_last(lambda: fit(again, data, epochs=2, **options, **kept), lambda h: h.interrupted)
+                    again = new()
+                    uninterrupted(lambda: fit(again, data, epochs=2, **options, **saving), lambda h: h.interrupted)
                     assert equal(again.params, states[2])
                     assert os.listdir(folder) == ["run"]
 
@@ -84,7 +84,7 @@ def training(checkpoint: bool) -> Loop:
 
 
 def attacking(name: str) -> Loop:
-    """Success is true of the images, which are within the bounds; an attack that was not interrupted ends as ever."""
+    """An attack: success agrees with the predictions; without an interrupt the images are the same as always."""
     net, (x, _) = network(dtype="float64"), images(2, n=30, dtype=np.float64)
     y = net(x).argmax(axis=-1)
     t = other_targets(net, x, np.random.default_rng(2))
@@ -102,6 +102,7 @@ def attacking(name: str) -> Loop:
 
 
 def fooling(name: str) -> Loop:
+    """Fooling images: the confidences are probabilities."""
     net = network()
 
     def run() -> object:
@@ -114,7 +115,7 @@ def fooling(name: str) -> Loop:
 
 
 def evolving() -> Loop:
-    """With a checkpoint, which is then gone on from, to the same bits."""
+    """Evolution with a checkpoint: a second run continues, and ends with the same bits."""
     net, options = network(), {"generations": 6, "population": 30}
     encoding = DirectEncoding((1, 4, 4))
     expected = evolve(net, encoding, **options)
@@ -125,7 +126,7 @@ def evolving() -> Loop:
             try:
                 evolve(net, encoding, checkpoint=path, **options)
             finally:
-                again = at_last(
+                again = uninterrupted(
                     lambda: evolve(net, encoding, checkpoint=path, **options), lambda r: r.params["interrupted"]
                 )
                 np.testing.assert_array_equal(again.images, expected.images)
@@ -143,15 +144,15 @@ LOOPS: dict[str, Callable[[], Loop]] = {
 }
 
 
-def press(name: str, times: int, seed: int) -> tuple[int, int]:
-    """Interrupt one loop so many times.  Returns how often it raised KeyboardInterrupt, and how often it returned."""
-    heard: list[int] = []
+def interrupt(name: str, times: int, seed: int) -> tuple[int, int]:
+    """Interrupt a loop so many times; returns how often it raised KeyboardInterrupt, and how often it returned."""
+    received: list[int] = []
 
-    def hear(number: int, frame: object) -> None:
-        heard.append(number)
+    def receive(number: int, frame: object) -> None:
+        received.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, hear)  # which processes in the background ignore, unless they are told otherwise
+    signal.signal(signal.SIGINT, receive)  # processes in the background ignore the signal by default
     loop = LOOPS[name]()
     loop()
     start = time.perf_counter()
@@ -160,28 +161,28 @@ def press(name: str, times: int, seed: int) -> tuple[int, int]:
     rng, blas = np.random.default_rng(seed), [library.get_num_threads() for library in threads._blas()]
     raised = returned = 0
     while raised + returned < times:
-        pressed = threading.Timer(rng.uniform(0, usual), os.kill, (os.getpid(), signal.SIGINT))
-        came = False
+        timer = threading.Timer(rng.uniform(0, usual), os.kill, (os.getpid(), signal.SIGINT))
+        interrupted = False
         try:
-            pressed.start()
+            timer.start()
             loop()
-            while pressed.is_alive():  # the loop was over before
+            while timer.is_alive():  # the loop has ended before the interrupt
                 time.sleep(0.001)
-            pressed.join()
+            timer.join()
         except KeyboardInterrupt:
-            came = True
-        pressed.join()
-        raised, returned = raised + came, returned + (not came)
+            interrupted = True
+        timer.join()
+        raised, returned = raised + interrupted, returned + (not interrupted)
         assert [library.get_num_threads() for library in threads._blas()] == blas, "BLAS has another number of threads"
         if (raised + returned) % 10 == 0:
-            loop()  # goes on as if nothing had been
-    assert len(heard) == times, f"{len(heard)} interrupts of {times} came"
+            loop()  # runs as before
+    assert len(received) == times, f"{len(received)} of {times} interrupts were received"
     return raised, returned
 
 
 def in_a_process(name: str, times: int, seed: int, limit: float) -> str:
-    """What `press` says of a loop, in a process of its own, with three threads for each kernel."""
-    code = f"from tests.stress.interrupts import press; print(*press({name!r}, {times}, {seed}))"
+    """The return value of `interrupt` as text, from a new process, with three threads for each kernel."""
+    code = f"from tests.stress.interrupts import interrupt; print(*interrupt({name!r}, {times}, {seed}))"
     environment = {**os.environ, "MINIDL_THREADS": "3", "PYTHONFAULTHANDLER": "1"}
     command = [sys.executable, "-W", "ignore::RuntimeWarning", "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit)
@@ -202,7 +203,7 @@ def main() -> None:
         start = time.perf_counter()
         raised, returned = in_a_process(name, each, arguments.seed, limit=600).split()
         print(f"{name:<30}  {each:>10}  {raised:>6}  {returned:>8}  {time.perf_counter() - start:>7.1f}", flush=True)
-    print(f"{each * len(arguments.only)} interrupts: nothing hung, and all was sound")
+    print(f"{each * len(arguments.only)} interrupts: no hang, and all results are valid")
 
 
 if __name__ == "__main__":

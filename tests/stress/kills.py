@@ -1,4 +1,4 @@
-"""Processes killed while they train or evolve: the next one goes on from the file, to the same bits.
+"""Kill processes that train or evolve: the next one continues from the checkpoint and ends with the same bits.
 
 python -m tests.stress.kills [--kills 100] [--seed 0]
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 
-#: Programs that write a checkpoint to sys.argv[1], and at their end a digest of what they have come to.
+#: Programs that write a checkpoint to sys.argv[1], and print a digest of their result.
 TRAINING = """
 import sys, numpy as np
 from minidl import models
@@ -45,39 +45,42 @@ PROGRAMS = {"training": TRAINING, "evolution": EVOLUTION}
 
 
 def run(program: str, path: Path, limit: float | None = None) -> str | None:
-    """What the program prints, or None if it was killed after so many seconds."""
+    """The output of the program, or None if it was killed at its time limit."""
     process = subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        said, _ = process.communicate(timeout=limit)
+        output, _ = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         return None
     assert process.returncode == 0
-    return said.strip()
+    return output.strip()
 
 
 def kill(name: str, times: int, seed: int) -> tuple[int, int]:
-    """Kill a program so many times, in run after run.  Returns how many runs came to their end, and how many scraps
-    the killed ones had left in all, which later writes have swept away."""
+    """Kill a program so many times.
+
+    Returns the number of runs that were continued to their end, and how many unfinished files the killed processes left.
+    Later writes remove these files.
+    """
     rng, program = np.random.default_rng(seed), PROGRAMS[name]
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         expected = run(program, Path(folder) / "whole")
         usual = time.perf_counter() - start
-    ended = killed = scraps = 0
+    ended = killed = unfinished = 0
     while killed < times:
         with tempfile.TemporaryDirectory() as folder:
-            path, found = Path(folder) / "run", None
-            while found is None:
-                found = run(program, path, limit=rng.uniform(0.3, 1) * usual if killed < times else None)
-                killed += found is None
+            path, output = Path(folder) / "run", None
+            while output is None:
+                output = run(program, path, limit=rng.uniform(0.3, 1) * usual if killed < times else None)
+                killed += output is None
                 parts = [part for part in os.listdir(folder) if part.startswith(".")]
-                scraps += len(parts)
-                assert len(parts) <= 1, f"scraps were not swept away: {parts}"
-            assert found == expected, f"{found}, but {expected} without being killed"
+                unfinished += len(parts)
+                assert len(parts) <= 1, f"unfinished files were not removed: {parts}"
+            assert output == expected, f"{output}, but {expected} without kills"
             ended += 1
-    return ended, scraps
+    return ended, unfinished
 
 
 def main() -> None:
@@ -89,9 +92,9 @@ def main() -> None:
     print(f"{'program':<10}  {'kills':>5}  {'runs ended':>10}  {'parts left':>10}  {'seconds':>7}")
     for name in PROGRAMS:
         start = time.perf_counter()
-        ended, scraps = kill(name, each, arguments.seed)
-        print(f"{name:<10}  {each:>5}  {ended:>10}  {scraps:>10}  {time.perf_counter() - start:>7.1f}", flush=True)
-    print(f"{each * len(PROGRAMS)} kills: every run went on to the same bits")
+        ended, unfinished = kill(name, each, arguments.seed)
+        print(f"{name:<10}  {each:>5}  {ended:>10}  {unfinished:>10}  {time.perf_counter() - start:>7.1f}", flush=True)
+    print(f"{each * len(PROGRAMS)} kills: every run ended with the same bits")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What several test files share: approved texts, a strict stand-in for CuPy, an emulation of CUDA."""
+"""Helpers of several test files: approved texts, a strict stand-in for CuPy, an emulation of CUDA."""

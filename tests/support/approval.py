@@ -1,7 +1,7 @@
-"""Texts that somebody has approved: what is printed, said, drawn and computed, held to a file beside which a change shows.
+"""Approved texts: what the program prints and draws is compared with committed files, so that changes are visible.
 
-`approve(name, text)` compares a text with ``tests/approved/<name>.txt``.  After a change that is meant, write the files
-anew and read their difference before it is committed:
+`approve(name, text)` compares a text with ``tests/approved/<name>.txt``.  After an intended change, write the files again
+and read the differences before committing them:
 
     MINIDL_APPROVE=1 pytest tests/unit -k approved && git diff tests/approved
 """
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[1] / "approved"
 
 
 def approve(name: str, text: str) -> None:
-    """Fail, with the difference, unless this is the approved text of that name."""
+    """Raise `AssertionError` with the differences unless this is the approved text of that name."""
     path, text = FOLDER / f"{name}.txt", text.rstrip() + "\n"
     if os.environ.get("MINIDL_APPROVE"):
         path.write_text(text, encoding="utf-8")
@@ -35,12 +35,12 @@ def approve(name: str, text: str) -> None:
 
 
 def number(value: Any) -> str:
-    """Five digits: what is computed otherwise in the last ones is drawn alike."""
+    """A number with five significant digits, so that rounding errors make no difference."""
     return f"{float(value):.5g}" if np.ndim(value) == 0 and not isinstance(value, str) else str(value)
 
 
 def numbers(values: Any) -> str:
-    """Some numbers as they are; of many their count, sum, and a sum that knows their order."""
+    """Up to twelve numbers in full; of more their count, their sum, and a sum that depends on their order."""
     flat = np.asarray(values, dtype=float).ravel()
     if flat.size <= 12:
         return "[" + " ".join(map(number, flat)) + "]"
@@ -49,10 +49,10 @@ def numbers(values: Any) -> str:
 
 
 def described(figure: Any) -> str:
-    """Everything about a figure that its functions decide: sizes, words, data, colours, limits."""
+    """A figure as text: sizes, texts, data, colours and limits."""
     import io
 
-    figure.savefig(io.BytesIO(), format="png", dpi=40)  # so that what matplotlib makes late is there
+    figure.savefig(io.BytesIO(), format="png", dpi=40)  # matplotlib makes some parts only when it draws
     lines = [f"figure {numbers(figure.get_size_inches())} inches, {number(figure.dpi)} dpi"]
     for name in ("_suptitle", "_supxlabel", "_supylabel"):
         text = getattr(figure, name)
@@ -94,7 +94,7 @@ def _title(axes: Any) -> list[str]:
 
 
 def _place(axes: Any) -> str:
-    """Where in the grid of the figure it stands."""
+    """The position of the axes in the grid of the figure."""
     spec = axes.get_subplotspec()
     if spec is None:
         return ""
@@ -142,7 +142,7 @@ def _legend(legend: Any) -> str:
 
 
 def _key(handle: Any) -> str:
-    """What stands beside a word of a legend."""
+    """The line or patch beside a label of a legend."""
     if hasattr(handle, "get_linestyle") and hasattr(handle, "get_marker"):
         look = f"{handle.get_linestyle()} {number(handle.get_linewidth())} {handle.get_marker()}"
         return f"{_colour(handle.get_color())} {look} {number(handle.get_markersize())}"
@@ -154,7 +154,7 @@ def _style(text: Any) -> str:
     return f"({number(text.get_fontsize())}, {_colour(text.get_color())}, {text.get_ha()} {text.get_va()}, {number(text.get_rotation())})"
 
 
-def _colour(given: Any) -> str:
+def _colour(colour: Any) -> str:
     from matplotlib.colors import to_hex
 
-    return str(to_hex(given, keep_alpha=True))
+    return str(to_hex(colour, keep_alpha=True))

@@ -1,11 +1,12 @@
 """A stand-in for CuPy's `RawModule` on machines without a GPU: CUDA kernels compiled for the processor, and strict.
 
-Kernels without shared memory and atomics are ordinary C++ but for a few words, which a prelude defines.  Their
-threads never meet, so here they run one after the other: last to first, since nothing may depend on their order.
+Kernels without shared memory and atomics are ordinary C++, except for a few words that a prelude defines.  Their threads
+do not communicate.  So they run one after the other, from the last to the first, since results must not depend on the
+order.
 
-What CuPy would pass on unseen, and a GPU would answer with wrong numbers or none at all, is refused: arguments of
-another type than the kernel declares, arrays that are not in C order, arrays of the host, empty grids, and writing
-past the edge of an array.  What is read there is NaN.
+CuPy does not check the arguments of a kernel, and wrong ones give wrong numbers on a GPU.  Here they raise an error:
+arguments of another type than the kernel declares, arrays that are not in C order, arrays of the host, empty grids, and
+writing past the edge of an array.  Reading past the edge gives NaN.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 import pytest
 
 COMPILER = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to emulate CUDA with, such as g++")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler, such as g++, to emulate CUDA")
 
 #: How often each kernel was launched.
 launches: Counter[str] = Counter()
@@ -53,7 +54,7 @@ extern "C" __attribute__((visibility("default"))) void launch_{name}(unsigned gr
 """
 TYPES = {"int": np.int32, "long long": np.int64, "unsigned long long": np.uint64, "unsigned char": np.uint8,
          "bool": np.bool_, "float": np.float32, "double": np.float64}  # fmt: skip
-MARGIN, JUNK = 4096, 0xFF  # bytes on either side of an array, and what they hold: NaN as a real, -1 as an integer
+MARGIN, JUNK = 4096, 0xFF  # bytes on either side of an array, and their value: NaN as a real, -1 as an integer
 
 
 class RawModule:
@@ -73,9 +74,9 @@ class RawKernel:
         self.name, self.parameters, self.launch = name, parameters, compiled[f"launch_{name}"]
 
     def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
-        for lengths, most in ((grid, 2**31 - 1), (block, 1024)):
-            if not isinstance(lengths, tuple) or len(lengths) != 1 or not 1 <= lengths[0] <= most:
-                raise ValueError(f"{self.name}: a grid or block of {lengths}")
+        for size, largest in ((grid, 2**31 - 1), (block, 1024)):
+            if not isinstance(size, tuple) or len(size) != 1 or not 1 <= size[0] <= largest:
+                raise ValueError(f"{self.name}: a grid or block of {size}")
         if len(arguments) != len(self.parameters):
             raise TypeError(f"{self.name}: {len(self.parameters)} arguments wanted, {len(arguments)} given")
         passed = [_Argument(self.name, *pair) for pair in zip(self.parameters, arguments)]
@@ -86,10 +87,10 @@ class RawKernel:
 
 
 class _Argument:
-    """One argument on its way to a kernel: checked, and copied to between two margins if it is an array."""
+    """One argument of a kernel: checked and, if it is an array, copied between two margins."""
 
     def __init__(self, kernel: str, declared: str, value: Any) -> None:
-        self.complaint = f"{kernel}: {type(value).__name__} for a parameter `{declared}`"
+        self.message = f"{kernel}: {type(value).__name__} for a parameter `{declared}`"
         self.held, self.written = getattr(value, "_held", None), "const" not in declared
         self.dtype = np.dtype(TYPES[declared.replace("const", "").strip(" *")])
         if not declared.endswith("*"):
@@ -109,33 +110,33 @@ class _Argument:
 
     def _require(self, condition: bool) -> None:
         if not condition:
-            held = f" of dtype {self.held.dtype}, {self.held.strides}" if self.held is not None else ""
-            raise TypeError(self.complaint + held)
+            detail = f" of dtype {self.held.dtype}, {self.held.strides}" if self.held is not None else ""
+            raise TypeError(self.message + detail)
 
     def _inside(self) -> np.ndarray:
         return self.memory[MARGIN:-MARGIN]
 
     def collect(self) -> None:
-        """What the kernel wrote, back to where it belongs."""
+        """Copy the values that the kernel wrote back into the array."""
         if self.held is None:
             return
         if (self.memory[:MARGIN] != JUNK).any() or (self.memory[-MARGIN:] != JUNK).any():
-            raise RuntimeError(f"{self.complaint}: written past its edge")
+            raise RuntimeError(f"{self.message}: written past its edge")
         if self.written:
             self.held[...] = self._inside().view(self.dtype).reshape(self.held.shape)
 
 
 def _parameters(code: str, options: tuple[str, ...]) -> dict[str, list[str]]:
-    """The types that each kernel declares for its parameters, with `real` replaced by what it stands for."""
-    meaning = dict(option[2:].split("=") for option in options if option.startswith("-D"))
-    code = re.sub(r"\w+", lambda word: meaning.get(word[0], word[0]), code)
+    """The types of the parameters of each kernel, with macros such as `real` replaced by their values."""
+    macros = dict(option[2:].split("=") for option in options if option.startswith("-D"))
+    code = re.sub(r"\w+", lambda word: macros.get(word[0], word[0]), code)
     kernels = re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', code)
     return {name: re.findall(r"\s*(.+?)\s*\b\w+(?:,|$)", declared) for name, declared in kernels}
 
 
 @functools.cache
 def _compiled(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
-    """The sources as a library of the processor's, with a launcher for each kernel; one a process for the same code."""
+    """The sources, compiled for the processor, with a launcher for each kernel; cached for this process."""
     if COMPILER is None:
         raise RuntimeError("no C++ compiler")
     launchers = [
@@ -145,9 +146,9 @@ def _compiled(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
     stem = _folder() / hashlib.sha256(repr((code, options)).encode()).hexdigest()[:16]
     source, library = stem.with_suffix(".cpp"), stem.with_suffix(".so")
     source.write_text(PRELUDE + code + "".join(launchers), encoding="utf-8")
-    given = [option.removeprefix("-") if option.startswith("--std") else option for option in options]
-    given = [option for option in given if option != "--fmad=false"]  # said by FLAGS
-    done = subprocess.run([COMPILER, *FLAGS, *given, str(source), "-o", str(library)], capture_output=True, text=True)
+    flags = [option.removeprefix("-") if option.startswith("--std") else option for option in options]
+    flags = [option for option in flags if option != "--fmad=false"]  # FLAGS has the compiler's own
+    done = subprocess.run([COMPILER, *FLAGS, *flags, str(source), "-o", str(library)], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return ctypes.CDLL(str(library))
@@ -155,7 +156,7 @@ def _compiled(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
 
 @functools.cache
 def _folder() -> Path:
-    """A folder for compiled kernels, for as long as this process runs."""
+    """A folder for compiled kernels, which is removed when this process ends."""
     folder = tempfile.mkdtemp(prefix="emulated-cuda-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

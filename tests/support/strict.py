@@ -1,9 +1,8 @@
-"""A stand-in for CuPy on machines without a GPU: NumPy behind an array type that forgives nothing.
+"""A stand-in for CuPy on machines without a GPU: NumPy arrays inside a strict array type.
 
-The arrays refuse what CuPy refuses (conversion to NumPy without asking, mixing with NumPy arrays), return
-rank-0 arrays from reductions, count every conversion to a Python number, since on a GPU each one waits for
-the device, and write repeated indices in an order of their own.  The module is the namespace: ``strict.exp``.
-CUDA kernels are emulated: ``strict.RawModule``.
+The arrays raise errors where CuPy's do: for implicit conversion to NumPy, and for mixing with NumPy arrays.  Reductions
+return arrays of rank 0.  Every conversion to a Python number is counted, because on a GPU each one waits for the device.
+The module is the namespace: ``strict.exp``.  CUDA kernels are emulated: ``strict.RawModule``.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ class ndarray:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in _ATTRIBUTES | set(_METHODS):
             raise AttributeError(f"the strict stand-in has no {name!r}")
-        found = getattr(self._held, name)
-        return _wrapped(found) if name in _ATTRIBUTES else _method(name, found)
+        attribute = getattr(self._held, name)
+        return _wrapped(attribute) if name in _ATTRIBUTES else _method(name, attribute)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._held[_inner(key)] = _inner(value)
@@ -65,7 +64,7 @@ class ndarray:
 
 
 _ATTRIBUTES = {"shape", "ndim", "size", "dtype", "T", "base", "flags"}
-#: With the options that CuPy's have; NumPy's have more, such as `initial` and `where`.
+#: The methods with the options that CuPy's have; NumPy's have more, such as `initial` and `where`.
 _METHODS = {
     "reshape": {"order"}, "transpose": set(), "astype": {"dtype", "order", "copy"}, "copy": {"order"},
     "sum": {"axis", "dtype", "keepdims"}, "mean": {"axis", "dtype", "keepdims"}, "cumsum": {"axis", "dtype"},
@@ -75,11 +74,11 @@ _METHODS = {
 }  # fmt: skip
 
 
-def _method(name: str, found: Any) -> Any:
+def _method(name: str, method: Any) -> Any:
     def call(*arguments: Any, **options: Any) -> Any:
         if unknown := set(options) - _METHODS[name]:
             raise TypeError(f"{name}() got an unexpected keyword argument {unknown}")
-        return _wrapped(found(*map(_inner, arguments), **options))
+        return _wrapped(method(*map(_inner, arguments), **options))
 
     return call
 
@@ -90,7 +89,7 @@ def _synchronise() -> None:
 
 
 def _inner(x: Any) -> Any:
-    """The NumPy array inside; NumPy's own arrays may not come this way."""
+    """The NumPy array inside; raises `TypeError` for NumPy's own arrays."""
     if isinstance(x, tuple):
         return tuple(_inner(item) for item in x)
     if isinstance(x, list):
@@ -143,7 +142,7 @@ for _name in ("iadd", "isub", "imul", "ior", "iand"):
 
 
 class _Add:
-    """`add`, with `add.at`, which is the one way to write repeated indices that CuPy defines."""
+    """`add`, with `add.at`: with CuPy, the only defined way to write to repeated indices."""
 
     def __call__(self, a: Any, b: Any) -> Any:
         return _wrapped(np.add(_inner(a), _inner(b)))
@@ -156,12 +155,12 @@ add = _Add()
 
 
 def asarray(x: Any, dtype: Any = None) -> ndarray:
-    """To the device."""
+    """Copy an array to the device."""
     return ndarray(np.asarray(x._held if isinstance(x, ndarray) else x, dtype=dtype))
 
 
 def empty(shape: Any, dtype: Any = float) -> ndarray:
-    """Junk: what a program leaves there by mistake is seen."""
+    """An array full of junk, so that values that a program forgets to write are visible."""
     made = np.empty(shape, dtype)
     made.reshape(-1).view(np.uint8)[:] = JUNK
     return ndarray(made)

@@ -106,8 +106,8 @@ def test_what_is_too_far_off_is_not_misread() -> None:
     net.params["dense1.W"][...] = [1, -1]  # class 0 where pixels are light
     subject = attack_contest.Subject("plain", net, None, x, y)
     dark = np.stack([x[0] - 0.6, x[1] - 0.4])
-    np.testing.assert_array_equal(subject.accuracy(-dark - 1, 0.5), [True, True])
-    np.testing.assert_array_equal(subject.accuracy(np.stack([-dark[0] - 1, -x[1]]), 1.0), [True, False])
+    np.testing.assert_array_equal(subject.correct(-dark - 1, 0.5), [True, True])
+    np.testing.assert_array_equal(subject.correct(np.stack([-dark[0] - 1, -x[1]]), 1.0), [True, False])
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not here")
@@ -133,8 +133,8 @@ def test_missing_peers_are_said_to_be_missing(monkeypatch) -> None:
     monkeypatch.delitem(sys.modules, "tests.benchmarks.jax_peer", raising=False)
     peers = Peers(["jax", "art"])
     assert peers.torch is peers.jax is peers.art is None
-    assert peers.found.keys() == {"jax", "art"}
-    assert all(how.startswith("missing: ") for how in peers.found.values())
+    assert peers.status.keys() == {"jax", "art"}
+    assert all(how.startswith("missing: ") for how in peers.status.values())
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is here")
