@@ -1,16 +1,16 @@
-"""Which array library, and which kernels: the one file that knows there is more than one of each.
+"""Backends: which array library is used, and which kernels.
 
-An operation never asks what is in use; it asks the arrays it was given: `namespace(x)` is the library that
-made x, and `kernels(x)` the kernels that run on it.  `use(name)` decides where *new* arrays are made (data,
-parameters, random draws), and which kernels serve the arrays of that library:
+An operation uses the library of its arguments: `namespace(x)` is the library that made x, and `kernels(x)` the kernels
+that run on it.  `use(name)` decides where *new* arrays are made (data, parameters, random draws), and which kernels run
+on the arrays of that library:
 
     "numpy"   NumPy arrays, the readable kernels of `kernels.reference`; networks run layer by layer
     "numba"   NumPy arrays, the same kernels compiled (`kernels.cpu`): the default
     "cupy"    CuPy arrays on an NVIDIA GPU, with CUDA kernels (`kernels.cuda`)
 
-A call of it holds for the process, a ``with`` block for its own thread or task.
-The environment variable MINIDL_BACKEND names another default.  Numba is imported by the first kernel that runs.
-Where that fails, the readable kernels run, and `describe` says so.
+A call is for the whole process, a ``with`` block for its own thread or task.  The environment variable MINIDL_BACKEND
+names another default.  Numba is imported by the first kernel that runs.  If that fails, the readable kernels run, and
+`describe` says so.
 """
 
 from __future__ import annotations
@@ -33,9 +33,16 @@ from .kernels.memory import keep_freed_memory
 
 @dataclass(frozen=True)
 class Backend:
-    """An array library and the kernels that run on its arrays, which are loaded when first asked for.
+    """An array library, and the kernels that run on its arrays.
 
-    note: a function that says what else is worth knowing, for `describe`.
+    name: "numpy", "numba" or "cupy".
+    namespace: the array library.
+    load_kernels: returns the kernels; it is called when they are first used.
+    note: returns more text for `describe`.
+
+    >>> from minidl import backend
+    >>> isinstance(backend.current(), backend.Backend)
+    True
     """
 
     name: str
@@ -50,7 +57,7 @@ class Backend:
 
 @cache
 def _readable() -> ModuleType:
-    """The readable kernels, for which freed memory is kept: they make many arrays, and those of layers one by one."""
+    """The readable kernels.  Freed memory is kept for them, because they make many arrays."""
     keep_freed_memory()
     return reference
 
@@ -60,7 +67,7 @@ def _compiled() -> tuple[ModuleType, str]:
     """The Numba kernels; or the readable ones, and why."""
     try:
         return importlib.import_module("minidl.kernels.cpu"), ""
-    except Exception as error:  # with a NumPy that it does not know, Numba fails in more ways than ImportError
+    except Exception as error:  # with a NumPy that is too new for it, Numba raises other errors than ImportError
         return _readable(), f"; Numba cannot be imported: {error!r}"
 
 
@@ -108,26 +115,32 @@ def _default() -> Backend:
 
 
 _within: ContextVar[Backend | None] = ContextVar("minidl_backend", default=None)  # the choice of a with block
-_calls: list[use] = []  # that no block was made of; the last is the choice of the process
+_calls: list[use] = []  # of `use` that did not start a block; the last is the choice of the process
 
 
 class use:
-    """Make new arrays with backend `name`: ``use("numpy")`` from here on, ``with use("numpy"):`` for a block.
+    """Make new arrays with a backend: ``use("numpy")`` from here on, ``with use("numpy"):`` for a block.
 
-    name: "numpy", "numba" or "cupy".  A call is the choice of the whole process, of all its threads and of every later
-    cell of a notebook.  A block is the choice of its own thread (or asyncio task, and those that are started within)
-    and goes before the process's.  Arrays made before keep their library.
-    Raises `BackendError` for an unknown name, or a library that cannot run here.
+    name: "numpy", "numba" or "cupy".
+
+    A call is for the whole process: all its threads, and every later cell of a notebook.  A block is for its own thread
+    (or asyncio task, and tasks that are started in it), and overrides the call.  Arrays made before keep their library.
+    Raises: `BackendError` for an unknown name, or a library that cannot run here.
+
+    >>> from minidl import backend
+    >>> with backend.use("numpy"):
+    ...     backend.current().name
+    'numpy'
     """
 
     def __init__(self, name: str) -> None:
         self.backend = _named("backend.use", name)
         self._before: list[Token[Backend | None]] = []
         _calls.append(self)
-        del _calls[:-1000]  # of which none can still become a block
+        del _calls[:-1000]  # older ones can no longer start a block
 
     def __enter__(self) -> Backend:
-        """It was no call, but the beginning of a block."""
+        """Start a block: it was not a call for the whole process."""
         if self in _calls:
             _calls.remove(self)
         self._before.append(_within.set(self.backend))
@@ -140,13 +153,23 @@ class use:
 def current() -> Backend:
     """The backend in use: of the innermost block, else of the last call, else MINIDL_BACKEND, else "numba".
 
-    Raises `BackendError` if MINIDL_BACKEND names none that can run here.
+    Raises: `BackendError` if MINIDL_BACKEND names a backend that cannot run here.
+
+    >>> from minidl import backend
+    >>> backend.current().name in ("numpy", "numba", "cupy")
+    True
     """
     return _within.get() or (_calls[-1].backend if _calls else _default())
 
 
 def describe() -> str:
-    """One line for reports: the backend in use, its library's version, its kernels, their threads or device."""
+    """One line for reports: the backend in use, its library's version, its kernels, their threads or device.
+
+    >>> from minidl import backend
+    >>> with backend.use("numpy"):
+    ...     print(backend.describe().split(":")[0])
+    numpy
+    """
     backend = current()
     version = getattr(backend.namespace, "__version__", "unknown")
     library_name = backend.namespace.__name__.rpartition(".")[2]
@@ -155,7 +178,15 @@ def describe() -> str:
 
 
 def namespace(*arrays: Any) -> ModuleType:
-    """The library that made the arrays; numbers belong to any.  Raises `DTypeError` for anything else."""
+    """The library that made the arrays.
+
+    arrays: of one library, numbers among them; `DTypeError` for anything else.
+
+    >>> import numpy as np
+    >>> from minidl import backend
+    >>> backend.namespace(np.zeros(3)) is np
+    True
+    """
     for array in arrays:
         if hasattr(array, "dtype"):
             return library(array)
@@ -165,16 +196,39 @@ def namespace(*arrays: Any) -> ModuleType:
 
 
 def kernels(*arrays: Any) -> ModuleType:
-    """The kernels for these arrays: the current backend's for its own library, the plain ones for others."""
+    """The kernels for these arrays: those of the backend in use for its own library, else the readable ones.
+
+    arrays: of one library, numbers among them.
+
+    >>> import numpy as np
+    >>> from minidl import backend
+    >>> backend.kernels(np.zeros(3)).softplus(np.zeros(1)).round(4)
+    array([0.6931])
+    """
     backend = current()
     return backend.kernels if namespace(*arrays) is backend.namespace else reference
 
 
 def asarray(x: Any, dtype: Any = None) -> Any:
-    """x as an array of the library in use, on its device; no copy where none is needed."""
+    """x as an array of the library in use, on its device; without a copy if possible.
+
+    x: an array of any library, a number, or nested lists.
+    dtype: of the result; None keeps that of x.
+
+    >>> from minidl import backend
+    >>> backend.asarray([1, 2], dtype="float32").dtype.name
+    'float32'
+    """
     return current().namespace.asarray(x, dtype=dtype)
 
 
 def to_numpy(x: Any) -> np.ndarray:
-    """x as a NumPy array on the host."""
+    """x as a NumPy array on the host.
+
+    x: an array of any library, a number, or nested lists.
+
+    >>> from minidl import backend
+    >>> backend.to_numpy(backend.asarray([1.0]))
+    array([1.])
+    """
     return x.get() if hasattr(x, "get") else np.asarray(x)

@@ -1,16 +1,15 @@
 """Convolution and pooling, on images N, C, H, W.  *Read after ops.py; nothing else in the engine needs it.*
 
-Convolution is bilinear, and so are the two maps that its derivative consists of.  All three join the same
-triple of arrays, images x (N, C, H, W), filters w (O, C, h, w) and outputs y (N, O, H', W'), and each computes
-one of them from the other two:
+Convolution is bilinear, and so are the two maps that make up its derivative.  All three relate the same arrays, images
+x (N, C, H, W), filters w (O, C, h, w) and outputs y (N, O, H', W').  Each computes one of them from the other two:
 
     conv2d:          x, w  ->  y        y[n, o] = Σ_c x[n, c] ⋆ w[o, c]
     conv2d_input:    y, w  ->  x        the transpose of conv2d in x
     conv2d_weights:  x, y  ->  w        the transpose of conv2d in w
 
-So each rule of one is a call of another, and derivatives can be differentiated without end.
+So each rule of one is a call of another, and derivatives can be differentiated any number of times.
 
-Average pooling is linear; max-pooling is, too, once it is known which pixel wins in each window.
+Average pooling is linear.  So is max-pooling, once the place of the largest pixel in each window is known.
 """
 
 from __future__ import annotations
@@ -32,11 +31,17 @@ Size = Any  # one length, or (height, width)
 
 
 class Bilinear(Primitive):
-    """A map (a, b) -> c of the triple, linear in a and in b, all of rank 4.
+    """One of the three maps, (a, b) -> c, linear in a and in b, all of rank 4.
 
+    name: of the kernel that computes it.
+    shared: for a and for b, the place of the axis that it shares with the result: in the argument, and in the result.
     Of the axes N, C and O, each argument shares one with the result, and the third is summed over.
-    shared: for a and for b, where the argument has that axis and where the result has it.  Extra leading axes
-    of a tangent are folded into the shared axis: one convolution then serves the whole stack.
+
+    Extra leading axes of a tangent are folded into the shared axis: one convolution then serves the whole stack.
+
+    >>> from minidl.conv import _conv2d
+    >>> _conv2d.shared
+    ((0, 0), (0, 1))
     """
 
     def __init__(self, name: str, shared: tuple[tuple[int, int], tuple[int, int]]) -> None:
@@ -50,7 +55,7 @@ class Bilinear(Primitive):
         self.shared = shared
 
     def stacked(self, a: Array, b: Array, **options: Any) -> Array:
-        """The map, where one of the two may carry extra leading axes, and the result then carries them too."""
+        """The map, where one of the two may have extra leading axes, which the result then has, too."""
         pair, which = [a, b], 0 if a.ndim > 4 else 1
         stack, (own, result) = pair[which].shape[:-4], self.shared[which]
         if not stack:
@@ -74,7 +79,7 @@ def _fold(a: Array, axis: int) -> Array:
 
 
 def _unfold(a: Array, axis: int, stack: tuple[int, ...], length: int) -> Array:
-    """A result of rank 4 with the stack taken out of axis 0 or 1 again, and put in front."""
+    """A result of rank 4 with the stack moved from axis 0 or 1 back to the front."""
     p, q, *rest = a.shape
     if axis == 0:
         return ops.reshape(a, (*stack, length, q, *rest))
@@ -101,14 +106,24 @@ _weights.pull = (
 
 
 def conv2d(x: Array, w: Array, stride: int = 1, padding: int = 0) -> Array:
-    """Cross-correlation, which the field calls convolution: x (N, C, H, W), filters w (O, C, h, w) -> (N, O, H', W').
+    """Cross-correlation, which the field calls convolution:  x ⋆ w.
 
         y[n, o, i, j] = Σ_{c, u, v} x[n, c, i·stride + u - padding, j·stride + v - padding] · w[o, c, u, v]
 
-    x counts as 0 outside of the image, and H' = ⌊(H + 2·padding - h)/stride⌋ + 1.  For dilation and groups see
-    `layers.Conv2d`.
-    Raises `ShapeError` if ranks or channels differ or a filter is larger than the padded image, `RangeError`
-    for a stride below 1 or a negative padding.
+    x: images (N, C, H, W), 0 outside of the image.
+    w: filters (O, C, h, w).
+    stride: from one window to the next, at least 1.
+    padding: zeros added on each side, at least 0.
+
+    Returns: (N, O, H', W') with H' = ⌊(H + 2·padding - h)/stride⌋ + 1.  For dilation and groups see `layers.Conv2d`.
+    Raises: `ShapeError` if ranks or channels differ, or a filter is larger than the padded image; `RangeError` for a
+    stride or padding out of range.
+
+    >>> import numpy as np
+    >>> from minidl.conv import conv2d
+    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))
+    array([[[[4., 4.],
+             [4., 4.]]]])
     """
     check_filters(x, w)
     windows("conv2d", x.shape[2:], w.shape[2:], stride, padding)
@@ -116,7 +131,15 @@ def conv2d(x: Array, w: Array, stride: int = 1, padding: int = 0) -> Array:
 
 
 def check_filters(x: Array, w: Array) -> None:
-    """Raise `ShapeError` unless these are images and filters of as many channels."""
+    """Raise `ShapeError` unless these are images and filters with the same number of channels.
+
+    x: (N, C, H, W).
+    w: (O, C, h, w).
+
+    >>> import numpy as np
+    >>> from minidl.conv import check_filters
+    >>> check_filters(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))
+    """
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
         got = f"x {x.shape}, w {w.shape}"
         raise ShapeError("conv2d", "x (N, C, H, W) and w (O, C, h, w) with the same C", got)
@@ -125,7 +148,20 @@ def check_filters(x: Array, w: Array) -> None:
 def windows(
     operation: str, image: Sequence[int], size: Sequence[int], stride: int, padding: int = 0
 ) -> tuple[int, int]:
-    """How many windows of a size fit into an image, down and across.  Raises `ShapeError` if none does."""
+    """How many windows of a size fit into an image, down and across.
+
+    operation: for the error.
+    image: its (height, width).
+    size: of a window (height, width).
+    stride: from one window to the next, at least 1.
+    padding: zeros added on each side, at least 0.
+
+    Raises: `ShapeError` if no window fits, `RangeError` for a stride or padding out of range.
+
+    >>> from minidl.conv import windows
+    >>> windows("conv2d", (28, 28), (5, 5), stride=1)
+    (24, 24)
+    """
     if not isinstance(stride, Integral) or stride < 1:
         raise RangeError(operation, "a whole stride of at least 1", repr(stride))
     if not isinstance(padding, Integral) or padding < 0:
@@ -134,8 +170,8 @@ def windows(
 
 
 # --- pooling ---------------------------------------------------------------------------------------------
-# Both work on the last two axes and leave the others alone.  A window that would reach over the edge is left out.
-# The kernels know one stride and no padding; the rest is composed: a frame around x, and some windows left out.
+# Both work on the last two axes only.  A window that would reach over the edge is left out.  The kernels have one
+# stride and no padding; the rest is composed: x is padded first, and some windows are left out afterwards.
 
 _max_pool2d = Primitive(
     "max_pool2d",
@@ -156,7 +192,7 @@ _put: Primitive = linear(
 
 
 def _argmax(x: Array, y: Array, **window: Any) -> Array:
-    """Where in each window its greatest pixel is.  A plain array: between ties, nothing about it changes with x."""
+    """The place of the largest pixel in each window.  A plain array: except at ties, it does not change with x."""
     return kernels(unbox(x)).argmax_windows(unbox(x), unbox(y), **window)
 
 
@@ -173,13 +209,22 @@ _spread: Primitive = linear(
 
 
 def max_pool2d(x: Array, size: Size = 2, stride: Size | None = None, padding: Size = 0) -> Array:
-    """The greatest pixel of each window: (..., H, W) -> (..., H', W'), H' = ⌊(H + 2·padding - size)/stride⌋ + 1.
+    """The largest pixel of each window.
 
-    size: of a window, one length or (height, width).  stride: from one window to the next, one length or
-    (down, across); `size` if None.  padding: how far windows reach over the edges, likewise, at most half the size;
-    what lies there is never the greatest.  Of equal pixels the first in row-major order wins, and it alone has a slope.
-    Raises `ShapeError` if no window fits, `RangeError` for a stride below 1 or another padding, `DTypeError` for
-    padded images of whole numbers.
+    x: (..., H, W), 2 axes at least.
+    size: of a window, one length or (height, width).
+    stride: from one window to the next, one length or (down, across); None is the size.
+    padding: how far windows reach over the edges, one length or (down, across), at most half the size.
+
+    Returns: (..., H', W') with H' = ⌊(H + 2·padding - size)/stride⌋ + 1.  Of equal pixels, only the first in row-major
+    order has a derivative.
+    Raises: `ShapeError` if no window fits, `RangeError` for a stride or padding out of range, `DTypeError` for padded
+    images that are not floating point.
+
+    >>> import numpy as np
+    >>> from minidl.conv import max_pool2d
+    >>> max_pool2d(np.array([[1.0, 2.0], [4.0, 3.0]]))
+    array([[4.]])
     """
     size, stride, padding = _checked("max_pool2d", x, size, stride, padding)
     if padding and unbox(x).dtype.kind != "f":
@@ -189,16 +234,27 @@ def max_pool2d(x: Array, size: Size = 2, stride: Size | None = None, padding: Si
 
 
 def avg_pool2d(x: Array, size: Size = 2, stride: Size | None = None, padding: Size = 0) -> Array:
-    """The mean of each window: (..., H, W) -> (..., H', W').  Arguments and errors as for `max_pool2d`.
+    """The mean of each window.  Zeros beyond the edges count.
 
-    Beyond the edges lie zeros, which count in the mean.
+    x: (..., H, W), 2 axes at least.
+    size: of a window, one length or (height, width).
+    stride: from one window to the next, one length or (down, across); None is the size.
+    padding: how far windows reach over the edges, one length or (down, across), at most half the size.
+
+    Returns: (..., H', W') with H' = ⌊(H + 2·padding - size)/stride⌋ + 1.
+    Raises: `ShapeError` if no window fits, `RangeError` for a stride or padding out of range.
+
+    >>> import numpy as np
+    >>> from minidl.conv import avg_pool2d
+    >>> avg_pool2d(np.array([[1.0, 2.0], [4.0, 3.0]]))
+    array([[2.5]])
     """
     size, stride, padding = _checked("avg_pool2d", x, size, stride, padding)
     return _pool(_sum_windows, _framed(x, padding, 0.0), size, stride) / prod(size)
 
 
 def _pool(primitive: Primitive, x: Array, size: Size, stride: Size) -> Array:
-    """With one stride for both axes, which is all that the kernels know, and then some of the windows left out."""
+    """Windows with one stride for both axes, as the kernels have it, of which some are then left out."""
     steps = both(stride)
     step = gcd(*steps)
     y = primitive(x, size=size, stride=step)
@@ -211,14 +267,32 @@ def _framed(x: Array, padding: Size, value: float) -> Array:
 
 
 def both(given: Size) -> tuple[int, int]:
-    """One number for both axes as two; two as they are."""
+    """(down, across), from one number for both or from two.
+
+    given: one number, or two.
+
+    >>> from minidl.conv import both
+    >>> both(2), both((2, 3))
+    ((2, 2), (2, 3))
+    """
     return given if isinstance(given, tuple) else (given, given)
 
 
 def pooled(
     operation: str, image: Sequence[int], size: Sequence[int], stride: Size, padding: Size = 0
 ) -> tuple[int, int]:
-    """As `windows`, where stride and padding may be one for each axis, and are known to be right."""
+    """How many windows fit, down and across, for a stride and padding that were checked, one or one for each axis.
+
+    operation: for the error.
+    image: its (height, width).
+    size: of a window (height, width).
+    stride: from one window to the next.
+    padding: on each side.
+
+    >>> from minidl.conv import pooled
+    >>> pooled("max_pool2d", (24, 24), (2, 2), 2)
+    (12, 12)
+    """
     ends = zip(image, size, both(stride), both(padding))
     down, across = ((n + 2 * margin - k) // step + 1 for n, k, step, margin in ends)
     if min(down, across) < 1 or min(size) < 1:
@@ -228,7 +302,15 @@ def pooled(
 
 
 def pair(operation: str, size: Size) -> tuple[int, int]:
-    """A size as (height, width), where one length stands for both.  Raises `ShapeError` for anything else."""
+    """A size as (height, width).
+
+    operation: for the error.
+    size: one length for both, or (height, width), at least 1; else `ShapeError`.
+
+    >>> from minidl.conv import pair
+    >>> pair("conv2d", 5)
+    (5, 5)
+    """
     lengths = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(lengths) != 2 or not all(isinstance(n, Integral) and int(n) > 0 for n in lengths):
         raise ShapeError(operation, "a size of at least 1: one length or (height, width)", repr(size))
@@ -236,9 +318,16 @@ def pair(operation: str, size: Size) -> tuple[int, int]:
 
 
 def window(operation: str, size: Size, stride: Size | None, padding: Size = 0) -> tuple[tuple[int, int], Size, Size]:
-    """A pooling window: (height, width), stride and padding, each of these one number, or two where they differ.
+    """A checked pooling window: (height, width), stride and padding.  These are one number, or two if they differ.
 
-    A stride of None lays windows side by side.  Errors as for `max_pool2d`.
+    operation: for the errors, which are those of `max_pool2d`.
+    size: of a window, one length or (height, width).
+    stride: from one window to the next, one length or (down, across); None is the size.
+    padding: how far windows reach over the edges, one length or (down, across), at most half the size.
+
+    >>> from minidl.conv import window
+    >>> window("max_pool2d", 2, None)
+    ((2, 2), 2, 0)
     """
     lengths = pair(operation, size)
     stride = _whole(operation, "stride", lengths if stride is None else stride, 1)
@@ -249,7 +338,7 @@ def window(operation: str, size: Size, stride: Size | None, padding: Size = 0) -
 
 
 def _whole(operation: str, name: str, given: Any, least: int) -> Size:
-    """One whole number, or two, (down, across); two that are alike as one."""
+    """One whole number, or two, (down, across); two equal ones become one."""
     numbers = tuple(given) if isinstance(given, list | tuple) else (given,)
     if len(numbers) not in (1, 2) or not all(isinstance(n, Integral) and int(n) >= least for n in numbers):
         raise RangeError(operation, f"a whole {name} of at least {least}", repr(given))

@@ -86,10 +86,20 @@ def vector_jacobian_product(nodes: list[Node], output: int, cotangent: Array, in
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One application of a primitive: all that its derivative rules may need.
+    """One application of a primitive, with everything that its derivative rules may need.
 
-    `parents` pairs the position of an argument with the index of the node that made it; arguments that do
-    not depend on the input of the recorded function have no entry.  An input is a node without parents.
+    primitive: which one.
+    arguments: the arrays that it was applied to.
+    options: its other arguments, by name.
+    output: the array that it returned.
+    parents: pairs of the position of an argument and the index of the node that computed it.  Arguments that do not
+    depend on the input of the recorded function have no pair.  An input is a node without parents.
+
+    >>> import numpy as np
+    >>> from minidl import linearize
+    >>> lin = linearize(lambda x: x * x, np.array(5.0))
+    >>> lin._nodes[1].primitive, lin._nodes[1].parents
+    (<primitive multiply>, ((0, 0), (1, 0)))
     """
 
     primitive: Primitive
@@ -110,11 +120,10 @@ _levels = itertools.count(1)
 
 @dataclass(slots=True)
 class Record:
-    """What happened, in order: first the inputs, then the applications of primitives.
+    """The nodes of a function's run, in order: first the inputs, then the applications of primitives.
 
-    `level` tells nested records apart: a record begun later is an inner one.  That is all it takes to keep
-    the derivatives of `grad` of `grad` from being confused with each other.  Nothing is recorded once the record is
-    no longer `open`.
+    `level` distinguishes nested records: a record that was begun later is an inner one.  So the two derivatives of
+    `grad` of `grad` are never confused.  Nothing is recorded after the record is closed (`open` is False).
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -122,18 +131,27 @@ class Record:
     open: bool = True
 
     def box(self, value: Array, node: Node | None = None) -> Box:
-        """A box around the value that the node computed; or around an input, if there is none."""
+        """A box around the value that the node computed, or around an input if no node is given."""
         self.nodes.append(node or Node(_INPUT, (), {}, value, ()))
         return Box(value, self, len(self.nodes) - 1)
 
 
 class Box:
-    """An array on its way through a recorded function: its value, and where in the record it was made.
+    """An array in a function that is being recorded: its value, and the place in the record where it was computed.
 
-    Boxes take part in arithmetic, indexing and comparisons as arrays do (`ops` gives them their operators).
-    Comparisons return plain boolean arrays: nothing differentiates through them.
-    Once its record is closed a box counts as its value, for NumPy's functions too; until then those are refused
-    (`numpy_calls`), because they would lose the derivative.
+    value: the array, which may be a box of an outer record.
+    record: the record.
+    index: of the node in the record that computed it.
+
+    Boxes support arithmetic, indexing and comparisons as arrays do (`ops` defines their operators).  Comparisons return
+    plain boolean arrays, without a derivative.  After its record is closed, a box counts as its value, also for NumPy's
+    functions.  Before that, NumPy's functions raise an error, because they would lose the derivative (`numpy_calls`).
+
+    >>> import numpy as np
+    >>> from minidl import linearize
+    >>> linearize(lambda x: print(x) or x * 2, np.array([1.0])).value
+    Box(array([1.]))
+    array([2.])
     """
 
     __slots__ = ("value", "record", "index")
@@ -157,14 +175,14 @@ class Box:
 
 
 def unbox(x: Array) -> Array:
-    """The plain array inside any number of boxes; other values as they are."""
+    """The plain array inside any number of boxes; any other value unchanged."""
     while isinstance(x, Box):
         x = x.value
     return x
 
 
 def settle(x: Array) -> Array:
-    """The value of a box whose record is closed, which may be a box of an outer record; other values as they are."""
+    """The value of a box whose record is closed, which may be a box of an outer record; any other value unchanged."""
     while isinstance(x, Box) and not x.record.open:
         x = x.value
     return x
@@ -178,9 +196,19 @@ class Primitive:
         push[i](t, y, x₀, x₁, …, **options) = J_i·t       t: (..., *x_i.shape)  ->  (..., *y.shape)
         pull[i](g, y, x₀, x₁, …, **options) = J_iᵀ·g      g: (..., *y.shape)    ->  (..., *x_i.shape)
 
-    `push` and `pull` are tuples of rules, None for an argument that is never differentiated.  Rules are
-    written in primitives themselves, so derivatives can be differentiated again.  Most primitives come from
-    one of the two families below, `elementwise` and `linear`.
+    name: of the function, for errors and in a record.
+    forward: the function of arrays, with options by name.
+    push, pull: a rule for each argument, None for one that is never differentiated.
+
+    Rules are written in primitives themselves, so that derivatives can be differentiated again.  Most primitives are
+    made by one of the two functions below, `elementwise` and `linear`.
+
+    >>> import numpy as np
+    >>> from minidl import Primitive, grad
+    >>> rules = [lambda t, y, x: t * 3 * x * x]  # J is diagonal: J·t and Jᵀ·g are the same product
+    >>> cube = Primitive("cube", lambda x: x**3, push=rules, pull=rules)
+    >>> float(grad(cube, np.array(2.0)))
+    12.0
     """
 
     def __init__(self, name: str, forward: Callable, push: Any, pull: Any) -> None:
@@ -211,9 +239,20 @@ _INPUT = Primitive("input", lambda x: x, push=(), pull=())
 
 
 def elementwise(name: str, forward: Callable, *derivatives: Callable | int) -> Primitive:
-    """The family whose Jacobian is diagonal: give ∂y/∂x_i as a function of (y, x₀, x₁, …), or as a constant.
+    """A primitive whose Jacobian is diagonal: both rules are then the same product.
 
-    Both rules are then the same product.  Arguments and output have one shape (`ops.broadcasting` sees to it).
+    name: of the function.
+    forward: a function of arrays, element by element.
+    derivatives: for each argument, ∂y/∂x_i as a function of (y, x₀, x₁, …), or as a constant.
+
+    Arguments and output have one shape (`ops.broadcasting` makes it so).
+
+    >>> import numpy as np
+    >>> from minidl import grad, ops
+    >>> from minidl.core import elementwise
+    >>> square = elementwise("square", lambda x: x * x, lambda y, x: 2 * x)
+    >>> grad(lambda x: ops.sum(square(x)), np.array([1.0, 3.0]))
+    array([2., 6.])
     """
 
     def rule(derivative: Callable | int) -> Callable:
@@ -221,14 +260,23 @@ def elementwise(name: str, forward: Callable, *derivatives: Callable | int) -> P
             return lambda t, *_: t if derivative == 1 else t * derivative
         return lambda t, y, *arguments: t * derivative(y, *arguments)
 
-    rules = [rule(derivative) for derivative in derivatives]  # one list, of which two tuples are made
+    rules = [rule(derivative) for derivative in derivatives]  # one list, from which two tuples are made
     return Primitive(name, forward, push=rules, pull=rules)
 
 
 def linear(name: str, forward: Callable, transpose: Callable) -> Primitive:
-    """The family that is its own push-forward: give ``transpose(g, x, **options)``, which applies Jᵀ.
+    """A primitive that is linear: pushing a tangent forward is applying it to the tangent.
 
-    ``forward(x, **options)`` must act on the last axes of x and leave any axes in front of them alone.
+    name: of the function.
+    forward: a function (x, **options) that acts on the last axes of x, and on each index of the axes before alike.
+    transpose: a function (g, x, **options) that applies Jᵀ to g.
+
+    >>> import numpy as np
+    >>> from minidl import linearize
+    >>> from minidl.core import linear
+    >>> flip = linear("flip", lambda x: x[..., ::-1], lambda g, x: g[..., ::-1])
+    >>> linearize(flip, np.array([1.0, 2.0])).vjp(np.array([5.0, 7.0]))
+    array([7., 5.])
     """
 
     def push(t: Array, y: Array, x: Array, **options: Any) -> Array:
@@ -242,11 +290,20 @@ def linear(name: str, forward: Callable, transpose: Callable) -> Primitive:
 
 
 def linearize(f: Callable, x: Arrays) -> Linearization:
-    """Run f once at x and return its value together with its derivative there, as a linear map.
+    """Run f once at x, and return its value and its derivative there, as a linear map.
 
-    x: a floating-point array of any shape, or a flat dict of them (then tangents and `vjp` are such dicts).
-    f: a function of x built of minidl operations that returns one floating-point array.
-    Raises `DTypeError` if x holds anything but floating-point arrays, or f returns anything but one.
+    f: a function of x, built of minidl operations, that returns one floating-point array.
+    x: a floating-point array of any shape, or a flat dict of them; then tangents and `vjp` are such dicts.
+
+    Returns: a `Linearization`, with `value`, `jvp`, `vjp` and `jacobian`.
+    Raises: `DTypeError` if x or f(x) is anything else.
+
+    >>> import numpy as np
+    >>> from minidl import linearize
+    >>> lin = linearize(lambda x: x * x, np.array([1.0, 3.0]))
+    >>> lin.value, lin.jvp(np.array([1.0, 0.0])), lin.jacobian()
+    (array([1., 9.]), array([2., 0.]), array([[2., 0.],
+           [0., 6.]]))
     """
     x = {name: settle(piece) for name, piece in x.items()} if isinstance(x, dict) else settle(x)
     for piece in x.values() if isinstance(x, dict) else [x]:
@@ -256,7 +313,7 @@ def linearize(f: Callable, x: Arrays) -> Linearization:
     boxes = {name: record.box(value) for name, value in x.items()} if isinstance(x, dict) else record.box(x)
     try:
         output = settle(f(boxes))
-    except ValueError as error:  # of `array[i] = box`, where NumPy puts words of its own before ours
+    except ValueError as error:  # of `array[i] = box`, where NumPy wraps our error in its own
         if type(error) is ValueError and isinstance(error.__cause__, DTypeError):
             raise error.__cause__.with_traceback(error.__traceback__) from None
         raise
@@ -281,7 +338,7 @@ _OTHER_OUTPUTS = {
 
 
 def _kind(x: Array) -> str:
-    """The kind of an array's dtype, as NumPy names kinds: "f" for floating-point; nothing for what is no array."""
+    """The kind of an array's dtype, as NumPy names kinds: "f" for floating-point; "" for anything but an array."""
     return str(getattr(getattr(x, "dtype", None), "kind", ""))
 
 
@@ -290,21 +347,21 @@ def _described(x: Any) -> str:
 
 
 class Linearization:
-    """A function at a point: its `value` there, and its Jacobian J as a map that can be applied both ways.
+    """A function at a point: its `value` there, and its Jacobian J as a linear map, to apply forward or backward.
 
-    It refers to the arrays it was made of, x among them, and does not copy them: change one in place, and the
-    walks give the derivative of nothing in particular.
+    It refers to the arrays of the run, x among them, without copies.  If one of them is changed in place afterwards,
+    the walks return wrong derivatives.
     """
 
     def __init__(self, x: Arrays, record: Record, output: Array) -> None:
         depends = isinstance(output, Box) and output.record is record
         self.value: Array = output.value if depends else output
-        self.depends: bool = depends  # on x at all; if not, J is zero
+        self.depends: bool = depends  # whether the value depends on x; if not, J is zero
         self._x, self._nodes, self._index = x, record.nodes, output.index if depends else None
         self._inputs: list[Array] = list(x.values()) if isinstance(x, dict) else [x]
 
     def reached(self) -> set[Any]:
-        """The names of the pieces of x that the value depends on: through any operation, whatever its derivative."""
+        """The names of the pieces of x that the value depends on, through any operation."""
         needed, last = {self._index}, -1 if self._index is None else self._index
         for index in range(last, len(self._inputs) - 1, -1):
             if index in needed:
@@ -314,7 +371,7 @@ class Linearization:
 
     @property
     def widest(self) -> int:
-        """The size in bytes of the largest array on record: a walk's is as large, for each direction stacked."""
+        """The size in bytes of the largest recorded array.  A walk's largest is that, times the stacked directions."""
         return max((node.output.size * node.output.dtype.itemsize for node in self._nodes), default=0)
 
     def jvp(self, tangent: Arrays) -> Array:
@@ -326,22 +383,22 @@ class Linearization:
         if self._index is None:
             stacked = stacked_axes("jvp", given[0], self._inputs[0]) if given else ()
             return _zeros(stacked + self.value.shape, self.value)
-        return _own(jacobian_vector_product(self._nodes, self._index, [*given]), self.value.dtype, given)
+        return _as_new_array(jacobian_vector_product(self._nodes, self._index, [*given]), self.value.dtype, given)
 
     def vjp(self, cotangent: Array) -> Arrays:
         """Jᵀ·g, the backward walk.  g: (..., *y.shape) -> (..., *x.shape), a dict of them if x is a dict.
 
         Raises `ShapeError` unless the last axes of g have the shape of y.
         """
-        stacked, cotangent = stacked_axes("vjp", cotangent, self.value), _typed(cotangent, self.value)
-        found: list[Array] = [None] * len(self._inputs)
+        stacked, cotangent = stacked_axes("vjp", cotangent, self.value), _in_dtype_of(cotangent, self.value)
+        pulled: list[Array] = [None] * len(self._inputs)
         if self._index is not None:
-            found = vector_jacobian_product(self._nodes, self._index, cotangent, len(found))
+            pulled = vector_jacobian_product(self._nodes, self._index, cotangent, len(pulled))
         given = [cotangent]
-        for i, (g, x) in enumerate(zip(found, self._inputs)):
-            found[i] = _zeros(stacked + x.shape, x) if g is None else _own(g, x.dtype, given)
-            given.append(found[i])
-        return dict(zip(self._x, found)) if isinstance(self._x, dict) else found[0]
+        for i, (g, x) in enumerate(zip(pulled, self._inputs)):
+            pulled[i] = _zeros(stacked + x.shape, x) if g is None else _as_new_array(g, x.dtype, given)
+            given.append(pulled[i])
+        return dict(zip(self._x, pulled)) if isinstance(self._x, dict) else pulled[0]
 
     def jacobian(self, mode: str = "auto", chunk: int | None = None) -> Arrays:
         """J as an array of shape y.shape + x.shape; see `minidl.derivatives.jacobian` for mode and chunk."""
@@ -359,24 +416,25 @@ class Linearization:
             pieces = [tangent]
         for piece, x in zip(pieces, self._inputs):
             stacked_axes("jvp", piece, x)
-        return [_typed(piece, x) for piece, x in zip(pieces, self._inputs)]
+        return [_in_dtype_of(piece, x) for piece, x in zip(pieces, self._inputs)]
 
 
-def _typed(direction: Array, base: Array) -> Array:
-    """A tangent or cotangent in the dtype of what it belongs to: the walk then computes in no other."""
+def _in_dtype_of(direction: Array, base: Array) -> Array:
+    """A tangent or cotangent in the dtype of its array, so that the walk computes in that dtype."""
     direction = settle(direction)
     return direction if isinstance(direction, Box) else direction.astype(base.dtype, copy=False)
 
 
-def _own(found: Array, dtype: Any, given: list[Array]) -> Array:
-    """A tangent or cotangent as an array of its own, to write to as one likes, and of the dtype it should have.
+def _as_new_array(direction: Array, dtype: Any, given: list[Array]) -> Array:
+    """A tangent or cotangent in that dtype, as an array that shares no memory and may be written to.
 
-    Rules may hand on what they were given, a read-only view of it, or the same array for two inputs.
+    Rules may return one of the arrays that they were given, a read-only view of it, or one array for two inputs.
     """
-    if isinstance(found, Box):
-        return found
-    found = found.astype(dtype, copy=False)
-    return found.copy() if found.base is not None or any(found is other for other in given) else found
+    if isinstance(direction, Box):
+        return direction
+    direction = direction.astype(dtype, copy=False)
+    shared = direction.base is not None or any(direction is other for other in given)
+    return direction.copy() if shared else direction
 
 
 def _zeros(shape: tuple[int, ...], like: Array) -> Array:

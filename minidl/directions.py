@@ -1,4 +1,4 @@
-"""What a tangent or a cotangent must be like, and what to type where it is not: the checks before the walks."""
+"""Checks of tangents and cotangents before the walks, and what to type if a shape does not fit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from .errors import DTypeError, ShapeError
 
-#: What the tangent of one walk and the cotangent of the other are called.
+#: The letter of the tangent of one walk, and of the cotangent of the other, for messages.
 DIRECTIONS = {"jvp": "t", "vjp": "g"}
 
 
 def stacked_axes(walk: str, direction: Any, base: Any) -> tuple[int, ...]:
     """The extra leading axes of a tangent ("jvp") or cotangent ("vjp") at `base`, an array.
 
-    Raises `DTypeError` for what is no array, `ShapeError` unless its last axes have the shape of the base.
+    Raises `DTypeError` for anything but an array, `ShapeError` unless its last axes have the shape of the base.
     """
     if not hasattr(direction, "dtype"):
         got, fix = type(direction).__name__, f"np.asarray({DIRECTIONS[walk]})"
@@ -26,7 +26,7 @@ def stacked_axes(walk: str, direction: Any, base: Any) -> tuple[int, ...]:
 
 
 def _reshaped(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """How to make a direction of that shape one of (..., *wanted), where one can be meant."""
+    """The code that gives a direction the shape (..., *wanted), if that can be meant; else ""."""
     batch = next((i for i, n in enumerate(wanted) if n != 1), len(wanted))  # axes of length 1 that were left out
     stacked = len(shape) - len(wanted[batch:])
     if stacked >= 0 and shape[stacked:] == wanted[batch:]:

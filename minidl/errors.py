@@ -1,11 +1,17 @@
-"""Every refusal of minidl, in one form: the operation, what it expected, what it got, and the likely fix."""
+"""The errors of minidl, in one form: the operation, what it expected, what it got, and the likely fix."""
 
 
 class MinidlError(Exception):
     """Base of minidl's errors; ``except minidl.MinidlError`` catches them all.
 
-    Made from four parts, so that no message can leave one out: ``operation``, ``expected``, ``got`` and,
-    where one is known, ``fix``.
+    operation: the name of the function.
+    expected: what it expected.
+    got: what it was given instead.
+    fix: what to type or to do, if that is known.
+
+    >>> from minidl import MinidlError
+    >>> str(MinidlError("matmul", "matrices that fit", "(2, 3) @ (2, 3)", "a @ b.T"))
+    'matmul: expected matrices that fit, got (2, 3) @ (2, 3). Fix: a @ b.T'
     """
 
     def __init__(self, operation: str, expected: str, got: str, fix: str = "") -> None:
@@ -26,7 +32,7 @@ class DTypeError(MinidlError, TypeError):
 
 
 class MissingAttributeError(DTypeError, AttributeError):
-    """An attribute that arrays have was asked of something that is none, such as a `Box`."""
+    """An object that is not an array, such as a `Box`, lacks an attribute of arrays."""
 
 
 class RangeError(MinidlError, ValueError):

@@ -1,8 +1,8 @@
-"""Neighbouring operations as one: what a `Sequential` computes with where its `plan` has joined layers.
+"""Fused operations: neighbouring operations as one, which a `Sequential` uses where its `plan` joins layers.
 
-A fused operation is a primitive whose function is a kernel.  Its rules are those of the operations that it stands
-for.  Where nothing is nested they call a kernel, too, which saves the arrays in between; where a derivative is itself
-being differentiated, they are written in primitives, as all rules are.
+A fused operation is a primitive whose function is a kernel.  Its rules are those of the operations that it replaces.
+They call a kernel, too, without the arrays in between.  Only where a derivative is itself differentiated are they
+written in primitives, as all other rules are.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ def _nested(*arrays: Array) -> bool:
 
 
 def activate(z: Array, bias: Array | None, activation: str, key: int | None = None, rate: float = 0.0) -> Array:
-    """dropout(φ(z + bias)): what becomes of the sum of a unit's inputs.
+    """dropout(φ(z + bias)), for the products z of a dense layer.
 
-    z (..., U), bias (U) or None; activation φ: "identity", "relu", "tanh" or "sigmoid".  key: of the dropout mask,
-    as `layers.Dropout` draws it, and rate: its rate; no dropout if the key is None.
+    z: (..., U).
+    bias: (U), or None.
+    activation: φ, "identity", "relu", "tanh" or "sigmoid".
+    key: of the dropout mask, as `layers.Dropout` draws it; None for no dropout.
+    rate: of dropout.
     """
     return _activate(z, 0 if bias is None else bias, activation=activation, key=key, rate=rate)
 
@@ -67,23 +70,23 @@ _activate = Primitive(
 
 
 def conv2d_max(x: Array, w: Array, bias: Array | None, stride: int, padding: int, size: Size, step: int) -> Array:
-    """max_pool2d(conv2d(x, w, stride, padding) + bias, size, step), for a bias (O) or None.
+    """max_pool2d(conv2d(x, w, stride, padding) + bias, size, step), with a bias (O) or None.
 
-    Only the pooled pixels are kept, each with the place it came from.  So on the way back there is at most one
-    cotangent for each window to take through the convolution, and a kernel may skip those that are 0.
+    Only the pooled pixels are kept, each with its place in its window.  So at most one cotangent for each window is
+    pulled back through the convolution, and a kernel may skip those that are 0.
     """
     conv.check_filters(x, w)
     between = conv.windows("conv2d", x.shape[2:], w.shape[2:], stride, padding)
     conv.windows("max_pool2d", between, size, step)
     bias = 0 if bias is None else bias
     of_both = {"stride": stride, "padding": padding, "size": size, "step": step}
-    found, places = kernels(unbox(x)).conv2d_max(unbox(x), unbox(w), unbox(bias), **of_both)
-    return _conv2d_max(x, w, bias, found=found, places=places, between=between, **of_both)
+    maxima, places = kernels(unbox(x)).conv2d_max(unbox(x), unbox(w), unbox(bias), **of_both)
+    return _conv2d_max(x, w, bias, maxima=maxima, places=places, between=between, **of_both)
 
 
-def _as_found(x: Array, w: Array, bias: Array, found: Array, **_: Any) -> Array:
-    """The function of the primitive.  Its kernel has run before: it gives the places, too, and the rules need those."""
-    return found
+def _maxima(x: Array, w: Array, bias: Array, maxima: Array, **_: Any) -> Array:
+    """The function of the primitive.  Its kernel has run already: it also returns the places, which the rules need."""
+    return maxima
 
 
 def _pooled(z: Array, places: Array, size: Size, step: int, **_: Any) -> Array:
@@ -94,13 +97,13 @@ def _unpooled(g: Array, places: Array, size: Size, step: int, between: Size, **_
     return conv._put(g, places=places, size=size, stride=step, image=between)
 
 
-def _pull_input(g: Array, y: Array, x: Array, w: Array, bias: Array, found: Array, places: Array, **o: Any) -> Array:
+def _pull_input(g: Array, y: Array, x: Array, w: Array, bias: Array, maxima: Array, places: Array, **o: Any) -> Array:
     if not _nested(g, w):
         return kernels(g).conv2d_max_input(g, places, w, image=x.shape[2:], **o)
     return conv._input.stacked(_unpooled(g, places, **o), w, size=x.shape[2:], **_of_conv(**o))
 
 
-def _pull_weights(g: Array, y: Array, x: Array, w: Array, bias: Array, found: Array, places: Array, **o: Any) -> Array:
+def _pull_weights(g: Array, y: Array, x: Array, w: Array, bias: Array, maxima: Array, places: Array, **o: Any) -> Array:
     if not _nested(g, x) and g.ndim == 4:
         return kernels(g).conv2d_max_weights(x, g, places, filters=w.shape[2:], **o)
     return conv._weights.stacked(x, _unpooled(g, places, **o), size=w.shape[2:], **_of_conv(**o))
@@ -121,7 +124,7 @@ def _to_channels(t: Array, y: Array) -> Array:
 
 _conv2d_max = Primitive(
     "conv2d_max",
-    _as_found,
+    _maxima,
     push=(
         lambda t, y, x, w, bias, **o: _pooled(conv._conv2d.stacked(t, w, **_of_conv(**o)), **o),
         lambda t, y, x, w, bias, **o: _pooled(conv._conv2d.stacked(x, t, **_of_conv(**o)), **o),

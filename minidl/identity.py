@@ -1,6 +1,6 @@
-"""What a checkpoint knows things by: their content, never their place in memory or an abridged text.
+"""How a checkpoint recognises objects: by their content, never by their address in memory or a shortened text.
 
-Two networks that hold different mean images are two networks, though both print as ``array([[0., 0., ...``.
+Two networks with different mean images are different, though both print as ``array([[0., 0., ...``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .sequential import Sequential
 
 
 def digest(*arrays: Any) -> str:
-    """SHA-256 of the arrays' dtypes, shapes and values, to tell one run's from another's."""
+    """SHA-256 of the arrays' dtypes, shapes and values."""
     total = hashlib.sha256()
     for array in map(to_numpy, arrays):
         total.update(f"{array.dtype.str} {array.shape}".encode() + array.tobytes())
@@ -26,13 +26,13 @@ def digest(*arrays: Any) -> str:
 
 
 def identity(operation: str, given: Any) -> Any:
-    """What tells it from others of its kind, as plain data for a file's header.
+    """What distinguishes an object from others of its kind, as plain data for a file's header.
 
     Numbers and texts are themselves, arrays their digest, networks their layers, dataclasses their fields, functions
     and classes their module and name.  Other objects are their repr if their class has one of its own, and else their
     class and what they hold.
-    Raises `DTypeError`, in the name of the operation, for what has none of these, such as a lambda, or a function or
-    class made within a function.
+    Raises `DTypeError`, in the name of the operation, for an object that has none of these: a lambda, or a function or
+    class that is defined in a function.
     """
     if given is None or isinstance(given, bool | str):
         return given
@@ -50,16 +50,16 @@ def identity(operation: str, given: Any) -> Any:
     if isinstance(given, partial):
         return {"of": identity(operation, given.func), "with": identity(operation, [*given.args, given.keywords])}
     if is_dataclass(given) and not isinstance(given, type):
-        held = {f.name: getattr(given, f.name) for f in fields(given)}
+        content = {f.name: getattr(given, f.name) for f in fields(given)}
     elif type(given).__repr__ is object.__repr__ and hasattr(given, "__dict__"):
-        held = vars(given)
+        content = vars(given)
     else:
         return _name(operation, given)
-    return {"kind": _name(operation, type(given)), **identity(operation, held)}
+    return {"kind": _name(operation, type(given)), **identity(operation, content)}
 
 
 def _name(operation: str, given: Any) -> str:
-    """Module and name of a function or class, or the repr of an object: if that tells it apart."""
+    """Module and name of a function or class, or the repr of an object, if that distinguishes it."""
     named = hasattr(given, "__qualname__")
     name = f"{given.__module__}.{given.__qualname__}" if named else repr(given)
     if any(mark in name for mark in ("<lambda>", "<locals>", " at 0x")):

@@ -1,10 +1,9 @@
-"""Layers: each one says what it computes, which parameters it owns, and what shape comes out.
+"""Layers: what each computes, its parameters, and the shape of its output.
 
-A layer is a frozen description and holds no arrays.  `init` makes its parameters, `apply` computes with
-whatever parameters it is given; that is why the same network can be differentiated in its input, in its
-parameters, or in both.  Shapes are of one example, without the batch axis.  New layers are subclasses of
-`Layer`, as frozen dataclasses of numbers, strings, initialisers, layers and tuples of layers: they then print, save
-and load by themselves.
+A layer is a frozen description and holds no arrays.  `init` makes its parameters, and `apply` computes with the
+parameters that it is given.  So the same network can be differentiated in its input, in its parameters, or in both.
+Shapes are of one example, without the batch axis.  New layers are subclasses of `Layer`: frozen dataclasses of numbers,
+strings, initialisers, layers and tuples of layers.  They can then be printed, saved and loaded without more code.
 """
 
 from __future__ import annotations
@@ -24,10 +23,14 @@ Params = dict[str, Array]
 
 
 class Described:
-    """Something a file can name: a frozen dataclass known by its kind, and made again from its fields.
+    """An object that a file can describe: a frozen dataclass, by its kind and its fields.
 
-    The kinds of this file are their classes' names, "Dense"; those of others begin with the module, "mine.Dense".
-    So nobody's `Dense` is taken for another's.
+    The kind of a class in this module is its name, "Dense"; of any other it begins with the module, "mine.Dense".  So
+    two classes called `Dense` are never confused.
+
+    >>> from minidl.layers import Dense, Described
+    >>> Described.rebuild(Dense(10).describe()) == Dense(10)
+    True
     """
 
     known: ClassVar[dict[str, type]] = {}
@@ -36,7 +39,7 @@ class Described:
         Described.known[kind_of(cls)] = cls
 
     def describe(self) -> dict[str, Any]:
-        """Kind and fields, as plain data.  Raises `DTypeError` for an object of a class that is no dataclass."""
+        """Kind and fields, as plain data.  Raises `DTypeError` for an object of a class that is not a dataclass."""
         if not is_dataclass(self):
             fix = f"decorate class {type(self).__name__} with @dataclass(frozen=True)"
             raise DTypeError("save", "layers that are frozen dataclasses", type(self).__name__, fix)
@@ -45,10 +48,10 @@ class Described:
 
     @staticmethod
     def rebuild(description: dict[str, Any], older: bool = False) -> Any:
-        """The object that was described; older: by a version that knew classes by their bare names.
+        """The object of a description; older: by a version that wrote the bare names of classes.
 
-        Raises `DataError` for a kind that this process lacks, or that an older file leaves open; `KeyError`,
-        `TypeError` or a `MinidlError` for data that describe nothing.
+        Raises `DataError` for a class that is not defined in this process, or for a bare name that two classes have;
+        `KeyError`, `TypeError` or a `MinidlError` for data that are not a description.
         """
         arguments = {name: _rebuilt(value, older) for name, value in description.items() if name != "kind"}
         return Described._named(description["kind"], older)(**arguments)
@@ -68,7 +71,7 @@ class Described:
 
 
 def _described(value: Any) -> Any:
-    """A field as plain data: what can be described, or a tuple of such, as that; others as they are."""
+    """A field as plain data: a description, or a list of them, for what can be described; else the value itself."""
     if isinstance(value, tuple) and any(isinstance(each, Described) for each in value):
         return [_described(each) for each in value]
     return value.describe() if isinstance(value, Described) else value
@@ -81,7 +84,14 @@ def _rebuilt(value: Any, older: bool) -> Any:
 
 
 def kind_of(cls: type) -> str:
-    """What files call a class."""
+    """The name of a class in files.
+
+    cls: a subclass of `Described`.
+
+    >>> from minidl.layers import Dense, kind_of
+    >>> kind_of(Dense)
+    'Dense'
+    """
     return cls.__qualname__ if cls.__module__ == __name__ else f"{cls.__module__}.{cls.__qualname__}"
 
 
@@ -89,7 +99,14 @@ def kind_of(cls: type) -> str:
 
 
 class Initialiser(Described):
-    """How fresh weights are drawn.  Fan-in and fan-out count the connections into and out of a unit."""
+    """How initial weights are drawn: a function of their shape, of fan-in and fan-out, and of a random generator.
+
+    Fan-in and fan-out are the numbers of connections into and out of a unit.  A subclass defines ``__call__``.
+
+    >>> from minidl.layers import Glorot, Initialiser
+    >>> isinstance(Glorot(), Initialiser)
+    True
+    """
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
         raise NotImplementedError
@@ -97,7 +114,15 @@ class Initialiser(Described):
 
 @dataclass(frozen=True)
 class Normal(Initialiser):
-    """N(0, std²).  Lacok's networks use std 0.01."""
+    """Weights from N(0, std²).
+
+    std: the standard deviation; Lacok's networks have 0.01.
+
+    >>> import numpy as np
+    >>> from minidl.layers import Normal
+    >>> Normal(0.01)((784, 10), 784, 10, np.random.default_rng(0)).std().round(3)
+    np.float64(0.01)
+    """
 
     std: float = 0.01
 
@@ -107,7 +132,15 @@ class Normal(Initialiser):
 
 @dataclass(frozen=True)
 class Glorot(Initialiser):
-    """Uniform on ±√(6/(fan_in + fan_out)): Glorot and Bengio 2010, eq. 16.  Keeps tanh layers in range."""
+    """Weights uniform on ±√(6/(fan_in + fan_out)), which keeps the activations of tanh layers in range.
+
+    Source: Glorot and Bengio 2010, eq. 16.
+
+    >>> import numpy as np
+    >>> from minidl.layers import Glorot
+    >>> bool(abs(Glorot()((50, 10), 50, 10, np.random.default_rng(0))).max() <= 0.1**0.5)
+    True
+    """
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
         limit = sqrt(6 / (fan_in + fan_out))
@@ -116,7 +149,15 @@ class Glorot(Initialiser):
 
 @dataclass(frozen=True)
 class He(Initialiser):
-    """N(0, 2/fan_in): He et al. 2015, eq. 10.  Keeps the scale of activations through ReLU layers."""
+    """Weights from N(0, 2/fan_in), which keeps the scale of activations through ReLU layers.
+
+    Source: He et al. 2015, eq. 10.
+
+    >>> import numpy as np
+    >>> from minidl.layers import He
+    >>> He()((784, 625), 784, 625, np.random.default_rng(0)).std().round(2)
+    np.float64(0.05)
+    """
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
         return rng.normal(0.0, sqrt(2 / fan_in), shape)
@@ -126,24 +167,40 @@ class He(Initialiser):
 
 
 class Layer(Described):
-    """The base of all layers: without parameters, and of the same shape out as in, unless it says otherwise."""
+    """The base of all layers: by default without parameters, and with outputs of the inputs' shape.
+
+    >>> from dataclasses import dataclass
+    >>> from minidl.layers import Layer
+    >>> @dataclass(frozen=True)
+    ... class Scale(Layer):
+    ...     factor: float
+    ...     def apply(self, params, x, rng=None):
+    ...         return x * self.factor
+    >>> Scale(2.0).apply({}, 3.0)
+    6.0
+    """
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of one output, for one input of the given shape; `ShapeError` if it does not fit."""
+        """The shape of one output, for one input of that shape; `ShapeError` if it does not fit."""
         return shape
 
     def init(self, shape: Shape, rng: Any) -> Params:
-        """Fresh parameters (as NumPy draws, float64) for inputs of the given shape."""
+        """Initial parameters, NumPy arrays of float64, for inputs of that shape."""
         return {}
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
-        """The outputs (N, *output_shape) for inputs x (N, *shape); at random only if an `rng` is given."""
+        """The outputs (N, *output_shape) for inputs x (N, *shape).  Only with an `rng` may they be random."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """Each example as one row: (N, C, H, W) -> (N, C·H·W), in C, H, W order."""
+    """Each example as one row: (N, C, H, W) -> (N, C·H·W), in C, H, W order.
+
+    >>> from minidl.layers import Flatten
+    >>> Flatten().output_shape((1, 28, 28))
+    (784,)
+    """
 
     def output_shape(self, shape: Shape) -> Shape:
         return (prod(shape),)
@@ -154,7 +211,16 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """y = x·W + b, for W (inputs, units) and b (units); b starts at 0 and can be left out (bias=False)."""
+    """y = x·W + b, with W (inputs, units) and b (units).
+
+    units: the number of outputs, at least 1; else `RangeError`.
+    bias: whether there is a b.  It starts at 0.
+    init_weights: an `Initialiser`.
+
+    >>> from minidl.layers import Dense
+    >>> Dense(10).output_shape((784,))
+    (10,)
+    """
 
     units: int
     bias: bool = True
@@ -163,7 +229,7 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         if not isinstance(self.units, Integral) or self.units < 1:
             raise RangeError("Dense", "a whole number of units, at least 1", repr(self.units))
-        object.__setattr__(self, "units", int(self.units))  # NumPy's integers have no place in a file's header
+        object.__setattr__(self, "units", int(self.units))  # NumPy's integers cannot be written to a file's header
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 1:
@@ -181,11 +247,20 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class Conv2d(Layer):
-    """y = x ⋆ W + b: `channels` filters of a size; W (channels, C, h, w), b (channels) or none (bias=False).
+    """y = x ⋆ W + b, with W (channels, C, h, w) and b (channels).
 
-    size: one length or (height, width).  stride and padding as for `conv.conv2d`.
-    Dilation and groups are refused: each would be one more case in every kernel of the convolution, the readable, the
-    compiled and the CUDA ones, and both can be had without, as the errors say.
+    channels: the number of filters, at least 1.
+    size: of a filter, one length or (height, width).
+    stride: from one window to the next, at least 1.
+    padding: zeros added on each side of the image, at least 0.
+    bias: whether there is a b.  It starts at 0.
+    init_weights: an `Initialiser`.
+    dilation, groups: only 1; other numbers raise `RangeError`, which says how to do without.  Each would be one more
+    case in every kernel of the convolution.
+
+    >>> from minidl.layers import Conv2d
+    >>> Conv2d(20, 5).output_shape((1, 28, 28))
+    (20, 24, 24)
     """
 
     channels: int
@@ -208,7 +283,7 @@ class Conv2d(Layer):
             raise RangeError("Conv2d", "a whole number of channels, at least 1", repr(self.channels))
         object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "size", conv.pair("Conv2d", self.size))
-        conv.windows("Conv2d", self.size, self.size, self.stride, self.padding)  # refuses strides and paddings
+        conv.windows("Conv2d", self.size, self.size, self.stride, self.padding)  # which checks the two
 
     def output_shape(self, shape: Shape) -> Shape:
         _needs_image("Conv2d", shape)
@@ -229,9 +304,15 @@ class Conv2d(Layer):
 
 @dataclass(frozen=True)
 class MaxPool2d(Layer):
-    """The greatest pixel of each window (`conv.max_pool2d`); windows side by side unless a stride is given.
+    """The largest pixel of each window (`conv.max_pool2d`).
 
-    size, stride and padding as there: one length each, or one for each axis.
+    size: of a window, one length or (height, width).
+    stride: from one window to the next, one length or one for each axis; None is the size, windows side by side.
+    padding: added on each side, one length or one for each axis.
+
+    >>> from minidl.layers import MaxPool2d
+    >>> MaxPool2d(2).output_shape((20, 24, 24))
+    (20, 12, 12)
     """
 
     size: Any = 2
@@ -253,14 +334,23 @@ class MaxPool2d(Layer):
 
 @dataclass(frozen=True)
 class AvgPool2d(MaxPool2d):
-    """The mean of each window (`conv.avg_pool2d`); windows side by side unless a stride is given."""
+    """The mean of each window (`conv.avg_pool2d`).
+
+    size: of a window, one length or (height, width).
+    stride: from one window to the next, one length or one for each axis; None is the size, windows side by side.
+    padding: added on each side, one length or one for each axis.
+
+    >>> from minidl.layers import AvgPool2d
+    >>> AvgPool2d(3, stride=2).output_shape((20, 25, 25))
+    (20, 12, 12)
+    """
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         return conv.avg_pool2d(x, self.size, self.stride, self.padding)
 
 
 def _zeros(weights: Array, count: int) -> Array:
-    """Where biases start: one 0, seen as `count` of them, which cost nothing where only shapes are asked for."""
+    """Biases of 0: one number, broadcast to `count`, which needs no memory where only shapes are wanted."""
     return namespace(weights).broadcast_to(weights.dtype.type(0), (count,))
 
 
@@ -271,7 +361,13 @@ def _needs_image(layer: str, shape: Shape) -> None:
 
 @dataclass(frozen=True)
 class ReLU(Layer):
-    """max(x, 0), with slope 0 at 0."""
+    """max(x, 0), with slope 0 at 0.
+
+    >>> import numpy as np
+    >>> from minidl.layers import ReLU
+    >>> ReLU().apply({}, np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         return ops.relu(x)
@@ -279,7 +375,13 @@ class ReLU(Layer):
 
 @dataclass(frozen=True)
 class Tanh(Layer):
-    """tanh(x)."""
+    """tanh(x).
+
+    >>> import numpy as np
+    >>> from minidl.layers import Tanh
+    >>> Tanh().apply({}, np.array([0.0]))
+    array([0.])
+    """
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         return ops.tanh(x)
@@ -287,7 +389,13 @@ class Tanh(Layer):
 
 @dataclass(frozen=True)
 class Sigmoid(Layer):
-    """1/(1 + e^-x)."""
+    """1/(1 + e^-x).
+
+    >>> import numpy as np
+    >>> from minidl.layers import Sigmoid
+    >>> Sigmoid().apply({}, np.array([0.0]))
+    array([0.5])
+    """
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         return ops.sigmoid(x)
@@ -299,7 +407,13 @@ ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Si
 
 @dataclass(frozen=True)
 class Softmax(Layer):
-    """e^{x_k}/Σ_j e^{x_j} over the classes.  Losses and attacks want logits: only reports end with this layer."""
+    """e^{x_k}/Σ_j e^{x_j} over the classes.  Losses and attacks need logits: leave this layer out for them.
+
+    >>> import numpy as np
+    >>> from minidl.layers import Softmax
+    >>> Softmax().apply({}, np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         return losses.softmax(x)
@@ -309,8 +423,16 @@ class Softmax(Layer):
 class Dropout(Layer):
     """Inverted dropout (Srivastava et al. 2014): each entry is 0 with probability `rate`, else scaled by 1/(1-rate).
 
-    Active exactly when `apply` is given an rng (a `numpy.random.Generator`), from which one 63-bit key is
-    drawn per call; the mask is a pure function of that key.  rate lies in [0, 1).
+    rate: the probability, at least 0 and below 1; else `RangeError`.
+
+    It is active exactly when `apply` is given an rng, a `numpy.random.Generator`.  One 63-bit key is drawn from it for
+    each call, and the mask is a function of that key.
+
+    >>> import numpy as np
+    >>> from minidl.layers import Dropout
+    >>> layer, x = Dropout(0.5), np.ones((1, 1000))
+    >>> bool((layer.apply({}, x) == x).all()), np.unique(layer.apply({}, x, np.random.default_rng(0)))
+    (True, array([0., 2.]))
     """
 
     rate: float
@@ -324,7 +446,7 @@ class Dropout(Layer):
         return x if key is None else x * kernels(plain).dropout_mask(key, plain, self.rate)
 
     def key(self, rng: Any) -> int | None:
-        """The key of the next mask, drawn from the rng; None without one, or where nothing is dropped."""
+        """The key of the next mask, drawn from the rng; None without an rng, or for a rate of 0."""
         if rng is None or self.rate == 0:
             return None
         if not hasattr(rng, "integers"):

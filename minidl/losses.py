@@ -1,11 +1,11 @@
-"""What training minimises and attacks push against: cross-entropy on logits, squared error, penalties.
+"""What training minimises, and attacks maximise: cross-entropy on logits, squared error, penalties.
 
-A loss for `train.fit` is a function of logits (n, K) and labels (n,) that gives one number per example, (n,): of
-minidl's operations, so that it has a derivative.  `CrossEntropy` makes ready ones.
+A loss for `train.fit` is a function of logits (n, K) and labels (n,) that returns one number per example, (n,).  It is
+built of minidl operations, so that it has a derivative.  `CrossEntropy` makes such losses.
 
-Logits are a network's last layer before any softmax, z (..., K); p = softmax(z) are the probabilities.
-The losses are primitives with a closed-form rule, so that ∂(cross-entropy)/∂z = p - onehot(y) is one step,
-stable for logits of any size, instead of a chain of exponentials and logarithms.
+Logits z (..., K) are the outputs of a network's last layer, before any softmax; p = softmax(z) are the probabilities.
+Cross-entropy is a primitive: ∂(cross-entropy)/∂z = p - onehot(y) is one rule, stable for logits of any size, instead of
+a chain of exponentials and logarithms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from . import ops
 from .backend import kernels, namespace
 from .core import Array, Primitive, unbox
 from .errors import DTypeError, RangeError, ShapeError
-from .reductions import _softmax, log_softmax, over_classes, softmax  # noqa: F401
+from .reductions import _softmax, log_softmax, over_classes, softmax
+
+__all__ = ["CrossEntropy", "Loss", "Penalty", "cross_entropy", "l1", "l2", "log_softmax", "softmax", "squared_error"]
 
 #: What `train.fit` can minimise: logits (n, K) and labels (n,) to a number for each example, (n,).
 Loss = Callable[[Array, Array], Array]
@@ -28,10 +30,10 @@ Loss = Callable[[Array, Array], Array]
 _cross_entropy: Primitive = Primitive(
     "cross_entropy",
     over_classes("cross_entropy"),
-    push=[lambda t, y, z, labels: ops.sum(_slope(z, labels) * t, axis=-1)],
-    pull=[lambda g, y, z, labels: _slope(z, labels) * ops.reshape(g, (*g.shape, 1))],
+    push=[lambda t, y, z, labels: ops.sum(_gradient(z, labels) * t, axis=-1)],
+    pull=[lambda g, y, z, labels: _gradient(z, labels) * ops.reshape(g, (*g.shape, 1))],
 )
-_slope: Primitive = Primitive(
+_gradient: Primitive = Primitive(
     "cross_entropy_gradient",
     over_classes("cross_entropy_gradient"),
     push=[lambda t, y, z, labels: _softmax.push[0](t, _softmax(z), z)],
@@ -40,14 +42,22 @@ _slope: Primitive = Primitive(
 
 
 def cross_entropy(logits: Array, labels: Array, reduction: str = "mean", check: bool = True) -> Array:
-    """-log p_label, from logits (..., K) and integer labels (...) in 0 … K-1.
+    """-log p_label, with p = softmax(logits).
 
-    reduction: "mean" over all examples, "sum" (whose gradient for one example does not depend on how many
-    others there are), or "none" for one number per example.  Finite for logits of any size.
-    check: False leaves out the checks of the labels.  To look at them is to wait for the GPU that they are on; `fit`
-    does so once, for all of them.
-    Raises `DTypeError` for labels that are not integers, `ShapeError` if they do not fit the logits or there
-    is nothing to average, `RangeError` for a label outside 0 … K-1 or another reduction.
+    logits: (..., K), floating point, of any size.
+    labels: (...), integers in 0 … K-1.
+    reduction: "mean" over all examples; "sum", whose gradient for one example does not depend on how many examples
+    there are; or "none", one number per example.
+    check: whether to check the labels.  On a GPU a check waits for the device; `fit` checks all labels once instead.
+
+    Returns: a scalar, or (...) for "none".
+    Raises: `DTypeError` for labels that are not integers, `ShapeError` if they do not fit the logits or there is
+    nothing to average, `RangeError` for a label outside 0 … K-1 or another reduction.
+
+    >>> import numpy as np
+    >>> from minidl import losses
+    >>> losses.cross_entropy(np.zeros((2, 10)), np.array([3, 5]), "none").round(4)
+    array([2.3026, 2.3026])
     """
     if reduction not in ("mean", "sum", "none"):
         raise RangeError("cross_entropy", "reduction 'mean', 'sum' or 'none'", repr(reduction))
@@ -57,15 +67,23 @@ def cross_entropy(logits: Array, labels: Array, reduction: str = "mean", check: 
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Cross-entropy for which labels are not certain, or some classes count more than others; one number per example.
+    """Cross-entropy with label smoothing and class weights, one number per example: a loss for `train.fit`.
 
-    It is w_y·((1-s)·J(z, y) + s·J̄(z)), with J of `cross_entropy` and J̄ its mean over all K labels there are.
-    label_smoothing (s), at least 0 and below 1: how much of each label is shared out among all classes (Szegedy et
-    al. 2016, §7).  class_weights (w): a number for each class, at least 0; those of 1/(share of the class) make rare
-    classes count as much as common ones.  Nothing is divided by their sum: weights twice as large are a learning rate
-    twice as large.  A loss for `train.fit`; without either it is ``cross_entropy(logits, labels, "none")``.
-    Raises `RangeError` for others; when called, `ShapeError` for another number of classes than there are weights, and
-    as `cross_entropy` does.
+    It is w_y·((1-s)·J(z, y) + s·J̄(z)), with J of `cross_entropy`, and J̄ its mean over all K labels.
+
+    label_smoothing: s, at least 0 and below 1: the share of each label that is spread over all classes.
+    class_weights: w, a number for each class, at least 0.  With 1/(share of the class), rare classes count as much as
+    common ones.  Their sum is not divided by: weights twice as large double the learning rate.
+
+    Raises: `RangeError` for other numbers; when called, `ShapeError` for another number of classes than weights, and as
+    `cross_entropy` does.
+    Source: label smoothing is from Szegedy et al. 2016, §7.
+
+    >>> import numpy as np
+    >>> from minidl import losses
+    >>> loss = losses.CrossEntropy(label_smoothing=0.1, class_weights=[1.0, 2.0])
+    >>> loss(np.array([[3.0, 0.0], [3.0, 0.0]]), np.array([0, 1])).round(4)
+    array([0.1986, 5.7972])
     """
 
     label_smoothing: float = 0.0
@@ -83,7 +101,7 @@ class CrossEntropy:
         if not (all(0 <= w < math.inf for w in weights) and any(weights)):
             expected = "class_weights that are finite and at least 0, one of them above"
             raise RangeError("CrossEntropy", expected, f"{weights}")
-        object.__setattr__(self, "class_weights", weights)  # frozen, compared and known to checkpoints by its numbers
+        object.__setattr__(self, "class_weights", weights)  # the dataclass is frozen; checkpoints compare its numbers
 
     def __call__(self, logits: Array, labels: Array) -> Array:
         each = cross_entropy(logits, labels, "none")
@@ -99,12 +117,12 @@ class CrossEntropy:
 
 
 def of_each(operation: str, loss: Loss, logits: Array, labels: Array) -> Array:
-    """loss(logits, labels), if that is one floating-point number per label (n,); else an error that says so."""
+    """loss(logits, labels), if it is one floating-point number per label (n,); else an error."""
     each = loss(logits, labels)
     expected = f"a loss that returns one floating-point number per example, shape {labels.shape}"
     if not hasattr(each, "dtype") or each.dtype.kind != "f":
         got = f"{type(each).__name__} of dtype {each.dtype}" if hasattr(each, "dtype") else type(each).__name__
-        raise DTypeError(operation, expected, got, "use minidl's operations on the logits, and give back their array")
+        raise DTypeError(operation, expected, got, "use minidl's operations on the logits, and return their array")
     if each.shape != labels.shape:
         fix = "leave out the mean over the examples" if each.ndim == 0 else "sum over the classes: axis=-1"
         raise ShapeError(operation, expected, f"shape {each.shape}", fix)
@@ -112,7 +130,7 @@ def of_each(operation: str, loss: Loss, logits: Array, labels: Array) -> Array:
 
 
 def check_labels(operation: str, labels: Array, logits: Array) -> Array:
-    """The labels, if there is an integer in 0 … K-1 for each row of logits (..., K); an error otherwise."""
+    """The labels, if there is an integer in 0 … K-1 for each row of logits (..., K); else an error."""
     if getattr(getattr(labels, "dtype", None), "kind", "") not in ("i", "u"):
         got = str(getattr(labels, "dtype", type(labels).__name__))
         raise DTypeError(operation, "labels of an integer dtype", got, as_labels(labels))
@@ -126,7 +144,7 @@ def check_labels(operation: str, labels: Array, logits: Array) -> Array:
 
 
 def as_labels(labels: Any, name: str = "labels", rank: int = 1) -> str:
-    """What to write to make labels of them, one whole number each: of lists, of one-hot rows, of columns, of floats."""
+    """The code that turns lists, one-hot rows, columns or floats into labels, for error messages."""
     if isinstance(labels, (list, tuple)):
         return f"np.asarray({name})"
     kind: str = getattr(getattr(labels, "dtype", None), "kind", "")
@@ -150,16 +168,25 @@ def check_logits(operation: str, logits: Array, examples: int, classes: int = 1)
 
 
 def are_probabilities(rows: Array) -> bool:
-    """Whether rows (N, K) of numbers are probabilities: none is negative, and each row sums to 1, but for rounding.
+    """Whether rows (N, K) of numbers look like probabilities: none is negative, and each sums to 1, up to rounding.
 
-    Logits can only look so by accident, one row or two of them: ask for as many as there are, and once.
+    One row of logits may look so by accident, many rows do not.
     """
     tolerance = max(1e-5, 8 * float(namespace(rows).finfo(rows.dtype).eps))
     return bool(len(rows)) and bool((rows >= 0).all()) and bool((abs(rows.sum(axis=-1) - 1) <= tolerance).all())
 
 
 def squared_error(predictions: Array, targets: Array) -> Array:
-    """The mean of (prediction - target)², over arrays of the same shape (`ShapeError` if they differ)."""
+    """The mean of (prediction - target)².
+
+    predictions: floating point, of any shape.
+    targets: of the same shape; else `ShapeError`.
+
+    >>> import numpy as np
+    >>> from minidl import losses
+    >>> float(losses.squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
+    2.0
+    """
     if predictions.shape != targets.shape:
         got = f"{predictions.shape} and {targets.shape}"
         raise ShapeError("squared_error", "predictions and targets of one shape", got)
@@ -169,10 +196,18 @@ def squared_error(predictions: Array, targets: Array) -> Array:
 
 @dataclass(frozen=True)
 class Penalty:
-    """λ₁ Σ|w| + λ₂ Σw² over the weights: every parameter named "….W" in a flat dict; biases go free.
+    """λ₁ Σ|w| + λ₂ Σw² over the weights, every parameter named "….W"; biases are left out.
 
-    l1 and l2 are the two λ, at least 0.  At w = 0 the slope of |w| is taken as 0.  ``Penalty(1e-4, 1e-4)(params)``
-    is a scalar, to be added to a mean loss; `train.fit` takes one as `penalty`.  Raises `RangeError` for λ < 0.
+    l1: λ₁, at least 0.  At w = 0 the slope of |w| is taken as 0.
+    l2: λ₂, at least 0.
+
+    Called with a flat dict of parameters, it returns a scalar, to be added to a mean loss; `train.fit` takes one as
+    `penalty`.  Raises `RangeError` for λ < 0.
+
+    >>> import numpy as np
+    >>> from minidl import losses
+    >>> float(losses.Penalty(l1=0.1, l2=1.0)({"dense1.W": np.array([1.0, -2.0]), "dense1.b": np.array([9.0])}))
+    5.3
     """
 
     l1: float = 0.0
@@ -190,20 +225,36 @@ class Penalty:
         return sum(terms[1:], start=terms[0])
 
     def factors(self, name: str) -> tuple[float, float]:
-        """λ₁ and λ₂ for the parameter of that name: 0 for biases."""
+        """λ₁ and λ₂ for the parameter of that name; 0 and 0 for biases."""
         return (self.l1, self.l2) if name.endswith(".W") else (0.0, 0.0)
 
     def value(self, params: dict[str, Array]) -> Array:
-        """The same number as by a call, for plain arrays, in one pass over each."""
+        """The same number as a call returns, for plain arrays, in one pass over each."""
         terms = [kernels(w).penalty(w, *self.factors(name)) for name, w in params.items() if any(self.factors(name))]
         return sum(terms[1:], start=terms[0]) if terms else self(params)
 
 
 def l1(w: Array) -> Array:
-    """Σ|w|."""
+    """Σ|w|.
+
+    w: floating point, of any shape.
+
+    >>> import numpy as np
+    >>> from minidl import losses
+    >>> float(losses.l1(np.array([1.0, -2.0])))
+    3.0
+    """
     return ops.sum(ops.absolute(w))
 
 
 def l2(w: Array) -> Array:
-    """Σw²; there is no ½ in front, as in Lacok's code."""
+    """Σw², without a factor ½, as in Lacok's code.
+
+    w: floating point, of any shape.
+
+    >>> import numpy as np
+    >>> from minidl import losses
+    >>> float(losses.l2(np.array([1.0, -2.0])))
+    5.0
+    """
     return ops.sum(w * w)

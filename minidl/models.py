@@ -1,7 +1,7 @@
 """The networks of the papers, each a function that makes a `Sequential`.
 
-All begin with the shape of one input and the number of classes, and give logits.  What a paper does not say, or says
-otherwise, stands in the docstring.
+All take the shape of one input and the number of classes first, and return logits.  Where a network differs from its
+paper, or the paper does not say, the docstring says so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,19 @@ VGG = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2,
 
 def softmax_regression(input_shape: int | Sequence[int] = (1, 28, 28), classes: int = 10, *, seed: int = 0,
                        dtype: str = "float32") -> Sequential:  # fmt: skip
-    """One dense layer from pixels to logits: the linear model of Goodfellow et al. 2014, §4."""
+    """One dense layer from pixels to logits: the linear model of Goodfellow et al. 2014, §4.
+
+    input_shape: of one input, such as (1, 28, 28).
+    classes: the number of logits.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`, with weights drawn from N(0, 0.01²).
+
+    >>> from minidl import models
+    >>> models.softmax_regression().params["dense1.W"].shape
+    (784, 10)
+    """
     return Sequential(Flatten(), Dense(classes, init_weights=Normal(0.01)), input_shape=input_shape, seed=seed,
                       dtype=dtype)  # fmt: skip
 
@@ -52,10 +64,26 @@ def mlp(
     seed: int = 0,
     dtype: str = "float32",
 ) -> Sequential:
-    """A multilayer perceptron; by default Lacok's (2016): 784-625-625-10, ReLU, no biases, weights N(0, 0.01²).
+    """A multilayer perceptron; by default that of Lacok 2016: 784-625-625-10, ReLU, no biases, weights N(0, 0.01²).
 
-    dropout: the rates on the input and on each hidden layer.  init_weights: an initialiser for every dense
-    layer, `Normal(0.01)` if None.  Networks deeper than Lacok's want `He()` (ReLU) or `Glorot()` (tanh).
+    input_shape: of one input, such as (1, 28, 28).
+    classes: the number of logits.
+    hidden: the number of units of each hidden layer.
+    activation: "relu", "tanh" or "sigmoid", after each hidden layer.
+    bias: whether dense layers have biases.
+    dropout: two rates, on the input and on each hidden layer, at least 0 and below 1.
+    init_weights: an initialiser for every dense layer; None is `Normal(0.01)`.  Networks with more hidden layers train
+    better with `He()` (ReLU) or `Glorot()` (tanh).
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`.
+    Raises: `DTypeError` for a hidden or dropout of another form, `RangeError` for an unknown activation.
+
+    >>> from minidl import models
+    >>> net = models.mlp(hidden=(100,))
+    >>> {name: w.shape for name, w in net.params.items()}
+    {'dense1.W': (784, 100), 'dense2.W': (100, 10)}
     """
     act, weights = _activation("models.mlp", activation), init_weights or Normal(0.01)
     if not isinstance(hidden, Sequence):
@@ -82,10 +110,24 @@ def lenet(
 ) -> Sequential:
     """The LeNet of Papernot et al. 2016, §IV: 20@5×5, 2×2 pooling, 50@5×5, 2×2 pooling, 500 units, 10 logits.
 
-    LeCun et al. 1998 in its later form: max-pooling, and the activation ("relu", "tanh" or "sigmoid") behind each
-    convolution and the hidden layer.  init_weights: `He()` for ReLU, `Glorot()` for the others, if None.
-    Its parameters are conv1.W (20, 1, 5, 5), conv1.b, conv2.W (50, 20, 5, 5), conv2.b, dense1.W (800, 500) with
-    rows in C, H, W order, dense1.b, dense2.W (500, 10) and dense2.b.
+    It is the later form of LeCun et al. 1998, with max-pooling.
+
+    input_shape: of one input, such as (1, 28, 28).
+    classes: the number of logits.
+    activation: "relu", "tanh" or "sigmoid", after each convolution and the hidden layer.
+    channels: of the two convolutions.
+    hidden: units of the hidden layer.
+    init_weights: an initialiser for every layer; None is `He()` for ReLU and `Glorot()` for the others.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`.  Its parameters are conv1.W (20, 1, 5, 5), conv1.b, conv2.W (50, 20, 5, 5), conv2.b,
+    dense1.W (800, 500) with rows in C, H, W order, dense1.b, dense2.W (500, 10) and dense2.b.
+    Raises: `DTypeError` for channels of another form, `RangeError` for an unknown activation.
+
+    >>> from minidl import models
+    >>> sum(w.size for w in models.lenet().params.values())
+    431080
     """
     act = _activation("models.lenet", activation)
     first, second = _two_channels("models.lenet", channels, "(20, 50)")
@@ -110,11 +152,25 @@ def carlini(
 ) -> Sequential:
     """The network of Carlini and Wagner 2017, Table 1: twice (two 3×3 convolutions, 2×2 pooling), 200, 200, 10 logits.
 
-    No padding, ReLU behind every layer but the last, dropout between the two hidden layers.  By default the one for
-    MNIST, of 312,202 parameters; theirs for CIFAR-10 is ``carlini((3, 32, 32), channels=(64, 128), hidden=256)``.
-    Weights are drawn by `He()`; the paper does not say how.
-    Its parameters are conv1.W (32, 1, 3, 3), conv2.W (32, 32, 3, 3), conv3.W (64, 32, 3, 3), conv4.W (64, 64, 3, 3),
-    dense1.W (1024, 200) with rows in C, H, W order, dense2.W (200, 200), dense3.W (200, 10), and a bias .b of each.
+    No padding, ReLU after every layer but the last, dropout between the two hidden layers.  The defaults are for MNIST;
+    for CIFAR-10 it is ``carlini((3, 32, 32), channels=(64, 128), hidden=256)``.
+
+    input_shape: of one input, such as (1, 28, 28).
+    classes: the number of logits.
+    channels: of the two pairs of convolutions.
+    hidden: units of both hidden layers.
+    dropout: the rate, at least 0 and below 1.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`.  Its parameters are conv1.W (32, 1, 3, 3), conv2.W (32, 32, 3, 3), conv3.W (64, 32, 3, 3),
+    conv4.W (64, 64, 3, 3), dense1.W (1024, 200) with rows in C, H, W order, dense2.W (200, 200), dense3.W (200, 10),
+    and a bias .b of each.  Weights are drawn by `He()`; the paper does not say how.
+    Raises: `DTypeError` for channels of another form.
+
+    >>> from minidl import models
+    >>> sum(w.size for w in models.carlini().params.values())
+    312202
     """
     first, second = _two_channels("models.carlini", channels, "(32, 64)")
     return Sequential(
@@ -136,10 +192,23 @@ def madry(
 ) -> Sequential:
     """The MNIST network of Madry et al. 2018: 32@5×5, 2×2 pooling, 64@5×5, 2×2 pooling, 1024 units, 10 logits.
 
-    The convolutions are padded by 2, so that only pooling makes images smaller; ReLU; 3,274,634 parameters.  Weights
-    are drawn by `He()` and biases start at 0; the authors' code draws N(0, .1²) and starts biases at .1.
-    Its parameters are conv1.W (32, 1, 5, 5), conv2.W (64, 32, 5, 5), dense1.W (3136, 1024) with rows in C, H, W order,
-    dense2.W (1024, 10), and a bias .b of each.
+    ReLU; the convolutions are padded by 2, so that only pooling makes images smaller.
+
+    input_shape: of one input, such as (1, 28, 28).
+    classes: the number of logits.
+    channels: of the two convolutions.
+    hidden: units of the hidden layer.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`.  Its parameters are conv1.W (32, 1, 5, 5), conv2.W (64, 32, 5, 5), dense1.W (3136, 1024)
+    with rows in C, H, W order, dense2.W (1024, 10), and a bias .b of each.  Weights are drawn by `He()` and biases
+    start at 0; the authors' code draws N(0, .1²) and starts biases at .1.
+    Raises: `DTypeError` for channels of another form.
+
+    >>> from minidl import models
+    >>> sum(w.size for w in models.madry().params.values())
+    3274634
     """
     first, second = _two_channels("models.madry", channels, "(32, 64)")
     return Sequential(
@@ -161,13 +230,26 @@ def vgg(
 ) -> Sequential:
     """A network of Simonyan and Zisserman 2015, Table 1: five stages of 3×3 convolutions, two hidden layers, logits.
 
-    Each stage ends with 2×2 pooling, which is left out where the image is already 1 pixel high or wide, so that any
-    size will do.  ReLU behind every layer but the last; dropout behind both hidden layers.
-    depth: 11, 13, 16 or 19 layers with weights, the paper's configurations A, B, D and E.  width: channels w of the
-    first stage; the others have 2w, 4w, 8w and 8w.  ``vgg((3, 224, 224), 1000)`` is the paper's VGG11, of 132,863,336
-    parameters.  Weights are drawn by `He()`, which came later; the authors began deep networks from a shallow one.
-    Its parameters are conv1.W (w, channels, 3, 3), conv1.b, … and dense1.W, … dense3.b.
-    Raises `RangeError` for another depth or a width that is no whole number of at least 1.
+    Each stage ends with 2×2 pooling, except where the image is already 1 pixel high or wide, so that images of any size
+    can be used.  ReLU after every layer but the last; dropout after both hidden layers.  ``vgg((3, 224, 224), 1000)``
+    is the paper's VGG11, with 132,863,336 parameters.
+
+    input_shape: of one input, such as (1, 28, 28).
+    classes: the number of logits.
+    depth: 11, 13, 16 or 19 layers with weights, the paper's configurations A, B, D and E.
+    width: channels w of the first stage, at least 1; the others have 2w, 4w, 8w and 8w.
+    hidden: units of both hidden layers.
+    dropout: the rate, at least 0 and below 1.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`.  Its parameters are conv1.W (w, channels, 3, 3), conv1.b, … and dense1.W, … dense3.b.
+    Weights are drawn by `He()`, which was published later; the authors started deep networks from a shallow one.
+    Raises: `RangeError` for another depth or width, `ShapeError` for an input_shape of another rank.
+
+    >>> from minidl import models
+    >>> models.vgg(width=4, hidden=16).params["conv1.W"].shape
+    (4, 3, 3, 3)
     """
     if depth not in list(VGG):
         raise RangeError("models.vgg", f"a depth of {sorted(VGG)}", repr(depth))

@@ -1,9 +1,9 @@
-"""What NumPy and Python may do with a box: what has a derivative, and no more.
+"""NumPy's and Python's functions of a box: those that have a derivative here, and an error for all others.
 
-Inside a recorded function an array is a `Box`.  ``array * box`` asks the array first, which calls ``numpy.multiply``,
-which asks the box: the operators arrive here, and are the operations of `ops`.  Whatever else NumPy and Python can do
-would take the value and lose the derivative, without a word; it is refused, with what to write instead.
-A box whose record is closed counts as its value, here too.
+In a recorded function an array is a `Box`.  For ``array * box`` NumPy calls ``numpy.multiply``, which calls the box:
+the operators arrive here, and become the operations of `ops`.  All other functions of NumPy and Python would use the
+value and silently lose the derivative.  They raise an error, which says what to write instead.  A box whose record is
+closed counts as its value here, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPERATORS = {"add": ops.add, "subtract": ops.subtract, "multiply": ops.multiply,
 METHODS = {"add.reduce": "sum", "maximum.reduce": "max", "minimum.reduce": "min", "multiply.reduce": "prod"}
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 
-#: What to write for functions and methods that `ops` has under no name of its own.
+#: What to write for functions and methods that `ops` does not have.
 INSTEAD = {
     "square": "x * x", "outer": "a.reshape(-1, 1) * b.reshape(1, -1)", "log1p": "ops.log(1 + x)",
     "expm1": "ops.exp(x) - 1", "exp2": "2**x", "flatten": "ops.ravel(x)",
@@ -31,8 +31,8 @@ INSTEAD = {
 _VALUE_ALONE = "minidl.core.unbox(x) for its value alone, without a derivative"
 
 
-def way_on(name: str) -> str:
-    """What to write in place of NumPy's function or method of that name."""
+def instead_of(name: str) -> str:
+    """What to write instead of NumPy's function or method of that name."""
     if str(getattr(getattr(ops, name, None), "__module__", "")).startswith("minidl."):
         return f"use minidl.ops.{name}"
     return INSTEAD.get(name, f"compose it of minidl.ops, or take {_VALUE_ALONE}")
@@ -43,7 +43,7 @@ def _refused(operation: str, expected: str, fix: str, error: type[DTypeError] = 
 
 
 def _plain(operation: str, given: Any, fix: str) -> Any:
-    """What NumPy may see of an argument: boxes of closed records as their values.  Raises `DTypeError` for others."""
+    """An argument for NumPy, with boxes of closed records as their values.  Raises `DTypeError` for other boxes."""
     if isinstance(given, list | tuple):
         return type(given)([_plain(operation, each, fix) for each in given])
     given = settle(given)
@@ -53,7 +53,7 @@ def _plain(operation: str, given: Any, fix: str) -> Any:
 
 
 def _on_values(call: Any, operation: str, fix: str, arguments: Any, options: dict[str, Any]) -> Any:
-    """NumPy's function of boxes that count as their values; refused where one does not."""
+    """NumPy's function, of boxes that count as their values.  Raises `DTypeError` for other boxes."""
     plain = [_plain(operation, given, fix) for given in arguments]
     return call(*plain, **{name: _plain(operation, given, fix) for name, given in options.items()})
 
@@ -64,7 +64,7 @@ def _ufunc(box: Box, function: Any, method: str, *arguments: Any, **options: Any
         return OPERATORS[name](*arguments)
     if method == "__call__" and not options and name in COMPARISONS:
         return function(*map(unbox, arguments))
-    fix = way_on(name if method == "__call__" else METHODS.get(f"{name}.{method}", ""))
+    fix = instead_of(name if method == "__call__" else METHODS.get(f"{name}.{method}", ""))
     if "out" in options:
         fix = "write a = a + b for a += b: no derivative goes through an array that is changed"
     return _on_values(getattr(function, method), f"numpy.{name}", fix, arguments, options)
@@ -72,7 +72,7 @@ def _ufunc(box: Box, function: Any, method: str, *arguments: Any, **options: Any
 
 def _function(box: Box, function: Any, _: Any, arguments: Any, options: Any) -> Any:
     operation = f"{function.__module__}.{function.__name__}"
-    return _on_values(function, operation, way_on(function.__name__), arguments, options)
+    return _on_values(function, operation, instead_of(function.__name__), arguments, options)
 
 
 def _array(box: Box, *arguments: Any, **options: Any) -> Any:
@@ -81,7 +81,7 @@ def _array(box: Box, *arguments: Any, **options: Any) -> Any:
 
 
 def _number(name: str) -> Any:
-    """Python's conversion of that name.  The functions of `math` begin with one, and so does ``array[i] = x``."""
+    """Python's conversion of that name.  The functions of `math` call one first, and so does ``array[i] = x``."""
     fix = f"use ops.exp for math.exp, ops.stack to fill an array, {name}(minidl.core.unbox(x)) for the value alone"
 
     def convert(box: Box, *digits: int) -> Any:
@@ -105,12 +105,12 @@ def _set_item(box: Box, where: Any, new: Any) -> None:
 
 
 def _attribute(box: Box, name: str) -> Any:
-    """Called for attributes that boxes do not have: of arrays, which closed ones count as, and of nothing at all."""
+    """Called for attributes that boxes do not have.  A box of a closed record has those of its value."""
     if name.startswith("_") or not hasattr(np.ndarray, name):
         raise AttributeError(f"'Box' object has no attribute {name!r}", name=name, obj=box)
     value = settle(box)
     if isinstance(value, Box):
-        raise _refused(f"x.{name}", "an array", way_on(name), MissingAttributeError)
+        raise _refused(f"x.{name}", "an array", instead_of(name), MissingAttributeError)
     return getattr(value, name)
 
 

@@ -1,11 +1,11 @@
 """The operations, by family: elementwise, linear, general.  *Read after core.py.*
 
-Each primitive is one paragraph: its function and its two rules on one screen.  Most need a line, because
-their family knows the rest.  Broadcasting is undone in one place only: `broadcast_to` is a linear primitive
-whose transpose sums, and `broadcasting` puts it in front of operations whose arguments differ in shape.
-All operations take arrays, numbers and boxes, and return arrays, or boxes if they were given one.
+Each primitive is one paragraph: its function and its two rules on one screen.  Most need one line, because their family
+defines the rest.  Broadcasting is undone in one place: `broadcast_to` is a linear primitive whose transpose sums, and
+`broadcasting` applies it to arguments that differ in shape.  All operations accept arrays, numbers and boxes, and
+return arrays, or boxes if they were given one.
 
-What can be composed of these has no rule of its own, and files of its own, whose names are also found here:
+Operations composed of these have no rules of their own, and stand in other files, but can be used from here:
 `shaping` (swapaxes, flip, pad, …), `reductions` (min, prod, std, logsumexp, softmax, …) and `products` (dot, einsum).
 """
 
@@ -27,8 +27,8 @@ Axes = int | Sequence[int] | None
 
 
 # --- elementwise, of one array: y as a function of x, then ∂y/∂x as one of y and x, or as a constant ---------
-# Derivatives are written in these operations themselves, and so have derivatives.  Those of the activations are
-# functions in a file of their own, since compiled kernels are made of them, too.
+# Derivatives are written in these operations, so that they have derivatives.  Those of the activations are functions in
+# `kernels/slopes.py`, because compiled kernels are made of them, too.
 
 exp = elementwise("exp", lambda x: namespace(x).exp(x), lambda y, x: y)
 log = elementwise("log", lambda x: namespace(x).log(x), lambda y, x: 1 / x)
@@ -48,7 +48,16 @@ softplus = elementwise("softplus", lambda x: kernels(x).softplus(x), lambda y, x
 
 
 def broadcasting(operation: Callable[..., Array], axes: int = 0) -> Callable[..., Array]:
-    """The operation, with its boxed arguments first repeated to their common shape (but for the last `axes`)."""
+    """The operation, with its boxed arguments first broadcast to their common shape.
+
+    operation: a function of arrays.
+    axes: how many of the last axes are not broadcast.
+
+    >>> import numpy as np
+    >>> from minidl import grad, ops
+    >>> grad(lambda b: ops.sum(ops.add(np.ones((3, 2)), b)), np.zeros(2))
+    array([3., 3.])
+    """
 
     def repeated(*arguments: Array) -> Array:
         shapes = [getattr(a, "shape", ()) for a in arguments]
@@ -61,7 +70,7 @@ def broadcasting(operation: Callable[..., Array], axes: int = 0) -> Callable[...
 
     name = getattr(operation, "name", "minidl")
     repeated.__name__ = name
-    repeated.__doc__ = f"The primitive `{name}`, its boxed arguments repeated to one shape first."
+    repeated.__doc__ = f"The primitive `{name}`, its boxed arguments broadcast to one shape first."
     repeated.__wrapped__ = operation  # type: ignore[attr-defined]
     return repeated
 
@@ -81,7 +90,7 @@ add = broadcasting(elementwise("add", operator.add, 1, 1))
 subtract = broadcasting(elementwise("subtract", operator.sub, 1, -1))
 multiply = broadcasting(elementwise("multiply", operator.mul, lambda y, a, b: b, lambda y, a, b: a))
 divide = broadcasting(elementwise("divide", operator.truediv, lambda y, a, b: 1 / b, lambda y, a, b: -y / b))
-# a mod b = a - b·⌊a/b⌋, in which ⌊a/b⌋ counts as a constant: it is one between its jumps, where b divides a.
+# a mod b = a - b·⌊a/b⌋, where ⌊a/b⌋ counts as a constant: it is constant except where b divides a.
 mod = broadcasting(elementwise("mod", operator.mod, 1, lambda y, a, b: -(unbox(a) // unbox(b))))
 # Where both are equal the first argument is the maximum, and the minimum.
 maximum = broadcasting(
@@ -90,7 +99,7 @@ maximum = broadcasting(
 minimum = broadcasting(
     elementwise("minimum", lambda a, b: namespace(a, b).minimum(a, b), lambda y, a, b: a <= b, lambda y, a, b: a > b)
 )
-# ∂aᵇ/∂a is 0 for b = 0, at a = 0 too; ∂aᵇ/∂b is given as 0 for a ≤ 0, where aᵇ is real for some b only.
+# ∂aᵇ/∂a is 0 for b = 0, also at a = 0; ∂aᵇ/∂b is set to 0 for a ≤ 0, where aᵇ is real for some b only.
 power = broadcasting(
     elementwise(
         "power", operator.pow, lambda y, a, b: b * a ** _one_less(a, b), lambda y, a, b: _slope_in_exponent(y, a)
@@ -99,10 +108,15 @@ power = broadcasting(
 
 
 def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array:
-    """x, but low where it is less and high where it is more: min(max(x, low), high).
+    """min(max(x, low), high), with slope 1 between the bounds and at them, and 0 outside.
 
-    low, high: numbers, or arrays that broadcast with x; None for no bound.  The slope is 1 at the bounds and between
-    them, 0 outside.  Raises `RangeError` for two numbers of which low is the greater.
+    x: floating point, of any shape.
+    low, high: numbers, or arrays that broadcast with x; None for no bound.  `RangeError` for numbers low > high.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.clip(np.array([-1.0, 0.5, 2.0]), 0, 1)
+    array([0. , 0.5, 1. ])
     """
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
         raise RangeError("clip", "low of at most high", f"low={low}, high={high}")
@@ -111,14 +125,14 @@ def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array
 
 
 def _one_less(a: Array, b: Array) -> Array:
-    """b - 1; but 1 where a = b = 0, so that the factor b in front makes the derivative 0, and not 0/0."""
-    if isinstance(b, (int, float)):  # stays a number, which takes on the dtype of the base
+    """b - 1; but 1 where a = b = 0, so that the derivative is 0 there, because of the factor b, and not 0/0."""
+    if isinstance(b, (int, float)):  # a Python number takes the dtype of the base
         return b - 1 if b else 1
     return where((b == 0) & (a == 0), 1, b - 1)
 
 
 def _slope_in_exponent(y: Array, a: Array) -> Array:
-    """y·log a, and 0 for a ≤ 0.  There y must go, too: it is infinite for a = 0 and b < 0, and ∞·0 is NaN."""
+    """y·log a, and 0 for a ≤ 0.  There y is replaced, too: it is infinite for a = 0 and b < 0, and ∞·0 is NaN."""
     if isinstance(a, (int, float)):
         return y * math.log(a) if a > 0 else 0
     positive = a > 0
@@ -126,7 +140,15 @@ def _slope_in_exponent(y: Array, a: Array) -> Array:
 
 
 def stop_gradient(x: Array) -> Array:
-    """The value of x as a plain array: for every derivative, nested ones included, it is a constant."""
+    """The value of x as a plain array: a constant for every derivative, nested ones included.
+
+    x: floating point, of any shape.
+
+    >>> import numpy as np
+    >>> from minidl import grad, ops
+    >>> float(grad(lambda x: x * ops.stop_gradient(x), np.array(3.0)))
+    3.0
+    """
     return unbox(x)
 
 
@@ -141,17 +163,25 @@ _where = broadcasting(
 
 
 def where(condition: Array, a: Array, b: Array) -> Array:
-    """a where the (boolean) condition holds, b elsewhere.  What is not chosen gets a cotangent of 0.
+    """a where the condition holds, b elsewhere.  Entries that are not chosen get a cotangent of 0.
 
-    Its value has no influence, not even NaN.  But its derivative is asked for all the same, and 0·∞ is NaN: the
-    gradient of ``where(x > 0, sqrt(x), 0)`` is NaN at 0 and below.  Choose first, and then compute:
+    condition: boolean.
+    a, b: arrays or numbers that broadcast with it.
+
+    Values that are not chosen have no influence, not even NaN.  But their derivatives are computed, and 0·∞ is NaN: the
+    gradient of ``where(x > 0, sqrt(x), 0)`` is NaN for x ≤ 0.  Choose first, then compute:
     ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.where(np.array([True, False]), np.array([1.0, 2.0]), 0)
+    array([1., 0.])
     """
     return _where(unbox(condition), a, b)
 
 
 # --- linear: changes of shape ----------------------------------------------------------------------------
-# The functions act on the last `ndim` axes and leave those in front alone, so each pushes itself forward.
+# The functions act on the last `ndim` axes only, so that each pushes tangents forward by itself.
 
 _reshape: Primitive = linear(
     "reshape",
@@ -166,12 +196,21 @@ def _several(numbers: Any) -> tuple[int, ...]:
 
 
 def _last(x: Array, ndim: int) -> tuple[int, ...]:
-    """The shape that a rule is about: x may be a stack of tangents itself, when a derivative is differentiated."""
+    """The shape without stacked axes: x may be a stack of tangents, when a derivative is differentiated."""
     return x.shape[x.ndim - ndim :]
 
 
 def reshape(x: Array, shape: int | Sequence[int]) -> Array:
-    """The elements of x, in row-major order, in another shape; one length may be -1, for "what is left"."""
+    """The elements of x, in row-major order, in another shape.
+
+    x: floating point, of any shape.
+    shape: one length or several; one may be -1, and is computed from the others.  `ShapeError` for another size.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.reshape(np.zeros((2, 3)), (3, -1)).shape
+    (3, 2)
+    """
     wanted = _several(shape)
     known = math.prod(n for n in wanted if n != -1)
     shape = tuple(x.size // known if n == -1 and known else n for n in wanted)
@@ -188,7 +227,16 @@ _transpose: Primitive = linear(
 
 
 def transpose(x: Array, axes: Sequence[int] | None = None) -> Array:
-    """x with its axes in the given order, reversed if none is given."""
+    """x with its axes in another order.
+
+    x: floating point, of any shape.
+    axes: each axis once, in the new order; None reverses them.  `ShapeError` for other axes.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.transpose(np.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     axes = range(x.ndim)[::-1] if axes is None else [a + x.ndim if a < 0 else a for a in axes]
     if sorted(axes) != list(range(x.ndim)):
         raise ShapeError("transpose", f"each of {x.ndim} axes once", f"{tuple(axes)}")
@@ -218,7 +266,17 @@ _broadcast_to = linear("broadcast_to", _broadcast_forward, _broadcast_transpose)
 
 
 def broadcast_to(x: Array, shape: Sequence[int]) -> Array:
-    """x repeated along new axes in front and axes of length 1, to the given shape."""
+    """x repeated along new axes in front, and along axes of length 1.
+
+    x: floating point, of any shape.
+    shape: of the result; `ShapeError` if x cannot be repeated to it.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.broadcast_to(np.array([1.0, 2.0]), (2, 2))
+    array([[1., 2.],
+           [1., 2.]])
+    """
     shape, own = tuple(shape), x.shape
     if len(own) > len(shape) or any(n not in (1, m) for n, m in zip(own[::-1], shape[::-1])):
         raise ShapeError("broadcast_to", f"a shape that {own} can be repeated to", f"{shape}")
@@ -243,11 +301,21 @@ def _from_the_end(name: str, x: Array, axis: Axes) -> tuple[int, ...]:
 
 
 def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """Σx over the given axes, over all if None."""
+    """Σx over the given axes.
+
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([4., 6.])
+    """
     return _sum(x, axis=_from_the_end("sum", x, axis), keepdims=keepdims)
 
 
-# --- linear: picking and joining -------------------------------------------------------------------------
+# --- linear: indexing and joining -------------------------------------------------------------------------
 
 
 def _place(g: Array, shape: tuple[int, ...], flat: Array, ndim: int) -> Array:
@@ -269,10 +337,18 @@ _scatter: Primitive = linear(
 
 
 def index(x: Array, where: Any) -> Array:
-    """x[where]: numbers, slices, None, ..., integer arrays and boolean masks, as NumPy has them.
+    """x[where], as NumPy defines it.
 
-    However it is written, indexing reads some positions of x; those are found once, by indexing the numbers
-    0, 1, 2, … in place of x.  Then J picks positions, and Jᵀ adds to them.
+    x: floating point, of any shape.
+    where: numbers, slices, None, ..., integer arrays and boolean masks.
+
+    Indexing reads some positions of x.  They are determined once, by indexing the numbers 0, 1, 2, … instead of x.
+    Then J reads these positions, and Jᵀ adds to them.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.index(np.array([1.0, 2.0, 3.0]), [2, 0])
+    array([3., 1.])
     """
     if not isinstance(x, Box):
         return x[where]
@@ -282,7 +358,7 @@ def index(x: Array, where: Any) -> Array:
 
 
 class _EachArgument:
-    """Rules for a primitive of any number of arguments: ``rule(i, …)`` serves as the rule of the i-th."""
+    """Rules for a primitive of any number of arguments: ``rule(i, …)`` is the rule of argument i."""
 
     def __init__(self, rule: Callable[..., Array]) -> None:
         self.rule = rule
@@ -311,7 +387,17 @@ _concatenate = Primitive(
 
 
 def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
-    """The arrays joined along an axis they have; they agree in all other lengths."""
+    """The arrays joined along one of their axes.
+
+    parts: one or more arrays of the same rank, at least 1, with the same lengths along all other axes; else
+    `ShapeError`.
+    axis: counted from either end.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.concatenate([np.zeros(2), np.ones(1)])
+    array([0., 0., 1.])
+    """
     if len(parts) == 0 or len({getattr(part, "ndim", 0) for part in parts}) > 1 or getattr(parts[0], "ndim", 0) == 0:
         got = f"{[getattr(part, 'shape', part) for part in parts]}"
         flat = all(getattr(part, "ndim", 0) == 0 for part in parts)
@@ -327,7 +413,17 @@ def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
 
 
 def stack(parts: Sequence[Array], axis: int = 0) -> Array:
-    """Arrays of one shape, joined along a new axis; numbers among them are arrays of shape ()."""
+    """Arrays of one shape, joined along a new axis.
+
+    parts: one or more; numbers among them count as arrays of shape ().  `ShapeError` for different shapes.
+    axis: the place of the new axis in the result, counted from either end.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.stack([np.zeros(2), np.ones(2)], axis=1)
+    array([[0., 1.],
+           [0., 1.]])
+    """
     like = next((part for part in parts if hasattr(part, "dtype")), None)
     parts = [_like(part, like) for part in parts]
     if like is None or len({getattr(part, "shape", None) for part in parts}) > 1:
@@ -341,7 +437,7 @@ def stack(parts: Sequence[Array], axis: int = 0) -> Array:
 
 
 def _like(part: Any, like: Array) -> Any:
-    """A number as an array of shape (), of the library and dtype of another; everything else as it is."""
+    """A number as an array of shape (), of the library and dtype of another array; anything else unchanged."""
     number = like is not None and isinstance(part, (int, float))
     return namespace(unbox(like)).asarray(part, dtype=like.dtype) if number else part
 
@@ -356,9 +452,16 @@ _astype: Primitive = linear(
 
 
 def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
-    """x in another floating-point dtype; cotangents come back in that of x.  copy: as NumPy has it, for plain arrays.
+    """x in another dtype; cotangents are pulled back in that of x.
 
-    Raises `DTypeError` for a box and any other dtype: whole numbers have no slope.
+    x: floating point, of any shape.
+    dtype: of the result.  In a recorded function it must be floating point, else `DTypeError`.
+    copy: as for NumPy's astype, for plain arrays.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.astype(np.array([1.0]), "float32").dtype
+    dtype('float32')
     """
     x = settle(x)
     if not isinstance(x, Box):
@@ -385,7 +488,7 @@ _matmul_of_stacks = broadcasting(_matmul, axes=2)
 
 
 def _fitting(a: tuple[int, ...], b: tuple[int, ...]) -> str:
-    """The product that may be meant where a @ b does not fit."""
+    """The product that is probably meant where a @ b does not fit, for the message."""
     if () in (a, b):
         return "a * b"
     if len(a) == len(b) == 2 and a[1] == b[1]:
@@ -396,7 +499,16 @@ def _fitting(a: tuple[int, ...], b: tuple[int, ...]) -> str:
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """The matrix product a @ b over the last two axes, vectors allowed, stacks broadcast: as NumPy's."""
+    """The matrix product a @ b over the last two axes, as NumPy defines it: vectors are allowed, stacks are broadcast.
+
+    a: (..., n, k) or (k).
+    b: (..., k, m) or (k).  `ShapeError` for lengths that do not fit.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.matmul(np.ones((2, 3)), np.ones(3))
+    array([3., 3.])
+    """
     shapes: list[tuple[int, ...]] = [getattr(x, "shape", ()) for x in (a, b)]
     if () in shapes or shapes[0][-1] != shapes[1][-2:][0]:
         fix = _fitting(*shapes)
@@ -411,7 +523,7 @@ def matmul(a: Array, b: Array) -> Array:
     return reshape(y, kept) if row or column else y
 
 
-# --- composed of the above, and imported last because they build on it ----------------------------------
+# --- composed of the above, and imported last because they import it ------------------------------------
 
 from .products import dot, einsum  # noqa: E402, F401
 from .reductions import log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, var  # noqa: E402, F401

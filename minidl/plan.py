@@ -1,17 +1,16 @@
-"""The plan of a network: which neighbouring layers are computed as one.  *A short pass over the layers.*
+"""The plan of a network: which neighbouring layers are computed as one.
 
-A readable network has one layer for each idea; a fast one goes over memory as few times as it can.  The plan
-joins what belongs together, by two rules:
+A readable network has one layer for each idea; a fast one reads and writes memory as rarely as possible.  The plan
+joins layers by two rules:
 
     Dense, activation, Dropout      the activation, the bias and the mask in one pass (`fused.activate`)
     Conv2d, activation, MaxPool2d   convolution, bias and maximum in one (`fused.conv2d_max`), then the activation
 
-In the second the maximum comes first, because an increasing function and a maximum can change places: so the
-activation runs on fewer pixels (with windows of 2×2 on a quarter of them), and only they are kept.  What the rules do
-not know stays a step of its own.
+In the second, the maximum is taken before the activation.  That is the same, because activations are increasing, and
+the activation then runs on fewer pixels (for windows of 2×2, a quarter).  All other layers are steps of their own.
 
-Joining pays where kernels are compiled: on the backends "numba" and "cupy".  On "numpy" a network runs its layers as
-they stand, so that a print in a layer's `apply` prints.  ``print(net.plan())`` shows which it is.
+Layers are joined where kernels are compiled, on the backends "numba" and "cupy".  On "numpy" a network runs its layers
+one by one, so that a print in a layer's `apply` prints.  ``print(net.plan())`` shows the steps.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from .core import Array
 from .kernels import reference
 from .layers import ACTIVATIONS, Conv2d, Dense, Dropout, Layer, MaxPool2d, Params
 
-#: What kernels call the activations, all of which may be joined.
+#: The kernels' names of the activations, all of which may be joined.
 NAMES: dict[type[Layer], str] = {kind: name for name, kind in ACTIVATIONS.items()}
 
 ParamsOf = Callable[[str], Params]
@@ -36,7 +35,7 @@ ParamsOf = Callable[[str], Params]
 
 @dataclass(frozen=True)
 class Step:
-    """Layers by name, how they are computed, and the function that does: ``apply(params_of, x, rng)``."""
+    """The names of layers, how they are computed, and the function: ``apply(params_of, x, rng)``."""
 
     layers: tuple[str, ...]
     how: str
@@ -52,17 +51,17 @@ class Plan(tuple[Step, ...]):
         return "\n".join(f"{names:<{width}}  {how}" for names, how in rows)
 
 
-_apart: ContextVar[int] = ContextVar("minidl_apart", default=0)  # how many blocks of `one_by_one` this is within
+_apart: ContextVar[int] = ContextVar("minidl_apart", default=0)  # in how many blocks of `one_by_one` this thread is
 
 
 def joining() -> bool:
-    """Whether layers are joined here and now: where kernels are compiled, and not within `one_by_one`."""
+    """Whether layers are joined now: if kernels are compiled, and not in a block of `one_by_one`."""
     return not _apart.get() and current().kernels is not reference
 
 
 @contextmanager
 def one_by_one() -> Iterator[None]:
-    """``with plan.one_by_one():`` every network runs its layers one by one, as it does on the backend "numpy"."""
+    """In a block ``with plan.one_by_one():`` every network runs its layers one by one, as on the backend "numpy"."""
     _apart.set(_apart.get() + 1)
     try:
         yield
@@ -71,7 +70,7 @@ def one_by_one() -> Iterator[None]:
 
 
 def plan(layers: dict[str, Layer], join: bool = True) -> Plan:
-    """The plan of layers by name.  join: False for one step for each layer."""
+    """The plan of a dict of layers.  join: whether to join layers; False makes one step for each."""
     return Plan(_steps(list(layers.items()), join))
 
 
@@ -101,7 +100,7 @@ Named = tuple[str, Any]
 
 
 def _is_simple_pooling(layers: Sequence[Named]) -> bool:
-    """Whether there is a layer, and it is a MaxPool2d as `fused.conv2d_max` has it: of one stride, without padding."""
+    """Whether the first layer is a MaxPool2d that `fused.conv2d_max` can compute: one stride, no padding."""
     return any(type(layer) is MaxPool2d and isinstance(layer.stride, int) and not layer.padding for _, layer in layers)
 
 
@@ -130,8 +129,8 @@ def _dense(dense: Named, activation: Named, dropout: Named | None) -> Step:
         return fused.activate(ops.matmul(x, params["W"]), params.get("b"), kind, key, rate)
 
     names = (name, activation[0]) + ((dropout[0],) if dropout else ())
-    passed = [what for what, there in (("bias", layer.bias), (kind, True), ("mask", dropout)) if there]
-    return Step(names, f"product, then {', '.join(passed)} in one pass", apply)
+    parts = [part for part, has in (("bias", layer.bias), (kind, True), ("mask", dropout)) if has]
+    return Step(names, f"product, then {', '.join(parts)} in one pass", apply)
 
 
 def _convolution(ends: Sequence[Named], activation: Named | None) -> Step:

@@ -1,7 +1,7 @@
 """Products over named axes, `einsum`, and NumPy's `dot`.
 
-Neither has a rule of its own: each is made of transposes, sums, elementwise and matrix products, of `ops`, where its
-users find it.
+Neither has a rule of its own: each is made of transposes, sums, elementwise and matrix products of `ops`, and can be
+used from there.
 """
 
 from __future__ import annotations
@@ -15,14 +15,20 @@ from .backend import namespace
 from .core import Array, unbox
 from .errors import DTypeError, RangeError, ShapeError
 
-#: What names an axis: a letter, or, where dots stand for some axes, their number from the end, -1 for the last.
+#: Names of axes: letters; and for axes that dots stand for, their number from the end, -1 for the last.
 Letters = Sequence[str | int]
 
 
 def dot(a: Array, b: Array) -> Array:
-    """NumPy's dot of numbers, vectors and matrices: a · b for a number, Σ_k a_k b_k for vectors, else a @ b.
+    """NumPy's dot of numbers, vectors and matrices: a·b for a number, Σ_k a_k b_k for vectors, else a @ b.
 
-    Raises `ShapeError` for ranks above 2, of which `dot` and `@` make different things, and for lengths that differ.
+    a, b: of rank 0, 1 or 2.  `ShapeError` for higher ranks, where `dot` and `@` differ, and for lengths that do not
+    fit.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> float(ops.dot(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
+    11.0
     """
     ranks = [getattr(x, "ndim", 0) for x in (a, b)]
     if max(ranks) > 2:
@@ -34,13 +40,20 @@ def dot(a: Array, b: Array) -> Array:
 def einsum(subscripts: str, *operands: Array) -> Array:
     """Sums of products over named axes (Einstein's convention): ``einsum("ij,jk->ik", a, b)`` is a @ b.
 
-    subscripts: a letter for each axis of each operand, a comma between operands; behind ``->`` the axes of the result:
-    all others are summed over.  Without ``->`` the result has the letters that occur once, in alphabetical order.  A
-    letter twice on one operand takes the diagonal: ``"ii->"`` is the trace.  ``...`` stands for any number of further
-    axes, which broadcast.
-    Operands are joined two at a time, from the left: the order in which they stand decides the cost.
-    Raises `DTypeError` for subscripts that are no text, `RangeError` for any that cannot be read, `ShapeError` for
-    operands that do not fit them.
+    subscripts: a letter for each axis of each operand, with a comma between operands.  After ``->`` stand the axes of
+    the result; all others are summed over.  Without ``->`` the result has the letters that occur once, in alphabetical
+    order.  A letter twice in one operand takes the diagonal: ``"ii->"`` is the trace.  ``...`` stands for any number of
+    further axes, which are broadcast.
+    operands: floating-point arrays.  They are multiplied two at a time, from the left, so that their order decides the
+    cost.
+
+    Raises: `DTypeError` for subscripts that are not text, `RangeError` for subscripts that cannot be parsed,
+    `ShapeError` for operands that do not fit them.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.einsum("ij,ij->i", np.ones((2, 3)), np.ones((2, 3)))
+    array([3., 3.])
     """
     named, result = _parsed(subscripts, operands)
     lengths = _lengths(subscripts, operands, named)
@@ -53,7 +66,7 @@ def einsum(subscripts: str, *operands: Array) -> Array:
     return _ordered(joined, letters, result)
 
 
-# --- what the subscripts say -------------------------------------------------------------------------------
+# --- parsing the subscripts - -------------------------------------------------------------------------------
 
 
 def _parsed(subscripts: str, operands: Sequence[Array]) -> tuple[list[Letters], Letters]:

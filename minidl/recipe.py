@@ -1,4 +1,4 @@
-"""What `fit` is asked to do, in one piece: refused before any work if it cannot be, and known to checkpoints."""
+"""`Recipe`: the parameters of `fit`, checked before any work, and written to checkpoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .core import Array, linearize
 from .data.dataset import Batches, Dataset
 from .errors import DTypeError, RangeError, ShapeError
 from .identity import digest, identity
-from .inputs import check_lesson
+from .inputs import check_training_images
 from .optim import Optimizer
 from .plan import joining
 from .sequential import Sequential
@@ -26,7 +26,7 @@ __all__ = ["Recipe"]
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """The parameters of `train.fit` by which two runs of a network differ, under the same names."""
+    """The parameters of `train.fit` that distinguish two runs of a network, under the same names."""
 
     dataset: Dataset
     optimizer: Optimizer
@@ -41,14 +41,14 @@ class Recipe:
     seed: int
 
     def batches(self, epoch: int) -> Batches:
-        """Those of an epoch, in an order of its own if they are shuffled."""
+        """The batches of an epoch; if they are shuffled, each epoch has another order."""
         rng = np.random.default_rng((self.seed, epoch)) if self.shuffle else None
         return self.dataset.batches(self.batch_size, rng, self.drop_last)
 
     def settings(self, net: Sequential) -> dict[str, Any]:
-        """What a checkpoint knows the run of a network by, as plain data.
+        """What a checkpoint recognises a run by, as plain data.
 
-        Raises `DTypeError` for what cannot be told from others of its kind, such as a lambda.
+        Raises `DTypeError` for something that cannot be told from others of its kind, such as a lambda.
         """
         validation, alpha = self.validation, float(getattr(self.adversary, "alpha", 1))
         return {
@@ -62,7 +62,7 @@ class Recipe:
         }  # fmt: skip
 
     def check(self, net: Any, epochs: Any) -> None:
-        """Refuse what cannot be done with this network; nothing has been done yet."""
+        """Raise an error for parameters that do not fit this network, before any work."""
         self._check_kinds(net)
         net.check_params("fit", writable=True)
         self._check_numbers(epochs)
@@ -71,10 +71,10 @@ class Recipe:
                 raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
             _check_labels(net, data)
             net.check_input(data.x)
-            check_lesson("fit", data.x, net, stacklevel=3)
+            check_training_images("fit", data.x, net, stacklevel=3)
         self._check_patience()
         for epoch in range(int(epochs)):
-            self.optimizer.at(epoch)  # refuses rates that are none
+            self.optimizer.at(epoch)  # raises for rates out of range
         _check_connected(net, self.dataset.x[:1])
         if self.loss is not None:
             _check_loss(self.loss, net, self.dataset)
@@ -129,7 +129,7 @@ def _check_labels(net: Sequential, data: Dataset) -> None:
 
 
 def _check_connected(net: Sequential, x: Array) -> None:
-    """Refuse a network whose outputs for x depend on no parameter; name those they do not depend on in a warning."""
+    """Raise `DTypeError` if the outputs for x depend on no parameter; warn of parameters that they do not depend on."""
     reached = linearize(lambda params: net.apply(params, x), net.params).reached()
     cut_off = [name for name in net.params if name not in reached]
     if not reached:
@@ -137,13 +137,13 @@ def _check_connected(net: Sequential, x: Array) -> None:
         fix = "use x instead of x.value in layers, and minidl.ops instead of NumPy"
         raise DTypeError("fit", "a network whose outputs depend on its parameters", got, fix)
     if cut_off:
-        message = f"fit: the outputs do not depend on {', '.join(cut_off)}: nothing is learnt there"
+        message = f"fit: the outputs do not depend on {', '.join(cut_off)}: these are not trained"
         warnings.warn(message, RuntimeWarning, stacklevel=4)
 
 
 def _check_loss(loss: losses.Loss, net: Sequential, dataset: Dataset) -> None:
-    """Refuse a loss that does not give a number for each example, or not one that depends on the logits."""
-    count = 3 if net.output_shape == (2,) else 2  # other than there are classes, so that no axis passes for another
+    """Raise an error for a loss that is not one number per example, or that does not depend on the logits."""
+    count = 3 if net.output_shape == (2,) else 2  # not the number of classes, so that axes cannot be confused
     some = dataset.take([0] * count)
     logits = net(some.x)
     losses.of_each("fit", loss, logits, some.y)

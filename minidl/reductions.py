@@ -1,8 +1,7 @@
-"""Operations that make fewer numbers of many: means, products, extremes, spreads, log Σe^x; and the softmax beside it.
+"""Reductions: means, products, extremes, deviations, log Σe^x; and the softmax beside it.
 
-All but the softmax take `axis`, one axis or several, counted from either end, None for all, and `keepdims`, which
-leaves those axes there with length 1; they have no rules of their own, and are written in the operations of `ops`,
-where all are found.
+All but the softmax have the parameters `axis` and `keepdims`.  They have no rules of their own: they are written in the
+operations of `ops`, and can be used from there.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .shaping import one_axis, swapaxes
 
 
 def _count(operation: str, x: Array, axis: ops.Axes) -> int:
-    """How many entries are reduced to each one; `ShapeError` for none."""
+    """How many entries are reduced to one; `ShapeError` if there are none."""
     count = math.prod(x.shape[a] for a in ops._from_the_end(operation, x, axis))
     if count == 0:
         raise ShapeError(operation, "at least one element along the axes", f"x of shape {x.shape}, axis={axis}")
@@ -26,16 +25,26 @@ def _count(operation: str, x: Array, axis: ops.Axes) -> int:
 
 
 def mean(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
-    """Σx/n over the given axes, over all if None.  Raises `ShapeError` where there is nothing to average."""
+    """Σx/n over the given axes.  Raises `ShapeError` if there is nothing to average.
+
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.mean(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([2., 3.])
+    """
     count = _count("mean", x, axis)
     return ops.sum(x, axis, keepdims) / count
 
 
-# --- spreads ---------------------------------------------------------------------------------------------
+# --- deviations ------------------------------------------------------------------------------------------
 
 
 def _deviations(operation: str, x: Array, axis: ops.Axes, ddof: int) -> tuple[Array, int]:
-    """x minus its mean, and what to divide by.  The greatest is taken out first, so that equal entries deviate by 0."""
+    """x minus its mean, and the divisor.  The largest is subtracted first, so that equal entries deviate by 0."""
     count = _count(operation, x, axis)
     if not count > ddof:
         expected = f"more than ddof={ddof} elements along the axes"
@@ -46,28 +55,53 @@ def _deviations(operation: str, x: Array, axis: ops.Axes, ddof: int) -> tuple[Ar
 
 
 def var(x: Array, axis: ops.Axes = None, keepdims: bool = False, *, ddof: int = 0) -> Array:
-    """The variance, Σ(x - mean(x))²/(n - ddof), over the given axes, over all if None.
+    """The variance, Σ(x - mean(x))²/(n - ddof), over the given axes.
 
-    ddof: 1 for the unbiased estimate from a sample.  Raises `ShapeError` unless n > ddof and n > 0.
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+    ddof: 0, or 1 for the unbiased estimate from a sample.  `ShapeError` unless n > ddof and n > 0.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> float(ops.var(np.array([1.0, 3.0])))
+    1.0
     """
     away, count = _deviations("var", x, axis, ddof)
     return ops.sum(away * away, axis, keepdims) / count
 
 
 def std(x: Array, axis: ops.Axes = None, keepdims: bool = False, *, ddof: int = 0) -> Array:
-    """The standard deviation, √var(x).  Where all entries are equal, its gradient is given as 0.
+    """The standard deviation, √var(x).  Where all entries are equal, its gradient is set to 0.
 
-    Arguments and errors as for `var`.
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+    ddof: 0, or 1 for the estimate from a sample.  `ShapeError` unless n > ddof and n > 0.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> float(ops.std(np.array([1.0, 3.0])))
+    1.0
     """
     away, count = _deviations("std", x, axis, ddof)
     return norm(away, axis, keepdims) / math.sqrt(count)
 
 
 def norm(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
-    """‖x‖₂ = √Σx² over the given axes, over all if None.  Where x is 0 all over, its gradient is given as 0.
+    """‖x‖₂ = √Σx² over the given axes.  Where all entries are 0, its gradient is set to 0.
 
-    Entries are divided by the largest of them first, so that no square overflows or is rounded to 0.  To the
-    derivative that is a constant: c·‖x/c‖ does not depend on c.
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+
+    Entries are divided by the largest of them first, so that no square overflows or is rounded to 0.  The largest
+    counts as a constant in the derivative: c·‖x/c‖ does not depend on c.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> float(ops.norm(np.array([3.0, 4.0])))
+    5.0
     """
     over, xp, plain = ops._from_the_end("norm", x, axis), namespace(unbox(x)), unbox(x)
     scale: Array = 1
@@ -86,7 +120,17 @@ def norm(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
 
 
 def max(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
-    """The greatest element along the axes; of equal ones the first in row-major order, which alone has a slope."""
+    """The largest entry over the given axes.  Of equal ones, only the first in row-major order has a derivative.
+
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.max(np.array([[1.0, 4.0], [3.0, 2.0]]), axis=0)
+    array([3., 4.])
+    """
     _count("max", x, axis)
     if not isinstance(x, Box):
         return x.max(axis=ops._from_the_end("max", x, axis), keepdims=keepdims)
@@ -97,7 +141,17 @@ def max(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
 
 
 def min(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
-    """The least element along the axes; of equal ones the first in row-major order, which alone has a slope."""
+    """The smallest entry over the given axes.  Of equal ones, only the first in row-major order has a derivative.
+
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.min(np.array([[1.0, 4.0], [3.0, 2.0]]), axis=0)
+    array([1., 2.])
+    """
     _count("min", x, axis)
     if not isinstance(x, Box):
         return x.min(axis=ops._from_the_end("min", x, axis), keepdims=keepdims)
@@ -105,10 +159,19 @@ def min(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
 
 
 def prod(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
-    """Πx over the given axes, over all if None; the product of nothing is 1.
+    """Πx over the given axes; the product of no entries is 1.
 
-    Neighbours are multiplied until one is left, log₂ n times.  So the derivative is multiply's, which never divides,
-    and is right where entries are 0, to any order.
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+
+    Neighbours are multiplied until one entry is left, log₂ n times.  So the derivative is that of multiply: it never
+    divides, and is right where entries are 0, to any order.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> float(ops.prod(np.array([2.0, 3.0, 4.0])))
+    24.0
     """
     if unbox(x).dtype.kind != "f":
         return x.prod(axis=axis, keepdims=keepdims)
@@ -122,7 +185,7 @@ def prod(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
 
 
 def _as_rows(operation: str, x: Array, axis: ops.Axes, keepdims: bool) -> tuple[Array, tuple[int, ...]]:
-    """x with what is reduced in one last axis (..., n), and the shape of the result."""
+    """x with the reduced axes as one last axis (..., n), and the shape of the result."""
     reduced = ops._from_the_end(operation, x, axis)
     kept = [a for a in range(-x.ndim, 0) if a not in reduced]
     lengths = tuple(x.shape[a] for a in kept)
@@ -131,13 +194,22 @@ def _as_rows(operation: str, x: Array, axis: ops.Axes, keepdims: bool) -> tuple[
     return rows, tuple(1 if a in reduced else x.shape[a] for a in range(-x.ndim, 0)) if keepdims else lengths
 
 
-# --- exponentials, scaled by the greatest so that none overflows -------------------------------------------
+# --- exponentials, scaled by the largest so that none overflows ---------------------------------------------
 
 
 def logsumexp(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
-    """log Σe^x over the given axes, over all if None, for x of any size; its gradient is the softmax.
+    """log Σe^x over the given axes, for x of any size.  Its gradient is the softmax.
 
-    Where all entries are -∞ it is -∞, with slope 0.  Raises `ShapeError` where there is nothing to add up.
+    x: floating point, of any shape.
+    axis: one axis or several, counted from either end; None for all.
+    keepdims: whether these axes stay, with length 1.
+
+    Where all entries are -∞ it is -∞, with gradient 0.  Raises `ShapeError` if there are no entries.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> float(ops.logsumexp(np.array([1000.0, 1000.0])).round(4))
+    1000.6931
     """
     _count("logsumexp", x, axis)
     xp, plain = namespace(unbox(x)), unbox(x)
@@ -156,7 +228,15 @@ def _along_rows(g: Array) -> Array:
 
 
 def over_classes(name: str) -> Callable[..., Array]:
-    """The kernel of that name, for logits (..., K) with at least one class; `ShapeError` for any others."""
+    """The kernel of that name, for logits (..., K) with at least one class; `ShapeError` for any others.
+
+    name: of a kernel, such as "softmax".
+
+    >>> import numpy as np
+    >>> from minidl.reductions import over_classes
+    >>> over_classes("softmax")(np.zeros((1, 2)))
+    array([[0.5, 0.5]])
+    """
 
     def kernel(z: Array, *labels: Array) -> Array:
         if z.ndim == 0 or z.shape[-1] == 0:
@@ -184,15 +264,30 @@ _softmax: Primitive = Primitive(
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
-    """p_k = e^{x_k}/Σ_j e^{x_j} along one axis: numbers above 0 that sum to 1; the shape stays.
+    """p_k = e^{x_k}/Σ_j e^{x_j} along one axis: numbers above 0 that sum to 1, in x's shape.
 
-    Raises `ShapeError` if x has no such axis, or it has no entries.
+    x: floating point, of any shape.
+    axis: counted from either end.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.softmax(np.array([0.0, 0.0]))
+    array([0.5, 0.5])
     """
     return _along("softmax", _softmax, x, axis)
 
 
 def log_softmax(x: Array, axis: int = -1) -> Array:
-    """log softmax(x) = x - log Σ_j e^{x_j} along one axis: finite also where the softmax is rounded to 0."""
+    """log softmax(x) = x - log Σ_j e^{x_j} along one axis.  It is finite also where the softmax is rounded to 0.
+
+    x: floating point, of any shape.
+    axis: counted from either end.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.log_softmax(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
     return _along("log_softmax", _log_softmax, x, axis)
 
 

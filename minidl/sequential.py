@@ -27,14 +27,26 @@ from .tables import html_table
 class Sequential:
     """Layers applied one after the other.
 
-    input_shape: of one example, such as (1, 28, 28).  A network that starts with Flatten takes flat rows as
-    well.  seed: of the initial parameters.  dtype: "float32" for work, "float64" for checking derivatives.
-    fused: whether neighbouring layers are computed as one where `plan` joins them, which it does on compiled kernels;
-    the outputs are the same but for rounding.  An attribute that can be set at any time.
-    Raises `ShapeError` for lengths below 1, and as soon as two layers do not fit.
+    layers: one or more.
+    input_shape: of one example, such as (1, 28, 28).  A network that starts with Flatten accepts flat rows as well.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+    fused: whether neighbouring layers are computed as one, where `plan` joins them; it does so on compiled kernels.
+    The outputs are the same up to rounding.  The attribute can be set at any time.
+
+    `params` is a flat dict of arrays: "dense1.W", "dense1.b", …; `layers` a dict of the layers by name; `output_shape`
+    the shape of one output.
+    Raises: `ShapeError` for lengths below 1, or for two layers that do not fit; `DTypeError` for anything but layers.
+
+    >>> import numpy as np
+    >>> from minidl import Sequential
+    >>> from minidl.layers import Dense, Flatten, ReLU
+    >>> net = Sequential(Flatten(), Dense(50), ReLU(), Dense(10), input_shape=(1, 28, 28))
+    >>> net(np.zeros((3, 1, 28, 28), dtype=np.float32)).shape, sorted(net.params)
+    ((3, 10), ['dense1.W', 'dense1.b', 'dense2.W', 'dense2.b'])
     """
 
-    fused = True  # for networks pickled before there was a choice
+    fused = True  # for networks that were pickled by older versions
     _kept: tuple[list[Any], dict[str, Layer], Plan] | None = None  # the last plan, and what it was made for
 
     def __init__(self, *layers: Layer, input_shape: int | Sequence[int], seed: int = 0, dtype: str = "float32",
@@ -46,7 +58,7 @@ class Sequential:
 
     @classmethod
     def undrawn(cls, *layers: Layer, input_shape: int | Sequence[int], dtype: str = "float32") -> Sequential:
-        """The network without parameters, which it is to be given: it costs next to no memory, however large it is."""
+        """The network without parameters, which are to be set afterwards.  It needs hardly any memory."""
         net = cls.__new__(cls)
         net._describe(layers, input_shape, dtype)
         net.params = {}
@@ -61,10 +73,10 @@ class Sequential:
         if np.dtype(dtype).kind != "f":
             raise DTypeError("Sequential", "a floating-point dtype", self.dtype, 'dtype="float32"')
         self.layers: dict[str, Layer] = _named(layers)
-        self.shapes: dict[str, Shape] = {}  # what comes out of each layer
+        self.shapes: dict[str, Shape] = {}  # of each layer's output
 
     def _drawn(self, rng: Any) -> Iterator[tuple[str, Any]]:
-        """The name and the first value of each parameter; on the way, layers that do not fit are refused."""
+        """The name and the initial value of each parameter.  Raises `ShapeError` for layers that do not fit."""
         shape = self.input_shape
         for name, layer in self.layers.items():
             for key, draw in layer.init(shape, rng).items():
@@ -72,14 +84,14 @@ class Sequential:
             shape = self.shapes[name] = layer.output_shape(shape)
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        """The name and shape of each parameter that the layers ask for, whatever ``net.params`` holds."""
+        """The name and shape of each parameter that the layers need, whatever ``net.params`` holds."""
         return {name: tuple(draw.shape) for name, draw in self._drawn(_ShapesAlone())}
 
     def check_params(self, operation: str, writable: bool = False) -> None:
-        """Refuse ``net.params`` unless they are what the layers ask for, in ``net.dtype``.
+        """Raise `DTypeError` or `ShapeError` unless ``net.params`` are what the layers need, in ``net.dtype``.
 
-        writable: whether they are to be changed in place.
-        Raises `DTypeError` or `ShapeError`, which name the parameters that differ.
+        writable: whether they must be writable, to be changed in place.
+        The error names the parameters that differ.
         """
         wanted, fix = self.parameter_shapes(), "change them in place: net.params[name][...] = value"
         if not isinstance(self.params, dict):
@@ -112,38 +124,38 @@ class Sequential:
         return x
 
     def plan(self) -> Plan:
-        """The steps in which `apply` computes here and now.  Print it.
+        """The steps in which `apply` computes now; ``print(net.plan())`` shows them.
 
-        Neighbouring layers are joined on compiled kernels, if ``net.fused``; else there is a step for each layer.
-        The plan is kept until one of these, or a layer, is another.
+        On compiled kernels neighbouring layers are joined, if ``net.fused``; else there is a step for each layer.  The
+        plan is kept until the kernels, `fused` or a layer changes.
         """
         join = self.fused and joining()
         made_for = [join, *((name, id(layer)) for name, layer in self.layers.items())]
-        kept = self._kept
-        if kept is None or kept[0] != made_for:  # the layers are kept as well, lest others come by their ids
-            kept = self._kept = made_for, dict(self.layers), plan(self.layers, join)
-        return kept[2]
+        last = self._kept
+        if last is None or last[0] != made_for:  # layers are kept as well, so that no other object gets their ids
+            last = self._kept = made_for, dict(self.layers), plan(self.layers, join)
+        return last[2]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is copied and pickled: all but the plan, which is made of functions and soon made again."""
+        """What is copied and pickled: everything but the plan, which holds functions and is quickly made again."""
         return {name: value for name, value in vars(self).items() if name != "_kept"}
 
     def steps(self, params: dict[str, Array], x: Array, rng: Any = None) -> Iterator[tuple[str, Array]]:
-        """The name and output of every layer in turn, none of them joined, for those who want to look inside."""
+        """The name and output of every layer in turn; none are joined."""
         self.check_input(x)
         for name, layer in self.layers.items():
             x = layer.apply(self.params_of(name, params), x, rng)
             yield name, x
 
     def check_input(self, x: Array) -> None:
-        """Refuse whatever is no batch of inputs, with `ShapeError`; it says what to type where that is plain."""
+        """Raise `ShapeError` for anything but a batch of inputs; it says what to type, if that is clear."""
         flat = isinstance(next(iter(self.layers.values())), Flatten) and x.shape[1:] == (prod(self.input_shape),)
         if x.ndim < 1 or (x.shape[1:] != self.input_shape and not flat):
             expected = f"a batch (N, {', '.join(map(str, self.input_shape))})"
             raise ShapeError("network", expected, f"{x.shape}", reshaped(x.shape, self.input_shape))
 
     def params_of(self, name: str, params: dict[str, Array] | None = None) -> dict[str, Array]:
-        """The parameters of one layer under its own names for them ("W", "b"): of ``net.params`` if None are given."""
+        """The parameters of one layer under its own names ("W", "b"), from `params`, or from ``net.params`` if None."""
         params = self.params if params is None else params
         return {key[len(name) + 1 :]: value for key, value in params.items() if key.startswith(name + ".")}
 
@@ -165,7 +177,7 @@ class Sequential:
         return html_table(heads, rows)
 
     def summary(self) -> str:
-        """A table of the layers: name, what it is, the shape that comes out, and its number of parameters."""
+        """A table of the layers: name, kind, output shape, and number of parameters."""
         rows = self._rows()
         widths = [max(map(len, column)) for column in zip(*rows)]
         return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
@@ -180,7 +192,7 @@ class Sequential:
 
 
 def _whole(given: Any) -> Shape:
-    """The shape of one input: whole numbers, at least 1 each; `ShapeError` for others."""
+    """The shape of one input, a tuple of whole numbers, at least 1 each; else `ShapeError`."""
     lengths = tuple(given) if isinstance(given, Sequence) else (given,)
     if not all(isinstance(n, Integral) and int(n) >= 1 for n in lengths):
         expected = "an input_shape of whole numbers, at least 1 each"
@@ -193,7 +205,7 @@ def _to_write_to(w: Array) -> Array:
 
 
 class _ShapesAlone:
-    """Stands in for a random generator where only shapes are wanted: one number, seen as an array of any shape."""
+    """A substitute for a random generator where only shapes are needed: one number, broadcast to any shape."""
 
     def normal(self, loc: float = 0.0, scale: float = 1.0, size: Any = None) -> np.ndarray:
         return np.broadcast_to(np.float64(loc), () if size is None else size)
@@ -202,16 +214,16 @@ class _ShapesAlone:
         return self.normal(low, high, size)
 
     def __getattr__(self, name: str) -> Any:
-        """Other draws, for layers and initialisers of one's own, are made."""
+        """Other draws, for layers and initialisers of your own, are really drawn."""
         return getattr(np.random.default_rng(0), name)
 
 
 def _named(layers: Sequence[Layer]) -> dict[str, Layer]:
     """dense1, relu1, dense2, …: the kind in lower case, counted; Conv2d is conv."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     named = {}
     for layer in layers:
         kind = type(layer).__name__.lower().removesuffix("2d")
-        seen[kind] += 1
-        named[f"{kind}{seen[kind]}"] = layer
+        counts[kind] += 1
+        named[f"{kind}{counts[kind]}"] = layer
     return named

@@ -1,6 +1,6 @@
-"""Operations that change the shape: axes swapped, added and taken away, entries turned round, repeated, framed.
+"""Operations that change the shape: axes swapped, added and removed, entries flipped, repeated, padded.
 
-None has a rule of its own: each is written in the operations of `ops`, where its users find it.
+None has a rule of its own: each is written in the operations of `ops`, and can be used from there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from .errors import DTypeError, RangeError, ShapeError
 
 
 def swapaxes(x: Array, first: int, second: int) -> Array:
-    """x with two axes in each other's place: for 0 and 2, (A, B, C) -> (C, B, A)."""
+    """x with two axes exchanged: for 0 and 2, (A, B, C) -> (C, B, A).
+
+    x: floating point, of any shape.
+    first, second: counted from either end.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.swapaxes(np.zeros((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     a, b = one_axis("swapaxes", x, first), one_axis("swapaxes", x, second)
     order = list(range(-x.ndim, 0))
     order[a], order[b] = b, a
@@ -24,16 +33,32 @@ def swapaxes(x: Array, first: int, second: int) -> Array:
 
 
 def one_axis(operation: str, x: Array, axis: int) -> int:
-    """An axis counted from the end, -1 for the last.  Raises `ShapeError` for anything but one of the axes of x."""
+    """An axis counted from the end, -1 for the last.
+
+    operation: for the error.
+    x: the array.
+    axis: one of its axes, counted from either end; else `ShapeError`.
+
+    >>> import numpy as np
+    >>> from minidl.shaping import one_axis
+    >>> one_axis("flip", np.zeros((2, 3)), 0)
+    -2
+    """
     if not isinstance(axis, Integral) or not -x.ndim <= axis < x.ndim:
         raise ShapeError(operation, f"one of {x.ndim} axes", f"axis={axis!r}")
     return int(axis) - x.ndim if axis >= 0 else int(axis)
 
 
 def squeeze(x: Array, axis: ops.Axes = None) -> Array:
-    """x without the given axes, all of length 1: (A, 1, B) -> (A, B); without every such axis for None.
+    """x without axes of length 1: (A, 1, B) -> (A, B).
 
-    Raises `ShapeError` for an axis of another length.
+    x: floating point, of any shape.
+    axis: one axis or several, all of length 1, else `ShapeError`; None for every axis of length 1.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.squeeze(np.zeros((2, 1, 3))).shape
+    (2, 3)
     """
     given = [i - x.ndim for i, n in enumerate(x.shape) if n == 1] if axis is None else axis
     gone = ops._from_the_end("squeeze", x, given)
@@ -43,7 +68,16 @@ def squeeze(x: Array, axis: ops.Axes = None) -> Array:
 
 
 def expand_dims(x: Array, axis: int | Sequence[int]) -> Array:
-    """x with new axes of length 1, at these places of the result: for -1, (A, B) -> (A, B, 1)."""
+    """x with new axes of length 1: for -1, (A, B) -> (A, B, 1).
+
+    x: floating point, of any shape.
+    axis: the places of the new axes in the result; `ShapeError` for places that it does not have.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.expand_dims(np.zeros((2, 3)), 0).shape
+    (1, 2, 3)
+    """
     places = ops._several(axis)
     rank = x.ndim + len(places)
     new = {a % rank for a in places if isinstance(a, Integral) and -rank <= a < rank}
@@ -54,28 +88,51 @@ def expand_dims(x: Array, axis: int | Sequence[int]) -> Array:
 
 
 def ravel(x: Array) -> Array:
-    """The elements of x in row-major order, as one row: (A, B) -> (A·B)."""
+    """The elements of x in row-major order, as one row: (A, B) -> (A·B).
+
+    x: floating point, of any shape.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.ravel(np.zeros((2, 3))).shape
+    (6,)
+    """
     return ops.reshape(x, x.size)
 
 
 def flip(x: Array, axis: ops.Axes = None) -> Array:
-    """x back to front along the given axes, along all if None; the shape stays."""
+    """x in reverse order along the given axes.
+
+    x: floating point, of any shape.
+    axis: one axis or several; None for all.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.flip(np.array([1.0, 2.0]))
+    array([2., 1.])
+    """
     turned = ops._from_the_end("flip", x, axis)
     return ops.index(x, tuple(slice(None, None, -1 if i - x.ndim in turned else 1) for i in range(x.ndim)))
 
 
 def repeat(x: Array, repeats: int | Sequence[int], axis: int | None = None) -> Array:
-    """Every entry of an axis so many times in a row, [a, b] -> [a, a, b, b]; of `ravel(x)` if no axis is given.
+    """Each entry of an axis several times in a row: [a, b] -> [a, a, b, b].
 
-    repeats: one whole number, or one for each entry of the axis, from 0.
-    Raises `ShapeError` for another count of them, `RangeError` for numbers that are not such.
+    x: floating point, of any shape.
+    repeats: one whole number, or one for each entry of the axis, at least 0; else `RangeError` or `ShapeError`.
+    axis: counted from either end; None for that of ``ravel(x)``.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.repeat(np.array([1.0, 2.0]), [2, 1])
+    array([1., 1., 2.])
     """
     x, axis = (ravel(x), -1) if axis is None else (x, one_axis("repeat", x, axis))
     counts = tuple(repeats) if hasattr(repeats, "__iter__") else (repeats,)
     length, before, after = x.shape[axis], x.shape[:axis], x.shape[x.ndim + axis + 1 :]
     if not all(isinstance(n, Integral) and int(n) >= 0 for n in counts):
         raise RangeError("repeat", "whole numbers of times, at least 0", f"repeats={repeats}")
-    if isinstance(repeats, Integral):  # rows of equal entries, and no list of places to read from
+    if isinstance(repeats, Integral):  # rows of equal entries, without a list of positions
         rows = ops.broadcast_to(expand_dims(x, x.ndim + axis + 1), (*before, length, *counts, *after))
         return ops.reshape(rows, (*before, length * counts[0], *after))
     if len(counts) != length:
@@ -86,12 +143,17 @@ def repeat(x: Array, repeats: int | Sequence[int], axis: int | None = None) -> A
 
 
 def pad(x: Array, width: Any, value: float = 0.0) -> Array:
-    """x in a frame of one number: (H, W) -> (before + H + after, …).
+    """x with a margin of one number around it: (H, W) -> (before + H + after, …).
 
-    width: of the frame, in entries: one number for all sides, (before, after) for every axis, or such a pair for each
-    axis.  value: what the frame is made of; infinity will do.
-    Raises `ShapeError` for widths that are none of these, `RangeError` for negative ones, `DTypeError` for a value
-    that is no number.
+    x: floating point, of any shape.
+    width: of the margin, in entries, at least 0: one number for all sides, (before, after) for every axis, or such a
+    pair for each axis.  `ShapeError` or `RangeError` for others.
+    value: the number in the margin, which may be infinite; `DTypeError` for anything but a number.
+
+    >>> import numpy as np
+    >>> from minidl import ops
+    >>> ops.pad(np.array([1.0, 2.0]), (1, 2))
+    array([0., 1., 2., 0., 0.])
     """
     if not isinstance(value, Real):
         raise DTypeError("pad", "one number as the value", type(value).__name__, "join arrays by ops.concatenate")

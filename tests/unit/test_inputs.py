@@ -87,7 +87,7 @@ def test_attacks_say_that_wider_images_take_longer() -> None:
     net, x = network(), X.astype(float)
     for attack in (fgsm, pgd):
         with pytest.warns(
-            RuntimeWarning, match=r"images in float64 have a network of float32.*Fix: x.astype\('float32'\)"
+            RuntimeWarning, match=r"images in float64 make the network compute in float64.*Fix: x.astype\('float32'\)"
         ) as warned:
             result = attack(net, x, Y)
         assert [w.filename for w in warned] == [__file__]
@@ -112,7 +112,7 @@ BYTES = np.rint(X * 255).astype(np.float32)
 
 
 def test_fit_warns_of_bytes_where_it_is_called() -> None:
-    told = r"fit: pixels of 1\d\d \(root mean square\), where at most about 1 .* Fix: dataset.replace\(x=dataset.x / 255\) if they are bytes"
+    told = r"fit: pixels of 1\d\d \(root mean square\); training works well for at most about 1. Fix: dataset.replace\(x=dataset.x / 255\) if they are bytes"
     with pytest.warns(RuntimeWarning, match=told) as warned:
         fit(network(), dataset(BYTES), epochs=1, progress=False)
     assert [w.filename for w in warned] == [__file__]

@@ -282,7 +282,7 @@ def test_a_network_cut_off_from_its_parameters_is_refused(tmp_path) -> None:
 def test_parameters_that_nothing_depends_on_are_named_once() -> None:
     net = made_of(Dense(5), Cut(), Scale(True), Scale(False), Dense(3))
     before = {name: w.copy() for name, w in net.params.items()}
-    with pytest.warns(RuntimeWarning, match=r"do not depend on dense1.W, dense1.b, scale2.s: nothing") as warned:
+    with pytest.warns(RuntimeWarning, match=r"do not depend on dense1.W, dense1.b, scale2.s: these") as warned:
         fit(net, small(), epochs=2)
     assert [w.filename for w in warned] == [__file__]
     for name in before:

@@ -131,8 +131,8 @@ MUTANTS = [
     # --- losses
     Mutant("softmax: sum forgotten", rule(reductions._softmax, "pull", lambda g, p, z: p * g), zoo("adjoint", "softmax")),
     Mutant("log_softmax: sum forgotten", rule(reductions._log_softmax, "push", lambda t, y, z: t), zoo("differences", "log_softmax")),
-    Mutant("cross-entropy: cotangent of ones", rule(losses._cross_entropy, "pull", lambda g, y, z, labels: losses._slope(z, labels) * ops.reshape(g * 0 + 1, (*g.shape, 1))), zoo("adjoint", "cross_entropy")),
-    Mutant("cross-entropy: not nestable", rule(losses._slope, "push", lambda t, y, z, labels: t * 0), zoo("nested", "cross_entropy")),
+    Mutant("cross-entropy: cotangent of ones", rule(losses._cross_entropy, "pull", lambda g, y, z, labels: losses._gradient(z, labels) * ops.reshape(g * 0 + 1, (*g.shape, 1))), zoo("adjoint", "cross_entropy")),
+    Mutant("cross-entropy: not nestable", rule(losses._gradient, "push", lambda t, y, z, labels: t * 0), zoo("nested", "cross_entropy")),
     Mutant("penalty: L2 with a half", line(losses, "l2", "w * w", "w * w / 2"), zoo("value", "penalty")),
     # --- joined layers, and the slopes of activations, from which all rules for them are made
     Mutant("tanh: 1 + y² in the table", line(slopes, "tanh", "one - y * y", "one + y * y"), zoo("differences", "tanh")),
