@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from minidl.backend import namespace
 from minidl.core import Array
 from minidl.models import Sequential
-from minidl.train import Moment
+from minidl.train import TrainingStep
 
 from .bounded.pgd import Schedule, projected_gradient_steps
 from .common.active_set import ActiveSet
@@ -52,11 +52,11 @@ class BoundedAdversary:
         norm_named(name, self.norm)
         Victim(lambda x: x, self.bounds)  # refuses bounds that are none
 
-    def radius(self, moment: Moment) -> float:
+    def radius(self, moment: TrainingStep) -> float:
         """ε at that moment."""
         return self.epsilon * min(1.0, moment.epochs / self.warm_up) if self.warm_up else self.epsilon
 
-    def __call__(self, net: Sequential, x: Array, y: Array, moment: Moment) -> Array:
+    def __call__(self, net: Sequential, x: Array, y: Array, moment: TrainingStep) -> Array:
         """x' (n, ...) for the images x (n, ...) with labels y (n,), in their dtype."""
         victim = Victim(net, self.bounds, max(len(x), 1))
         victim.check_images(type(self).__name__, x)

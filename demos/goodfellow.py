@@ -33,7 +33,7 @@ from minidl.core import Array
 from minidl.data import Dataset, load_digits, load_mnist
 from minidl.models import Sequential
 from minidl.optim import Adam
-from minidl.train import Adversary, Moment, evaluate
+from minidl.train import Adversary, TrainingStep, evaluate
 
 EPSILON = 0.25
 
@@ -45,7 +45,7 @@ class Noise:
     signs: bool
     alpha: float = 0.5
 
-    def __call__(self, net: Sequential, x: Array, y: Array, moment: Moment) -> Array:
+    def __call__(self, net: Sequential, x: Array, y: Array, moment: TrainingStep) -> Array:
         draw = kernels(x)
         d = draw.random_signs(moment.key, x) if self.signs else 2 * draw.random_uniform(moment.key, x) - 1
         return namespace(x).clip(x + EPSILON * d, 0, 1)

@@ -22,9 +22,18 @@ from .tables import html_table
 
 
 class Calibration(NamedTuple):
-    """Per bin of confidence: its edges (bins + 1), how many examples fell in, their mean confidence and accuracy.
+    """Confidence against accuracy, in bins of confidence.  Empty bins have nan for the means.
 
-    Empty bins have nan for the means.  error is the expected calibration error: Σ counts/N · |confidence - accuracy|.
+    edges: of the bins (bins + 1,).
+    counts: examples in each bin (bins,).
+    confidence: their mean confidence (bins,).
+    accuracy: their accuracy (bins,).
+    error: the expected calibration error, Σ counts/N · |confidence - accuracy|.
+
+    >>> import numpy as np
+    >>> from minidl.evaluation import Evaluation
+    >>> Evaluation(np.array([0, 1]), np.array([0, 0]), np.array([0.9, 0.6]), classes=2).calibration(bins=2)
+    Calibration(2 bins, 2 examples, error 0.2500)
     """
 
     edges: np.ndarray
@@ -38,9 +47,16 @@ class Calibration(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """What refusing to answer buys: with `threshold` on the confidence, the share answered and the error among those.
+    """The share of examples whose confidence is at least a threshold, and the error among them, for every threshold.
 
-    Thresholds fall, so coverage rises, one entry per distinct confidence; the last covers every example.
+    threshold: the distinct confidences, from the largest.
+    coverage: the share of examples that are classified; the last entry is 1.
+    error: the share of these that are misclassified.
+
+    >>> import numpy as np
+    >>> from minidl.evaluation import Evaluation
+    >>> Evaluation(np.array([0, 1]), np.array([0, 0]), np.array([0.9, 0.6]), classes=2).coverage().error
+    array([0. , 0.5])
     """
 
     threshold: np.ndarray
@@ -53,9 +69,17 @@ class Coverage(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A network's answers to N examples: labels (N,) and predictions (N,) int64, confidences (N,) in [0, 1].
+    """A network's predictions of N examples.  Averages over no examples are nan.
 
-    All averages over nothing are nan.
+    labels: (N,), int64.
+    predictions: predicted classes (N,), int64.
+    confidences: the predicted probability of the predicted class (N,), in [0, 1].
+    classes: how many there are.
+
+    >>> import numpy as np
+    >>> from minidl.evaluation import Evaluation
+    >>> Evaluation(np.array([0, 1]), np.array([0, 0]), np.array([0.9, 0.6]), classes=2).error
+    0.5
     """
 
     labels: np.ndarray
@@ -67,9 +91,9 @@ class Evaluation:
         return f"Evaluation({len(self.labels)} examples, {self.classes} classes, error {self.error:.4f})"
 
     def _repr_html_(self) -> str:
-        said = {"examples": len(self.labels), "error": self.error, "accuracy": self.accuracy,
+        numbers = {"examples": len(self.labels), "error": self.error, "accuracy": self.accuracy,
                 "confidence": self.confidence, "confidence on errors": self.confidence_on_errors}  # fmt: skip
-        return html_table(list(said), [list(said.values())])
+        return html_table(list(numbers), [list(numbers.values())])
 
     @cached_property
     def wrong(self) -> np.ndarray:
@@ -121,16 +145,27 @@ class Evaluation:
         order = np.argsort(-self.confidences, kind="stable")
         threshold, answered = self.confidences[order], np.arange(1, len(order) + 1)
         error = np.cumsum(self.wrong[order]) / answered
-        last = np.append(threshold[1:] != threshold[:-1], True)[: len(order)]  # equals are accepted together
+        last = np.append(threshold[1:] != threshold[:-1], True)[: len(order)]  # equal confidences are accepted together
         return Coverage(threshold[last], (answered / max(len(order), 1))[last], error[last])
 
 
 def evaluate(net: Callable[[Array], Array], dataset: Dataset, batch_size: int = 1000) -> Evaluation:
-    """Run a network, or any function from inputs to logits, over a data set in evaluation mode (no dropout).
+    """Run a network over a data set in evaluation mode, without dropout.
 
-    Memory is that of one batch.  A network that ends with Softmax is taken at its word; else confidences are
-    the softmax of the outputs.  Raises `ShapeError` unless the outputs are (N, classes), `RangeError`
-    if they are not finite, or if they are probabilities already, by a function that does not say so.
+    net: a network, or any function from inputs (n, ...) to logits (n, K).  For a network that ends with Softmax,
+    confidences are its outputs; else the softmax of its outputs.
+    dataset: a `Dataset`.
+    batch_size: how many examples are run at once, at least 1.
+
+    Returns: an `Evaluation`, with error, accuracy, confusion, calibration and coverage.
+    Raises: `ShapeError` unless the outputs are (n, K); `RangeError` if they are not finite, or if a function returns
+    probabilities.
+
+    >>> import numpy as np
+    >>> from minidl import Dataset, evaluate, models
+    >>> data = Dataset(np.zeros((4, 1, 28, 28), np.float32), np.array([0, 1, 2, 3]))
+    >>> len(evaluate(models.lenet(), data).predictions)
+    4
     """
     predictions: list[np.ndarray] = []
     confidences: list[np.ndarray] = []

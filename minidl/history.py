@@ -29,14 +29,22 @@ _SERIES = ("loss", "accuracy", "validation_error", "seconds", "validation_loss",
 
 @dataclass
 class History:
-    """What `fit` saw, one entry per completed epoch.
+    """The measurements of `fit`, one entry for each completed epoch.  ``str()`` is a table, which a notebook shows.
 
-    loss and accuracy are means over the training batches as they came (dropout on, weights still moving);
-    loss includes the penalty.  With an adversary both are of the images that were learnt from: α times that of the
-    clean ones and 1 - α times that of the adversarial ones.  validation_error and validation_loss are of the validation
-    set, as it is, after the epoch, and without the penalty; they are empty without one.  lr is the learning rate that
-    the epoch began with.  interrupted: whether Ctrl-C ended the run before its last epoch.  patience: that of `fit`.
-    ``str()`` gives a table of the epochs, and a notebook shows one.
+    loss: the mean over the training batches, before each update, with dropout and penalty.  With an adversary it is α
+    times that of the clean images plus 1 - α times that of the adversarial ones.
+    accuracy: likewise.
+    validation_error: on the validation set after the epoch; empty without one.
+    seconds: the run time of the epoch.
+    interrupted: whether Ctrl-C ended the run early.
+    validation_loss: on the validation set after the epoch, without the penalty; empty without one.
+    lr: the learning rate at the beginning of the epoch.
+    patience: that of `fit`.
+
+    >>> from minidl.train import History
+    >>> print(History(loss=[0.5], accuracy=[0.9], seconds=[1.0]))
+    epoch      loss  accuracy  validation error  seconds
+        1    0.5000    0.9000                 -      1.0
     """
 
     loss: list[float] = field(default_factory=list)
@@ -61,7 +69,7 @@ class History:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the validation error has not fallen for as many epochs as `fit` was to wait."""
+        """Whether the validation error has not decreased for `patience` epochs."""
         return self.patience is not None and len(self) - self.best_epoch >= self.patience
 
     @property
@@ -92,7 +100,7 @@ class History:
         return "\n".join(lines)
 
     def _columns(self) -> list[list[str]]:
-        """What is said of the epochs: heads as wide as their columns, and a cell for each epoch."""
+        """The columns of the table: a head as wide as its column, and a cell for each epoch."""
         columns: list[tuple[str, Sequence[float], str]] = [("epoch", range(1, len(self) + 1), "d")]
         columns += [("    loss", self.loss, ".4f"), ("accuracy", self.accuracy, ".4f")]
         columns += [("validation loss", self.validation_loss, ".4f")] if self.validation_loss else []

@@ -1,4 +1,4 @@
-"""Networks in files: `save` and `load`.  What they are made of is in `npz`."""
+"""Networks in files: `save` and `load`.  The format is that of `npz`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,22 @@ from .sequential import Sequential
 
 
 def save(net: Sequential, path: str | Path) -> None:
-    """Write a network, architecture and parameters, to `path` (as given: no suffix is added), atomically.
+    """Write a network to a file, atomically: its layers and its parameters.
 
-    Every parameter is an array of the .npz archive under its own name, so that other tools can read them.
-    Whatever is saved, `load` gives back.  So `DTypeError` or `ShapeError` are raised, and nothing is written, where
-    ``net.params`` are not what the layers ask for, or where a layer is not told by its fields; `DataError` where no
-    file can be written.
+    net: a `Sequential`.
+    path: the file, as given; no suffix is added.  It is an .npz archive with an array for each parameter, under its
+    name.
+
+    `load` returns the same network.  So nothing is written, and an error is raised, if it could not:
+    Raises:  `DTypeError` or `ShapeError` if ``net.params`` are not what the layers need, or if a layer is not described
+    by its fields; `DataError` if the file cannot be written.
+
+    >>> import pathlib, tempfile
+    >>> from minidl import load, models, save
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(models.lenet(), pathlib.Path(folder, "lenet.npz"))
+    ...     load(pathlib.Path(folder, "lenet.npz")).output_shape
+    (10,)
     """
     if not isinstance(net, Sequential):
         fix = "exchange them: minidl.save(net, path)" if isinstance(path, Sequential) else "minidl.save(net, path)"
@@ -39,30 +49,37 @@ def _description(layer: Layer) -> dict[str, Any]:
     try:
         again = Described.rebuild(json.loads(json.dumps(description)))
     except (TypeError, ValueError) as error:
-        fix = "give it fields of numbers, strings, initialisers, layers and tuples of layers alone"
+        fix = "give it fields of numbers, strings, initialisers, layers and tuples of layers only"
         raise DTypeError("save", "layers that can be made again from their fields", f"{layer}: {error}", fix) from error
     if repr(again) != repr(layer):
         fix = "keep what it computes with in its fields"
-        raise DTypeError("save", "layers that are told by their fields", f"{layer}, which comes back as {again}", fix)
+        raise DTypeError(
+            "save", "layers that are described by their fields", f"{layer}, which is loaded as {again}", fix
+        )
     return description
 
 
 def load(path: str | Path) -> Sequential:
     """The network in a file written by `save`, with its parameters in the array library in use.
 
-    Nothing is built before it is known that the file holds the parameters of its layers, so that it costs no more
-    memory than they do.
-    Raises `DataError` if the file is missing, damaged, of another kind, or inconsistent with itself.  Layers
-    of your own must be defined (their module imported) before.
+    path: the file.  Layers of your own must be defined before: import their module.
+
+    Returns: a `Sequential`.  Shapes are checked before anything is built, so that a wrong file costs no memory.
+    Raises: `DataError` if the file is missing, damaged, of another kind, or inconsistent.
+
+    >>> from minidl import load
+    >>> load("no such file.npz")
+    Traceback (most recent call last):
+    minidl.errors.DataError: load: expected ...
     """
     with opened(path, "network") as archive:
         header = archive.header
         layers = [Described.rebuild(description, archive.is_older) for description in header["layers"]]
         net = Sequential.undrawn(*layers, input_shape=header["input_shape"], dtype=header["dtype"])
         wanted = {name: (shape, net.dtype) for name, shape in net.parameter_shapes().items()}
-        found = archive.shapes_and_dtypes()
-        if wanted != found:
-            differing = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
+        stored = archive.shapes_and_dtypes()
+        if wanted != stored:
+            differing = sorted(n for n in wanted.keys() | stored.keys() if wanted.get(n) != stored.get(n))
             raise DataError("load", f"{path} to hold the parameters of its layers", f"others for {differing}")
         numbers = sum(prod(shape) for shape, _ in wanted.values())
         arrays = archive.arrays(most=numbers * np.dtype(net.dtype).itemsize + HEADERS * len(wanted))

@@ -1,11 +1,11 @@
-"""Optimisers: given gradients, change the parameters a little, in place.
+"""Optimisers: each changes the parameters a little, in place, by their gradients.
 
-An optimiser is a frozen description, like a layer; what it remembers from step to step (velocities, mean
-squares) is a separate flat dict that `init` makes and `update` maintains, so that a checkpoint can hold it.
-η is the learning rate `lr`.  The arithmetic is in the kernels.
+An optimiser is a frozen description, like a layer.  What it keeps from step to step (velocities, mean squares) is a
+flat dict that `init` makes and `update` changes, so that a checkpoint can hold it.  η is the learning rate `lr`.  The
+arithmetic is in the kernels.
 
-Where a number may change as training goes on, a function of the epochs that are behind can stand in its place: see
-`minidl.schedules`.  ``optimizer.at(epochs)`` is then the optimiser of that moment, which has numbers alone.
+A number that changes during training can be given as a function of the epochs so far: see `minidl.schedules`.
+``optimizer.at(epochs)`` is then the optimiser at that time, with numbers only.
 """
 
 from __future__ import annotations
@@ -28,9 +28,17 @@ Params = dict[str, Array]
 
 @dataclass(frozen=True)
 class Optimizer:
-    """The base of all optimisers.  `slots` names what is remembered for each parameter; it starts at zero.
+    """The base of all optimisers.
 
-    `scheduled` names the numbers that may be schedules instead.
+    lr: the learning rate η, above 0, or a schedule.
+
+    A subclass has `slots`, the names of the arrays that are kept for each parameter, which start at zero; `scheduled`,
+    the names of the numbers that may be schedules; and a method `_step`.
+    Raises: `RangeError` for a number out of range.
+
+    >>> from minidl.optim import SGD, Optimizer
+    >>> isinstance(SGD(), Optimizer)
+    True
     """
 
     lr: float | Schedule = 0.01
@@ -50,9 +58,10 @@ class Optimizer:
             raise RangeError(name, "an epsilon above 0", f"{self.epsilon}")  # type: ignore[attr-defined]
 
     def at(self, epochs: float) -> Optimizer:
-        """This optimiser after so many epochs: with the numbers that its schedules give then; itself if it has none.
+        """This optimiser after so many epochs, with the numbers of its schedules then; itself if it has none.
 
-        Raises `RangeError` for a learning rate that is not finite and at least 0, and for a momentum outside [0, 1).
+        Raises `RangeError` if a schedule returns a learning rate that is not finite and at least 0, or a momentum
+        outside [0, 1).
         """
         schedules = {name: getattr(self, name) for name in self.scheduled if callable(getattr(self, name))}
         if not schedules:
@@ -67,15 +76,15 @@ class Optimizer:
         return now
 
     def init(self, params: Params) -> Params:
-        """A fresh state: zeros in the shape of each parameter, under "slot/name", and the number of steps taken."""
+        """The initial state: zeros in the shape of each parameter, under "slot/name", and the number of steps, 0."""
         state = {f"{slot}/{name}": namespace(w).zeros_like(w) for slot in self.slots for name, w in params.items()}
         return {"step": np.zeros((), np.int64), **state}
 
     def update(self, params: Params, grads: Params, state: Params, penalty: Penalty | None = None) -> None:
         """One step, in place: params and state are changed, grads are not.
 
-        penalty: one whose gradient is not in grads yet; the kernels add it on the way, without an array for it.
-        Raises `DTypeError` for one that has schedules yet: see `at`.
+        penalty: one whose gradient is not in grads; the kernels add it, without an array for it.
+        Raises `DTypeError` for an optimiser that still has schedules: see `at`.
         """
         if any(callable(getattr(self, name)) for name in self.scheduled):
             fix = "optimizer.at(epochs).update(...)"
@@ -96,7 +105,16 @@ _NONE = Penalty()
 class SGD(Optimizer):
     """Gradient descent with momentum μ:  v ← μv - ηg;  w ← w + v.  With nesterov:  w ← w + μv - ηg.
 
-    The Nesterov form is that of Sutskever et al. 2013, with w standing for the point looked ahead to.
+    lr: the learning rate η, above 0, or a schedule.
+    momentum: μ, in [0, 1), or a schedule.
+    nesterov: the form of Sutskever et al. 2013, where w is the point that is looked ahead to.
+
+    >>> import numpy as np
+    >>> from minidl.optim import SGD
+    >>> optimizer, params = SGD(lr=0.1), {"w": np.array([1.0])}
+    >>> optimizer.update(params, {"w": np.array([2.0])}, optimizer.init(params))
+    >>> params["w"].round(4)
+    array([0.8])
     """
 
     lr: float | Schedule = 0.1
@@ -111,9 +129,21 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
-    """s ← ρs + (1-ρ)g²;  w ← w - η g/√(s + ε)   (Tieleman and Hinton 2012; the defaults are Lacok's).
+    """s ← ρs + (1-ρ)g²;  w ← w - η g/√(s + ε).
 
-    His code has ε inside the root, his text outside: ``epsilon_inside=False`` gives w ← w - η g/(√s + ε).
+    lr: the learning rate η, above 0, or a schedule.
+    rho: ρ, in [0, 1).
+    epsilon: ε, above 0.
+    epsilon_inside: whether ε is inside the root, as in Lacok's code; False is w ← w - η g/(√s + ε), as in his text.
+
+    Source: Tieleman and Hinton 2012; the defaults are those of Lacok 2016.
+
+    >>> import numpy as np
+    >>> from minidl.optim import RMSProp
+    >>> optimizer, params = RMSProp(lr=0.1), {"w": np.array([1.0])}
+    >>> optimizer.update(params, {"w": np.array([2.0])}, optimizer.init(params))
+    >>> params["w"].round(4)
+    array([0.6838])
     """
 
     lr: float | Schedule = 1e-3
@@ -128,9 +158,23 @@ class RMSProp(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """m ← β₁m + (1-β₁)g;  s ← β₂s + (1-β₂)g²;  w ← w - η m̂/(√ŝ + ε)   (Kingma and Ba 2015, Algorithm 1).
+    """m ← β₁m + (1-β₁)g;  s ← β₂s + (1-β₂)g²;  w ← w - η m̂/(√ŝ + ε).
 
     m̂ = m/(1-β₁ᵗ) and ŝ = s/(1-β₂ᵗ) correct for the start at zero; t counts steps from 1.
+
+    lr: the learning rate η, above 0, or a schedule.
+    beta1: β₁, in [0, 1).
+    beta2: β₂, in [0, 1).
+    epsilon: ε, above 0.
+
+    Source: Kingma and Ba 2015, Algorithm 1.
+
+    >>> import numpy as np
+    >>> from minidl.optim import Adam
+    >>> optimizer, params = Adam(lr=0.1), {"w": np.array([1.0])}
+    >>> optimizer.update(params, {"w": np.array([2.0])}, optimizer.init(params))
+    >>> params["w"].round(4)
+    array([0.9])
     """
 
     lr: float | Schedule = 1e-3

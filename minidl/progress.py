@@ -1,8 +1,7 @@
-"""The progress bar, in one place: shown where somebody watches, on a terminal and in a notebook, and not in a log file.
+"""The progress bar: on a terminal and in a notebook, and not in a log file.
 
-`fit` shows one unless it is told not to; attacks and evolution do if they are told to, by ``progress=True``.  Where
-output goes to a file or a pipe there is none, unless MINIDL_PROGRESS=1 is set in the environment, which asks for bars
-there too; then they are written every ten seconds.
+`fit` shows one by default; attacks and evolution do with ``progress=True``.  If output goes to a file or a pipe, no
+bar is shown, unless MINIDL_PROGRESS=1 is set in the environment; then it is written every ten seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-#: What it says on a terminal: short enough for loss and accuracy beside a bar in 80 columns, so no counts and rates.
+#: The format on a terminal: without counts and rates, so that loss and accuracy fit beside a bar in 80 columns.
 SHORT = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
 LONGEST = 36  # characters of a description
 
@@ -22,11 +21,11 @@ LONGEST = 36  # characters of a description
 def bar(items: Iterable[Any], description: str, show: bool, **options: Any) -> Any:
     """The items as a tqdm bar, imported when first used; options are tqdm's.
 
-    show: whether there is to be one, where somebody watches.  In a notebook it is a widget, or text without ipywidgets,
-    and stays, as all that a cell shows does; on a terminal it makes room when it is done.
+    show: whether to show it, on a terminal or in a notebook.  In a notebook it is a widget, or text without ipywidgets,
+    and stays; on a terminal it disappears when it is done.
     """
     cell = in_notebook()
-    stream = sys.stdout if cell else sys.stderr  # what goes to a cell's stderr looks like an error
+    stream = sys.stdout if cell else sys.stderr  # a cell's stderr looks like an error
     terminal = stream is not None and stream.isatty() and not cell
     asked = stream is not None and os.environ.get("MINIDL_PROGRESS") == "1"
     if len(description) > LONGEST:
@@ -37,7 +36,7 @@ def bar(items: Iterable[Any], description: str, show: bool, **options: Any) -> A
 
 
 def in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this: its output is no terminal, and yet somebody watches."""
+    """Whether a Jupyter kernel runs this: its output is not a terminal, but is shown to a reader."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     return hasattr(shell, "kernel")
 

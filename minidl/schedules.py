@@ -1,8 +1,8 @@
-"""Schedules: learning rates, and momenta, that change as training goes on.
+"""Schedules: learning rates and momenta that change during training.
 
-A schedule is a function of the epochs that are behind, a number that grows with every batch: 1.5 is in the middle of
-the second epoch.  ``SGD(lr=Cosine(0.1, epochs=20))`` takes one in place of a number, and so does its momentum; any
-function will do.  Those here are frozen descriptions, so that a checkpoint can tell them apart.
+A schedule is a function of the epochs so far, a number that grows with every batch: 1.5 is in the middle of the second
+epoch.  ``SGD(lr=Cosine(0.1, epochs=20))`` has one instead of a number, and so may the momentum.  Any function can be a
+schedule.  Those here are frozen descriptions, so that a checkpoint can distinguish them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,31 @@ Schedule = Callable[[float], float]
 
 
 def value_at(value: float | Schedule, epochs: float) -> float:
-    """The number itself, or what a schedule gives after so many epochs."""
+    """The number itself, or the number that a schedule returns.
+
+    value: a number or a schedule.
+    epochs: how many so far.
+
+    >>> from minidl.schedules import StepDecay, value_at
+    >>> value_at(0.1, 5), value_at(StepDecay(1.0, every=2), 5)
+    (0.1, 0.010000000000000002)
+    """
     return value(epochs) if callable(value) else value
 
 
 @dataclass(frozen=True)
 class StepDecay:
-    """`start`, times `factor` after each `every` epochs: start·factor^⌊t/every⌋.
+    """start·factor^⌊t/every⌋, after t epochs.
 
-    Raises `RangeError` unless `every` is above 0 and the others are at least 0.
+    start: the first value, at least 0.
+    every: after how many epochs it is multiplied by the factor, above 0.
+    factor: at least 0.
+
+    Raises: `RangeError` for numbers out of range.
+
+    >>> from minidl.schedules import StepDecay
+    >>> [StepDecay(1.0, every=10, factor=0.5)(t) for t in (0, 9.9, 10, 20)]
+    [1.0, 1.0, 0.5, 0.25]
     """
 
     start: float
@@ -44,10 +60,18 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Cosine:
-    """From `start` to `end` within so many epochs, along half a cosine, and `end` from then on.
+    """end + (start - end)·(1 + cos(π t/epochs))/2 after t epochs: half a cosine, and `end` afterwards.
 
-    end + (start - end)·(1 + cos(π t/epochs))/2   (Loshchilov and Hutter 2017, eq. 5, without restarts).
-    Raises `RangeError` unless `epochs` is above 0 and the others are at least 0.
+    start: the first value, at least 0.
+    epochs: after how many `end` is reached, above 0.
+    end: the last value, at least 0.
+
+    Raises: `RangeError` for numbers out of range.
+    Source: Loshchilov and Hutter 2017, eq. 5, without restarts.
+
+    >>> from minidl.schedules import Cosine
+    >>> [round(Cosine(1.0, epochs=10)(t), 4) for t in (0, 5, 10, 11)]
+    [1.0, 0.5, 0.0, 0.0]
     """
 
     start: float
@@ -65,10 +89,17 @@ class Cosine:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """`then`, a number or another schedule, after growing evenly from 0 to it within so many epochs.
+    """min(1, t/epochs)·then(t) after t epochs: it grows evenly from 0 to `then`.
 
-    min(1, t/epochs)·then(t)   (Goyal et al. 2017, §2.2); the clock of `then` starts with training, too.
-    Raises `RangeError` unless `epochs` is above 0 and `then` a schedule or a number of at least 0.
+    then: a number of at least 0, or another schedule, which also starts at t = 0.
+    epochs: how long it grows, above 0.
+
+    Raises: `RangeError` for numbers out of range.
+    Source: Goyal et al. 2017, §2.2.
+
+    >>> from minidl.schedules import WarmUp
+    >>> [WarmUp(0.1, epochs=2)(t) for t in (0, 1, 2, 3)]
+    [0.0, 0.05, 0.1, 0.1]
     """
 
     then: float | Schedule
@@ -84,12 +115,19 @@ class WarmUp:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number of at least 0."""
+    """Whether a value is a finite number of at least 0.
+
+    value: anything.
+
+    >>> from minidl.schedules import is_number
+    >>> is_number(0.5), is_number(-1), is_number("1")
+    (True, False, False)
+    """
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
 
 
 def _check(schedule: str, wanted: str, **numbers: Any) -> None:
-    """Refuse what is no finite number, or not as wanted: "of at least 0" or "above 0"."""
+    """Raise `RangeError` for a value that is not a finite number "of at least 0", or "above 0"."""
     for name, value in numbers.items():
         if not is_number(value) or (wanted == "above 0" and value == 0):
             raise RangeError(schedule, f"{name} {wanted}, finite", repr(value))

@@ -1,4 +1,4 @@
-"""Tables as a notebook shows them: what prints as a table on a terminal is HTML there, by ``_repr_html_``."""
+"""Tables in notebooks: objects that print as a table on a terminal have one in HTML, by ``_repr_html_``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def cell(value: Any) -> str:
-    """A value as it stands in a table: floats to four decimals."""
+    """The text of a value in a table: floats to four decimals."""
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 

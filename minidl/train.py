@@ -1,9 +1,9 @@
-"""Training: `fit` walks through a data set, batch by batch, and lets an optimiser follow the gradient.
+"""Training: `fit` goes through a data set, batch by batch, and an optimiser changes the parameters along the gradient.
 
-With an `Adversary` the network learns from images made to mislead it, as it is just then.
+With an `Adversary` the network is trained on adversarial examples, made against the network as it is at that step.
 
-Everything random is keyed by (seed, epoch, step), never carried along.  So a run that was interrupted and
-resumed makes the same draws as one that was not, and ends with the same bits.
+All random numbers are functions of (seed, epoch, step).  So a run that was interrupted and resumed makes the same draws
+as one that was not, and ends with the same bits.
 """
 
 from __future__ import annotations
@@ -33,14 +33,24 @@ from .optim import SGD, Adam, Optimizer, RMSProp
 from .progress import bar
 from .recipe import Recipe
 
-__all__ = ["Adversary", "Evaluation", "History", "Moment", "evaluate", "fit", "gradient"]
+__all__ = ["Adversary", "Evaluation", "History", "TrainingStep", "evaluate", "fit", "gradient"]
 
 Arrays = dict[str, Array]
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Where training stands: batch `step` of `steps` in epoch `epoch`, counted from 0, of a run with that seed."""
+class TrainingStep:
+    """A step of training: which batch of which epoch, and its random numbers.
+
+    seed: of the run.
+    epoch: counted from 0.
+    step: the batch in this epoch, counted from 0.
+    steps: batches in an epoch.
+
+    >>> from minidl.train import TrainingStep
+    >>> TrainingStep(seed=0, epoch=1, step=50, steps=100).epochs
+    1.5
+    """
 
     seed: int
     epoch: int
@@ -49,7 +59,7 @@ class Moment:
 
     @property
     def epochs(self) -> float:
-        """How many epochs are behind, the passed part of this one included."""
+        """How many epochs so far, with the finished part of this one."""
         return self.epoch + self.step / self.steps
 
     @property
@@ -59,23 +69,32 @@ class Moment:
 
     @property
     def key(self) -> int:
-        """The key of this batch's random numbers for an adversary: 64 bits of their own."""
+        """The key of this batch's random numbers for an adversary: 64 bits, independent of those for dropout."""
         return int(np.random.SeedSequence((self.seed, self.epoch, self.step, 1)).generate_state(1, np.uint64)[0])
 
 
 class Adversary(Protocol):
-    """Who makes training hard: a function that is called for each batch before the network learns from it.
+    """A function that makes adversarial examples of each batch, before the network is trained on it.
 
-    net: the network as it is, to be looked at in evaluation mode, ``net(x)``.  x (n, ...), y (n,): the batch, not to be
-    changed.  moment: where training stands, with a key for random numbers, so that they come again.
-    It returns images x', shaped and typed like x, which are constants to the gradient that training follows.
-    alpha (α), from 0 to 1: how much the clean images count.
+    It is called with (net, x, y, moment): the network as it is, to be evaluated as ``net(x)``; images x (n, ...) and
+    labels y (n,); and the `TrainingStep`, with a key for random numbers.  It returns images x' like x, which are
+    constants in the training gradient.  `alpha` (α), from 0 to 1, is the weight of the clean images.
+
+    >>> import numpy as np
+    >>> from minidl import Dataset, fit, models
+    >>> class Brighter:
+    ...     alpha = 0.5
+    ...     def __call__(self, net, x, y, moment):
+    ...         return np.minimum(x + 0.1, 1).astype(x.dtype)
+    >>> data = Dataset(np.zeros((4, 1, 28, 28), np.float32), np.array([0, 1, 2, 3]))
+    >>> len(fit(models.softmax_regression(), data, epochs=1, adversary=Brighter(), progress=False))
+    1
     """
 
     @property
     def alpha(self) -> float: ...
 
-    def __call__(self, net: Sequential, x: Array, y: Array, moment: Moment) -> Array: ...
+    def __call__(self, net: Sequential, x: Array, y: Array, moment: TrainingStep) -> Array: ...
 
 
 def fit(
@@ -96,30 +115,44 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> History:
-    """Train ``net.params`` in place on the mean loss of each batch, plus the penalty if there is one.
+    """Train ``net.params`` in place, on the mean loss of each batch, plus the penalty if there is one.
 
-    optimizer: `RMSProp()` if None; its learning rate may be a schedule.  shuffle: a new order each epoch, drawn from
-    the seed; otherwise file order.  drop_last: leave out a last, smaller batch.  loss: a function, of minidl's
-    operations, of logits (n, K) and labels (n,) that gives one number per example, (n,), such as
-    ``losses.CrossEntropy(label_smoothing=0.1)``; the cross-entropy if None.  penalty: a scalar function of the
-    parameters, such as `losses.Penalty(l1, l2)`.
-    adversary: makes images x' of each batch x, such as `attacks.PGDAdversary()`.  Instead of the loss J(x) the
-    network is then trained on α·J(x) + (1-α)·J(x'), with the adversary's α, and x' held constant.
-    validation: a data set to measure loss and error on after each epoch.  patience: stop after so many epochs without
-    a smaller validation error, and leave the network as it was after the epoch with the least, however training ends.
-    checkpoint: a file written after each epoch.  If it exists, the run continues from it, and ends with the same
-    bits as one that was never interrupted.  A checkpoint of another run is refused: of another network, other
-    initial parameters, data or settings, or of more epochs.  Only the learning rate may be another one, from then on:
-    ``history.lr`` says so.  Layers, loss, schedules, penalty and adversary are known by what they hold, functions by
-    their names; with a checkpoint, one that has none, such as a lambda, is refused.
+    net: a `Sequential` that returns logits.
+    dataset: a `Dataset`.  Images in a wider dtype than the network's are an error.  Images far from the usual range,
+    such as bytes, cause a warning, unless a layer of your own comes first, which may scale them.
+    epochs: how many passes over the data set, at least 0.
+    optimizer: None is `RMSProp()`.  Its learning rate may be a schedule.
+    batch_size: at least 1.
+    shuffle: whether each epoch has a new order, drawn from the seed; else file order.
+    drop_last: whether to leave out a last, smaller batch.
+    loss: a function of logits (n, K) and labels (n,), built of minidl operations, that returns one number per example
+    (n,), such as ``losses.CrossEntropy(label_smoothing=0.1)``.  None is cross-entropy.
+    penalty: a scalar function of the parameters, such as `losses.Penalty(l1, l2)`.
+    adversary: makes images x' of each batch x, such as `attacks.PGDAdversary()`.  The network is then trained on
+    α·J(x) + (1-α)·J(x') instead of J(x), with the adversary's α, and x' held constant.
+    validation: a data set on which loss and error are measured after each epoch.
+    patience: stop after so many epochs without a smaller validation error, at least 1.  The network is left as it was
+    after the epoch with the smallest, however training ends.
+    seed: a whole number, at least 0, of which all random numbers are functions.
+    checkpoint: a file, written after each epoch.  If it exists, the run continues from it, and ends with the same bits
+    as one that was never interrupted.  A checkpoint of another run (network, initial parameters, data, settings, or
+    more epochs) is an error.  Only the learning rate may differ; ``history.lr`` says from when.  Layers, loss,
+    schedules, penalty and adversary are recognised by their content, functions by their names, so that a lambda is an
+    error.
+    progress: whether to show a bar.
 
-    Ctrl-C puts the parameters back to the end of the last completed epoch, or, with patience, of the best one, warns,
-    and returns with ``history.interrupted`` set.  Raises `RangeError` if a loss is not finite; after any error, too,
-    the parameters are those.  `ShapeError`, `DTypeError`, `RangeError` or `DataError` for arguments that do not fit
-    come before any work; so does `DTypeError` for a network whose outputs depend on no parameter.
-    Parameters that the outputs do not depend on are named by a warning.
-    Images in a wider dtype than the network's, such as float64 for float32, are refused; pixels far from the usual
-    range, such as bytes, are told by a warning, unless a layer of your own comes first, which may scale them.
+    Returns: a `History`.  After Ctrl-C or an error, the parameters are those after the last completed epoch, or with
+    patience the best one.  Ctrl-C returns with a warning, and with ``history.interrupted`` set.
+    Raises:  `RangeError` if a loss is not finite.  Before any work:  `ShapeError`, `DTypeError`, `RangeError` or
+    `DataError` for arguments that do not fit, and `DTypeError` for a network whose outputs depend on no parameter.  A
+    warning names parameters that the outputs do not depend on.
+
+    >>> import numpy as np
+    >>> from minidl import Dataset, fit, models
+    >>> data = Dataset(np.eye(10, 784, dtype=np.float32).reshape(10, 1, 28, 28), np.arange(10))
+    >>> history = fit(models.softmax_regression(), data, epochs=3, progress=False)
+    >>> len(history.loss), history.loss[-1] < history.loss[0]
+    (3, True)
     """
     optimizer = optimizer if optimizer is not None else RMSProp()
     recipe = Recipe(dataset, optimizer, batch_size, shuffle, drop_last, loss, penalty, adversary, validation, patience,
@@ -133,14 +166,14 @@ def fit(
         if checkpoint is not None and Path(checkpoint).exists():
             settings["start"], history, kept = resume(checkpoint, settings, epochs, net.params, state)
         steps = len(dataset.batches(batch_size, drop_last=drop_last))
-        with bar(range(epochs * steps), "fit", progress, unit="batch", initial=len(history) * steps) as shown:
+        with bar(range(epochs * steps), "fit", progress, unit="batch", initial=len(history) * steps) as batches_bar:
             while len(history) < epochs and not history.stopped_early:
-                shown.set_description(f"epoch {len(history) + 1}/{epochs}", refresh=False)
-                longer = _epoch(net, recipe, state, history, shown)
+                batches_bar.set_description(f"epoch {len(history) + 1}/{epochs}", refresh=False)
+                longer = _epoch(net, recipe, state, history, batches_bar)
                 now_kept = _copy(net.params) if longer.kept_epoch == len(longer) else kept
                 if checkpoint is not None:
                     write_checkpoint(checkpoint, settings, longer, (kept, now_kept), net.params, state)
-                history, kept = longer, now_kept  # together: whenever Ctrl-C comes, they belong to each other
+                history, kept = longer, now_kept  # in one assignment, so that Ctrl-C cannot separate them
         _put_back(net.params, kept)
     except BaseException as stop:
         _put_back(net.params, kept)
@@ -152,44 +185,44 @@ def fit(
     return history
 
 
-def _epoch(net: Sequential, recipe: Recipe, state: Arrays, history: History, shown: Any) -> History:
-    """Train for one more epoch; the history with it.  shown: the bar that says how it goes."""
+def _epoch(net: Sequential, recipe: Recipe, state: Arrays, history: History, batches_bar: Any) -> History:
+    """Train for one more epoch, and return the history with it."""
     epoch, clock = len(history), time.perf_counter()
-    loss, accuracy = _learn(net, recipe, state, epoch, shown)
+    loss, accuracy = _learn(net, recipe, state, epoch, batches_bar)
     if not math.isfinite(loss):
         fix = "take a smaller learning rate, or look for NaN in the images"
         raise RangeError("fit", f"a finite loss in epoch {epoch + 1}", f"{loss}", fix)
-    found = {"loss": loss, "accuracy": accuracy, "lr": float(recipe.optimizer.at(epoch).lr)}  # type: ignore[arg-type]
+    measured = {"loss": loss, "accuracy": accuracy, "lr": float(recipe.optimizer.at(epoch).lr)}  # type: ignore[arg-type]
     if recipe.validation is not None:
-        found |= _validate(net, recipe.validation, recipe.loss)
-    return history.and_then(**found, seconds=time.perf_counter() - clock)
+        measured |= _validate(net, recipe.validation, recipe.loss)
+    return history.and_then(**measured, seconds=time.perf_counter() - clock)
 
 
-def _learn(net: Sequential, recipe: Recipe, state: Arrays, epoch: int, shown: Any) -> tuple[float, float]:
-    """One pass over the batches; the mean loss and accuracy along the way."""
+def _learn(net: Sequential, recipe: Recipe, state: Arrays, epoch: int, batches_bar: Any) -> tuple[float, float]:
+    """One pass over the batches.  Returns the mean loss and accuracy before each update."""
     batches = recipe.batches(epoch)
-    start = Moment(int(recipe.seed), epoch, 0, len(batches))
+    start = TrainingStep(int(recipe.seed), epoch, 0, len(batches))
     total_loss: Any = 0.0
     correct: Any = 0
-    seen, optimizer, penalty = 0, recipe.optimizer, recipe.penalty
-    # Into the update, which knows its gradient; but a class of the user's may mean something else.
+    examples, optimizer, penalty = 0, recipe.optimizer, recipe.penalty
+    # The update adds the penalty's gradient; but not for a subclass, which may compute something else.
     folded = penalty if type(penalty) is losses.Penalty and type(optimizer) in (SGD, RMSProp, Adam) else None
     penalty = None if folded is not None else penalty
     for step, (x, y) in enumerate(batches):
         moment, n = replace(start, step=step), len(y)
-        x, y, weights = _lesson(recipe.adversary, net, x, y, moment)
+        x, y, weights = _batch_to_learn(recipe.adversary, net, x, y, moment)
         loss, logits, grads = gradient(net, x, y, moment.rng, penalty, weights, check=False, loss=recipe.loss)
         if folded is not None:
             loss = loss + folded.value(net.params)
         optimizer.at(moment.epochs).update(net.params, grads, state, *([] if folded is None else [folded]))
         right = logits.argmax(axis=-1) == y
-        total_loss, seen = total_loss + loss.astype("float64") * n, seen + n
+        total_loss, examples = total_loss + loss.astype("float64") * n, examples + n
         correct = correct + (right.sum() if weights is None else n * (weights * right).sum())
         if step % 50 == 49 or step == start.steps - 1:  # rarely: reading a number waits for the device
-            known = {"loss": f"{float(total_loss) / seen:.4f}", "accuracy": f"{float(correct) / seen:.4f}"}
-            shown.set_postfix(known, refresh=False)
-        shown.update()
-    return float(total_loss) / seen, float(correct) / seen
+            known = {"loss": f"{float(total_loss) / examples:.4f}", "accuracy": f"{float(correct) / examples:.4f}"}
+            batches_bar.set_postfix(known, refresh=False)
+        batches_bar.update()
+    return float(total_loss) / examples, float(correct) / examples
 
 
 def _validate(net: Sequential, validation: Dataset, loss: Loss | None) -> dict[str, float]:
@@ -204,16 +237,16 @@ def _validate(net: Sequential, validation: Dataset, loss: Loss | None) -> dict[s
     return {"validation_loss": float(total) / count, "validation_error": float(wrong) / count}
 
 
-def _lesson(
-    adversary: Adversary | None, net: Sequential, x: Array, y: Array, moment: Moment
+def _batch_to_learn(
+    adversary: Adversary | None, net: Sequential, x: Array, y: Array, moment: TrainingStep
 ) -> tuple[Array, Array, Array | None]:
-    """What is learnt from: the batch, the adversary's images instead, or both as one batch; and weights that sum to 1.
+    """The images and labels to train on: the batch, the adversary's images, or both; and weights that sum to 1.
 
-    The weights are None if all examples count the same.
+    The weights are None if all examples have the same.
     """
     if adversary is None or adversary.alpha == 1:
         return x, y, None
-    x_adv = adversary(net, x.copy(), y, moment)  # which it may do with as it likes
+    x_adv = adversary(net, x.copy(), y, moment)  # a copy, which it may change
     if getattr(x_adv, "shape", None) != x.shape or x_adv.dtype != x.dtype:
         got = f"{getattr(x_adv, 'shape', type(x_adv).__name__)} {getattr(x_adv, 'dtype', '')}"
         raise ShapeError("fit", f"an adversary that returns images like x, {x.shape} {x.dtype}", got)
@@ -230,10 +263,27 @@ def gradient(
 ) -> tuple[Array, Array, Arrays]:  # fmt: skip
     """Backpropagation: the loss of one batch, its logits, and ∂loss/∂params.
 
-    The loss is a function of the logits, and the logits a function of the parameters.  So the gradient at the
-    logits, which is p - onehot for the mean of cross-entropies, is the cotangent to pull back through the network.
-    weights (N,): the loss is Σ wᵢJ(xᵢ, yᵢ), instead of the mean.  check: as of `losses.cross_entropy`.  loss: as of
-    `fit`.
+    The loss is a function of the logits, and the logits are a function of the parameters.  So the gradient at the
+    logits, which is (p - onehot)/n for cross-entropy, is the cotangent that is pulled back through the network.
+
+    net: a `Sequential`.
+    x: images (n, ...).
+    y: labels (n,).
+    rng: a random generator for dropout; None for no dropout.
+    penalty: a scalar function of the parameters, added to the loss.
+    weights: (n,); the loss is then Σ wᵢJ(xᵢ, yᵢ) instead of the mean.
+    check: whether to check the labels.
+    loss: as for `fit`.
+
+    Returns: the loss, a scalar; the logits (n, K); and a dict of gradients, like ``net.params``.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from minidl.train import gradient
+    >>> net = models.softmax_regression()
+    >>> loss, logits, grads = gradient(net, np.zeros((2, 784), np.float32), np.array([3, 5]))
+    >>> round(float(loss), 4), logits.shape, grads["dense1.W"].shape
+    (2.3026, (2, 10), (784, 10))
     """
 
     def objective(logits: Array) -> Array:
@@ -244,8 +294,8 @@ def gradient(
     value, cotangent = value_and_grad(objective, lin.value)
     grads = lin.vjp(cotangent)
     if penalty is not None:
-        extra, slopes = value_and_grad(penalty, net.params)
-        value, grads = value + extra, {name: g + slopes[name] for name, g in grads.items()}
+        extra, of_penalty = value_and_grad(penalty, net.params)
+        value, grads = value + extra, {name: g + of_penalty[name] for name, g in grads.items()}
     return value, lin.value, grads
 
 
@@ -261,7 +311,7 @@ def _copy(arrays: Arrays) -> Arrays:
 
 
 def _put_back(arrays: Arrays, kept: Arrays) -> None:
-    """Fill the arrays with what was kept: all of them, also if Ctrl-C comes in between, which is then heard."""
+    """Fill all arrays with the kept ones.  Ctrl-C in between is raised only afterwards."""
     try:
         for name, a in arrays.items():
             a[...] = kept[name]

@@ -1,8 +1,15 @@
 """Data sets, each as (train, test), two `Dataset`s; and images of your own.
 
-`load_digits` is bundled, no network; `load_mnist` and its relatives, `load_cifar10` and `load_cifar100` from files.
-Of your own pictures make a data set with `Dataset.from_folder`, of a table with `Dataset.from_csv`, of arrays with
-``Dataset(x, y, class_names)``; `read_idx` reads any file in MNIST's format.
+`load_digits` is bundled.  `load_mnist` and its relatives, `load_cifar10` and `load_cifar100` read files.  For your own
+pictures there is `Dataset.from_folder`, for a table `Dataset.from_csv`, and for arrays ``Dataset(x, y, class_names)``.
+
+Reading order:
+    dataset            `Dataset`: images and labels
+    pixels             pixels of whole numbers become floats in [0, 1]
+    pictures, tables   folders of pictures, and tables, of your own
+    idx, sets          the format of MNIST, and the data sets that have it
+    cifar, cifar100    the binary format of CIFAR
+    files, download    where files are looked for, and how they are fetched
 """
 
 from .cifar import load_cifar10

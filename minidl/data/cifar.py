@@ -50,16 +50,17 @@ def load_cifar10(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
     """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test photos of ten kinds of things, 3×32×32.
 
     path: a folder that has the binary version, in ``cifar-10-batches-bin/`` or in itself: data_batch_1.bin to
-    data_batch_5.bin, or as many of them as there are, and test_batch.bin, each gzipped or not.  ``len(train)`` says
-    how many images that came to.
+    data_batch_5.bin, or some of them, and test_batch.bin, each gzipped or not.  None: from ``$MINIDL_DATA`` if it is
+    set, else from the user's cache, else downloaded into it and checked by SHA-256.
 
-        train, test = load_cifar10("downloads")
+    Returns: (train, test), two `Dataset`s of images (N, 3, 32, 32), in the order of the files.
+    Raises:  `DataError` if the files are not there, cannot be downloaded or cached, or are not what they should be,
+    such as the version for Python, which is pickled; nothing damaged is cached.
 
-    Without a path: if MINIDL_DATA is set, taken from the folder ``$MINIDL_DATA/cifar-10-batches-bin/``.
-    Else from the user's cache, else downloaded into it and checked by digest.
-    Images keep the order of their files.
-    Raises `DataError` if the files are not there, cannot be downloaded or kept, or are not what they should be, such as
-    the version for Python, which is pickled; nothing damaged is cached.
+    >>> from minidl.data import load_cifar10
+    >>> load_cifar10("no such folder")
+    Traceback (most recent call last):
+    minidl.errors.DataError: load_cifar10: expected ...
     """
     if own := own_binary("load_cifar10", FOLDER, FOLDER_OF_PICKLES, [TRAIN, [TEST]], path):
         return _read(own)

@@ -23,12 +23,17 @@ def load_cifar100(path: str | Path | None = None, coarse: bool = False) -> tuple
     """CIFAR-100 (Krizhevsky 2009): 50,000 training and 10,000 test photos of a hundred kinds of things, 3×32×32.
 
     path: a folder that has the binary version, in ``cifar-100-binary/`` or in itself: train.bin, test.bin, and
-    fine_label_names.txt or coarse_label_names.txt, each gzipped or not.  Without it, ``$MINIDL_DATA``; it is never
-    downloaded.  coarse: the twenty superclasses, such as "fish", instead of the hundred classes.
+    fine_label_names.txt or coarse_label_names.txt, each gzipped or not.  None: from ``$MINIDL_DATA``.  It is never
+    downloaded.
+    coarse: whether labels are the twenty superclasses, such as "fish", instead of the hundred classes.
 
-        train, test = load_cifar100("downloads")
+    Returns: (train, test), two `Dataset`s of images (N, 3, 32, 32).
+    Raises: `DataError` as `load_cifar10` does.
 
-    Raises `DataError` as `load_cifar10` does.
+    >>> from minidl.data import load_cifar100
+    >>> load_cifar100("no such folder")
+    Traceback (most recent call last):
+    minidl.errors.DataError: load_cifar100: expected ...
     """
     names = f"{'coarse' if coarse else 'fine'}_label_names.txt"
     needed = [["train.bin"], ["test.bin"], [names]]

@@ -21,18 +21,22 @@ from .tables import read_csv
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples x (N, ...) floating-point and their labels y (N,), int64 in 0 … K-1, with the K classes' names.
+    """Images with their labels, frozen.  Every loader returns two, ``(train, test)``.
 
-    class_names: of label 0, 1, …; none given: these numbers, "0" to that of the greatest label.
-    From the loaders, x is float32 images (N, C, H, W) with pixels in [0, 1].
+    x: examples (N, ...), floating point.  Loaders return float32 images (N, C, H, W) with pixels in [0, 1].
+    y: labels (N,), integers in 0 … K-1, kept as int64.
+    class_names: the names of the K classes; by default "0", "1", … up to the largest label.
 
-        x = photos.transpose(0, 3, 1, 2).astype(np.float32) / 255  # of bytes (N, H, W, C)
-        data = Dataset(x, labels, ("cat", "dog"))
-        image, label = data[0]  # (C, H, W) and a number
-        first = data[:100]  # a Dataset
-        for image, label in first: ...
+    ``data[0]`` is an example, (image, label); ``data[:100]`` a `Dataset`; ``for image, label in data`` goes through
+    all.
+    Raises: `DTypeError`, `ShapeError` or `RangeError` if x and y are not as said here.
 
-    Raises `DTypeError`, `ShapeError` or `RangeError` if x and y are not that.
+    >>> import numpy as np
+    >>> from minidl import Dataset
+    >>> photos = np.zeros((2, 32, 32, 3), np.uint8)  # bytes (N, H, W, C)
+    >>> data = Dataset(photos.transpose(0, 3, 1, 2).astype(np.float32) / 255, np.array([0, 1]), ("cat", "dog"))
+    >>> data, data[0][0].shape
+    (Dataset(2 examples of shape (3, 32, 32), 2 classes), (3, 32, 32))
     """
 
     x: Array
@@ -61,20 +65,22 @@ class Dataset:
         cls, path: str | Path, *, size: tuple[int, int] | None = None, channels: int | None = None,
         class_names: Sequence[str] | None = None, progress: bool = True,
     ) -> Dataset:  # fmt: skip
-        """The PNG and JPEG pictures of a folder that has a sub-folder for each class, pixels in [0, 1], float32.
+        """The PNG and JPEG pictures of a folder with a sub-folder for each class, pixels in [0, 1], float32.
 
-        Classes are numbered in the sorted order of their folders, whose names are ``class_names``; pictures are in
-        order of class, then of file name, upright as cameras meant them.
-        size: (height, width) to scale all of them to; None: they must be of one size.  channels: 1 for grey, 3 for
-        colours; None: what the first of them has.  class_names: the classes in an order of your own, of which some may
-        have no pictures here.  progress: whether to show a bar.
+        path: the folder.
+        size: (height, width) to scale all pictures to; None: they must have one size.
+        channels: 1 for grey, 3 for colour; None: as the first picture.
+        class_names: the names of the sub-folders in an order of your own, of which some may have no pictures; None:
+        sorted.
+        progress: whether to show a bar.
 
             train = Dataset.from_folder("pets/train", size=(32, 32))  # pets/train/cat/1.png, pets/train/dog/2.jpg, …
             test = Dataset.from_folder("pets/test", size=(32, 32), class_names=train.class_names)
 
-        Raises `DataError`, which names the picture, for one that is damaged, of another size, of more than 8 bits,
-        or partly transparent; for other files among them, classes without pictures, and more than 2³⁰ values in all.
-        `RangeError` for another size or number of channels.
+        Returns: a `Dataset`; pictures are in order of class, then of file name, turned upright by their EXIF data.
+        Raises:  `DataError`, which names the picture, for one that is damaged, of another size, of more than 8 bits, or
+        partly transparent; for other files among them, classes without pictures, and more than 2³⁰ values in all.
+        `RangeError` for a size or channels out of range.
         """
         x, y, names = read_folder(path, size, channels, class_names, progress)
         return cls(asarray(x), asarray(y), names)
@@ -84,16 +90,19 @@ class Dataset:
         cls, path: str | Path, *, shape: Sequence[int] | None = None, class_names: Sequence[str] | None = None,
         progress: bool = True,
     ) -> Dataset:  # fmt: skip
-        """The images of a table, a line for each: its label, then its pixels from 0 to 255; here in [0, 1], float32.
+        """The images of a table, a line for each: its label, then its pixels from 0 to 255.
 
-        That is how Kaggle has MNIST, with a header line that begins with ``label``, or with none; gzipped or not.
-        shape: of one image, such as (3, 32, 32); None: (1, side, side), of as many pixels as there are.
-        class_names: of label 0, 1, …; None: these numbers.  progress: whether to show a bar.
+        path: the file, as Kaggle has MNIST: with a header line that begins with ``label`` or without one, gzipped or
+        not.
+        shape: of one image, such as (3, 32, 32); None: (1, side, side), from the number of pixels.
+        class_names: the names of the classes; None: "0", "1", …
+        progress: whether to show a bar.
 
             train, validation = Dataset.from_csv("digit-recognizer/train.csv").split(0.9)
 
-        Raises `DataError`, which names the line, for one with too few or too many columns or with other numbers; for
-        a table without labels, pixels that make no image of that shape, and labels without a name.
+        Returns: a `Dataset`, with pixels in [0, 1], float32.
+        Raises:  `DataError`, which names the line, for one with too few or too many columns or other numbers; for a
+        table without labels, pixels that do not fit the shape, and labels without a name.
         """
         x, y, names = read_csv(path, shape, class_names, progress)
         return cls(asarray(x), asarray(y), names)
@@ -102,9 +111,9 @@ class Dataset:
         return len(self.y)
 
     def __getitem__(self, which: Any) -> Any:
-        """One example (image, label) for a number, counted from the end if it is negative; else what `take` gives.
+        """One example (image, label) for a number, counted from the end if it is negative; else `take`.
 
-        Raises `IndexError` for a number that is no example's.
+        Raises `IndexError` for a number out of range.
         """
         if not isinstance(which, int | np.integer) or isinstance(which, bool):
             return self.take(which)
@@ -125,8 +134,8 @@ class Dataset:
     def take(self, which: Any) -> Dataset:
         """Some of the examples: the first n for a number, else those of a slice, an index array or a mask.
 
-        Raises `RangeError` for a number below 0 and for numbers of examples that there are not, `DTypeError` and
-        `ShapeError` for what is neither whole numbers nor a mask of all examples.
+        Raises `RangeError` for a number out of range, `DTypeError` and `ShapeError` for anything but whole numbers or a
+        mask of all examples.
         """
         if isinstance(which, (int, np.integer)) and which < 0:
             raise RangeError("Dataset.take", "a number of examples, at least 0", f"{which}")
@@ -135,18 +144,18 @@ class Dataset:
         return self.replace(x=self.x[which], y=self.y[which])
 
     def _numbers(self, which: Any) -> Array:
-        """An index array or a mask, checked: CuPy would take numbers that are too large for others."""
-        found = namespace(self.x).asarray(which)
-        found = found if found.size else found.astype("int64")  # NumPy takes [] for floats
-        if found.dtype.kind not in "biu":
-            raise DTypeError("Dataset.take", "whole numbers or a mask", f"{found.dtype}", "which.astype(np.int64)")
-        if found.ndim != 1 or (found.dtype == bool and len(found) != len(self)):
+        """An index array or a mask, checked, because CuPy does not raise an error for numbers out of range."""
+        numbers = namespace(self.x).asarray(which)
+        numbers = numbers if numbers.size else numbers.astype("int64")  # NumPy makes floats of []
+        if numbers.dtype.kind not in "biu":
+            raise DTypeError("Dataset.take", "whole numbers or a mask", f"{numbers.dtype}", "which.astype(np.int64)")
+        if numbers.ndim != 1 or (numbers.dtype == bool and len(numbers) != len(self)):
             expected = f"a list of numbers, or a mask of {len(self)} examples"
-            raise ShapeError("Dataset.take", expected, f"an array of shape {found.shape}")
-        if found.size and found.dtype != bool and not -len(self) <= found.min() <= found.max() < len(self):
-            got = f"numbers from {found.min()} to {found.max()}"
+            raise ShapeError("Dataset.take", expected, f"an array of shape {numbers.shape}")
+        if numbers.size and numbers.dtype != bool and not -len(self) <= numbers.min() <= numbers.max() < len(self):
+            got = f"numbers from {numbers.min()} to {numbers.max()}"
             raise RangeError("Dataset.take", f"numbers of {len(self)} examples", got)
-        return found
+        return numbers
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Two data sets, the first with `fraction` of the examples, drawn at random from the seed; order is kept.
@@ -170,7 +179,7 @@ class Dataset:
 
 
 class Batches:
-    """An iterable of batches that knows how many they are."""
+    """An iterable of batches, with a length."""
 
     def __init__(self, dataset: Dataset, size: int, rng: np.random.Generator | None, drop_last: bool) -> None:
         self.dataset, self.size = dataset, size

@@ -21,14 +21,23 @@ MOST_AXES = 64  # that NumPy can have
 
 
 def read_idx(path: str | Path, rank: int | None = None, most: int = LARGEST) -> np.ndarray:
-    """The array in an IDX file, gzipped or not: uint8, int8, int16, int32, float32 or float64, as the file says.
+    """The array in an IDX file, gzipped or not.
 
-    rank: how many axes it must have; None: any number.  most: how many values it may have.
+    path: the file.
+    rank: how many axes it must have; None: any number.
+    most: the largest number of values it may have.
 
-        labels = read_idx("qmnist-train-labels-idx2-int.gz")  # (60000, 8) int32
+    Returns: an array of uint8, int8, int16, int32, float32 or float64, as the file says.
+    Raises:  `DataError` if the file is missing, not a regular file, damaged, of another type or rank, too short, too
+    long, or has too many values.
 
-    Raises `DataError` if the file is missing, not a regular file, damaged, of no type above or of another rank, too
-    short, too long, or has more values than that.
+    >>> import tempfile, pathlib
+    >>> from minidl.data import read_idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "labels")
+    ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
+    ...     read_idx(path)
+    array([7, 8, 9], dtype=uint8)
     """
     header = 4 + 4 * (MOST_AXES if rank is None else rank)
     with unpacked("read_idx", path, "IDX", most=header + 8 * most) as content:

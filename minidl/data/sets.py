@@ -1,6 +1,6 @@
-"""Sets in the format of MNIST, and where their files come from: bundled, your own folder, the cache, or a download.
+"""Data sets in the format of MNIST: bundled, or from your own folder, the cache, or a download.
 
-What differs from set to set stands in a `Source`.
+A `Source` describes each of them.
 """
 
 from __future__ import annotations
@@ -25,19 +25,24 @@ from .pixels import scaled
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-#: Of each file, the shape of what is in it.  One's own files may have fewer values, but not more.
+#: The shape of the array in each file.  Your own files may have fewer values, but not more.
 SHAPES = {"train-images-idx3-ubyte": (60_000, 28, 28), "train-labels-idx1-ubyte": (60_000,),
           "t10k-images-idx3-ubyte": (10_000, 28, 28), "t10k-labels-idx1-ubyte": (10_000,)}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Source:
-    """A set: its four files, how to read them, and where to find them.
+    """A data set: its four files, how to read them, and where they may be.
 
-    folders: where they may lie within somebody's folder.  shapes: of each file what it may hold at most; training
-    images, training labels, test images, test labels.  first_label: what the labels count from.  transposed: whether
-    rows and columns are exchanged in the files.  mirrors: addresses of <file>.gz, and sha256 of each file once
-    unpacked; without them, home: the page to fetch them from by hand.
+    name: in the cache and in errors.
+    class_names: of label 0, 1, …
+    folders: where the files may be within a folder of the user.
+    shapes: of each file the largest shape; training images, training labels, test images, test labels.
+    first_label: the label of the first class in the files.
+    transposed: whether rows and columns are exchanged in the files.
+    mirrors: addresses of <file>.gz.
+    sha256: of each unpacked file.
+    home: without mirrors, the page where the files can be fetched by hand.
     """
 
     name: str
@@ -95,66 +100,107 @@ QMNIST = Source(
 def load_digits() -> tuple[Dataset, Dataset]:
     """8,000 training and 2,000 test digits, bundled: 10,000 images of MNIST's training set, split by class.
 
-    No network, no files to fetch.  See digits/README.md for their origin and licence.
+    No network and no other files are needed.  See digits/README.md for their origin and licence.
+
+    Returns: (train, test), two `Dataset`s of images (N, 1, 28, 28).
+
+    >>> from minidl import load_digits
+    >>> train, test = load_digits()
+    >>> len(train), len(test), train.x.shape[1:]
+    (8000, 2000, (1, 28, 28))
     """
     return _read(Source("digits", DIGITS), Path(__file__).parent / "digits")
 
 
 def load_mnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
-    """MNIST whole (LeCun, Cortes and Burges): 60,000 training and 10,000 test digits, 1×28×28.
+    """MNIST (LeCun, Cortes and Burges): 60,000 training and 10,000 test digits.
 
-    path: a folder that has the four IDX files, as they were fetched or unpacked: gzipped or not, with names of
-    dashes or with a dot (``train-images.idx3-ubyte``), each in a folder of its own name (as Kaggle's archive
-    unpacks), or all of them in ``mnist/`` or torchvision's ``MNIST/raw/`` within it.
+    path: a folder that has the four IDX files, gzipped or not, in itself or in ``mnist/`` or ``MNIST/raw/``
+    (torchvision's) within it.  Names may have dashes or a dot (``train-images.idx3-ubyte``), and each file may be in a
+    folder of its own name, as Kaggle's archive has them.  None: from ``$MINIDL_DATA`` if it is set, else from the
+    user's cache, else downloaded into it and checked by SHA-256.
 
-        train, test = load_mnist("data")  # a folder where torchvision has kept them
+    Returns: (train, test), two `Dataset`s of images (N, 1, 28, 28).
+    Raises: `DataError` if the files are not there or are not what they should be.
 
-    Without a path: if MINIDL_DATA is set, taken from the folder ``$MINIDL_DATA/mnist/`` or ``$MINIDL_DATA/MNIST/raw/``.
-    Else from the user's cache, else downloaded into it and checked by digest.  Whole numbers from 0 to 255 are divided
-    by 255, of whatever type the file holds.
-    Raises `DataError` if the files are not there, cannot be downloaded or kept, or are not what they should be: it
-    says what was looked for, and what is there.  Nothing damaged is cached.
+    >>> from minidl.data import load_mnist
+    >>> load_mnist("no such folder")
+    Traceback (most recent call last):
+    minidl.errors.DataError: load_mnist: expected ...
     """
     return _load(MNIST, path)
 
 
 def load_fashion_mnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
-    """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): ten kinds of clothes in the format of MNIST.
+    """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): 60,000 and 10,000 images of ten kinds of clothes.
 
-    Found as `load_mnist` finds its files, in ``fashion-mnist/`` or ``FashionMNIST/raw/`` within the folder, or in the
-    path itself.  Raises `DataError` likewise.
+    path: a folder that has the four IDX files, gzipped or not, in itself or in ``fashion-mnist/`` or
+    ``FashionMNIST/raw/`` within it.  None: from ``$MINIDL_DATA`` if it is set, else from the user's cache, else
+    downloaded into it and checked by SHA-256.
+
+    Returns: (train, test), two `Dataset`s of images (N, 1, 28, 28).
+    Raises: `DataError` if the files are not there or are not what they should be.
+
+    >>> from minidl.data import load_fashion_mnist
+    >>> load_fashion_mnist("no such folder")
+    Traceback (most recent call last):
+    minidl.errors.DataError: load_fashion_mnist: expected ...
     """
     return _load(FASHION, path)
 
 
 def load_kmnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
-    """Kuzushiji-MNIST (Clanuwat et al. 2018): 60,000 and 10,000 letters of cursive Japanese, ten of them, 1×28×28.
+    """Kuzushiji-MNIST (Clanuwat et al. 2018): 60,000 and 10,000 images of ten letters of cursive Japanese.
 
-    Found as `load_mnist` finds its files, in ``kmnist/`` or ``KMNIST/raw/`` within the folder, or in the path itself,
-    but never downloaded.  Raises `DataError` likewise; it says where the files are to be had.
+    path: a folder that has the four IDX files, gzipped or not, in itself or in ``kmnist/`` or ``KMNIST/raw/`` within
+    it.  None: from ``$MINIDL_DATA``.  It is never downloaded; the error says where the files can be fetched.
+
+    Returns: (train, test), two `Dataset`s of images (N, 1, 28, 28).
+    Raises: `DataError` if the files are not there or are not what they should be.
+
+    >>> from minidl.data import load_kmnist
+    >>> load_kmnist("no such folder")
+    Traceback (most recent call last):
+    minidl.errors.DataError: load_kmnist: expected ...
     """
     return _load(KMNIST, path)
 
 
 def load_qmnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
-    """QMNIST (Yadav and Bottou 2019): MNIST made anew, with all of its 60,000 test digits, 1×28×28.
+    """QMNIST (Yadav and Bottou 2019): MNIST reconstructed, with all of its 60,000 test digits.
 
-    Of its labels, eight numbers each, the first is taken, which is the class; `read_idx` gives them all.
-    Found as `load_kmnist` finds its files, in ``qmnist/`` or ``QMNIST/raw/``.  Raises `DataError` likewise.
+    path: a folder that has the four IDX files, gzipped or not, in itself or in ``qmnist/`` or ``QMNIST/raw/`` within
+    it.  None: from ``$MINIDL_DATA``.  It is never downloaded; the error says where the files can be fetched.  Of the
+    eight numbers of each label, the first is the class; `read_idx` returns them all.
+
+    Returns: (train, test), two `Dataset`s of images (N, 1, 28, 28).
+    Raises: `DataError` if the files are not there or are not what they should be.
+
+    >>> from minidl.data import load_qmnist
+    >>> load_qmnist("no such folder")
+    Traceback (most recent call last):
+    minidl.errors.DataError: load_qmnist: expected ...
     """
     return _load(QMNIST, path)
 
 
 def load_emnist(split: str, path: str | Path | None = None) -> tuple[Dataset, Dataset]:
-    """EMNIST (Cohen et al. 2017): handwritten letters and digits, 1×28×28, upright, labels from 0.
+    """EMNIST (Cohen et al. 2017): handwritten letters and digits, upright, with labels from 0.
 
     split: "letters" (26 classes, large and small together), "balanced" or "bymerge" (47), "byclass" (62), "digits" or
-    "mnist" (10).  In the files images lie on their sides, and letters count from 1: both are put right.
+    "mnist" (10); `RangeError` for others.
+    path: a folder that has the four IDX files, gzipped or not, in itself or in ``emnist/``,
+    ``EMNIST/raw/`` or ``gzip/`` within it.  None: from
+    ``$MINIDL_DATA``.  It is never downloaded; the error says where the files can be fetched.  Images in the
+    files are transposed, and letters count from 1; both are corrected.
 
-        train, test = load_emnist("letters", "downloads/gzip")  # as the authors' archive unpacks
+    Returns: (train, test), two `Dataset`s of images (N, 1, 28, 28).
+    Raises: `DataError` if the files are not there or are not what they should be.
 
-    Found as `load_kmnist` finds its files, in ``emnist/``, ``EMNIST/raw/`` or ``gzip/`` within the folder, or in the
-    path itself.  Raises `RangeError` for an unknown split, and `DataError` likewise.
+    >>> from minidl.data import load_emnist
+    >>> load_emnist("letters", "no such folder")
+    Traceback (most recent call last):
+    minidl.errors.DataError: load_emnist: expected ...
     """
     return _load(emnist(split), path)
 
@@ -212,7 +258,7 @@ def _array(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _download(source: Source, names: list[str], folder: Path) -> None:
-    """Fetch the files into the folder, each from the first mirror that delivers it sound."""
+    """Download the files into the folder, each from the first mirror that has it undamaged."""
     if not source.mirrors:
         fix = f"fetch them from {source.home}, and name their folder: {source.operation}(path=...)"
         raise DataError(source.operation, f"{', '.join(names)} in {folder}", "no such files, and no mirror", fix)
@@ -228,11 +274,11 @@ def _download(source: Source, names: list[str], folder: Path) -> None:
 
 
 def _bytes(shape: tuple[int, ...]) -> int:
-    """How long a file of bytes is once unpacked: its header, which has a length for each axis, and its values."""
+    """The size of an unpacked file of bytes: a header with a length for each axis, and the values."""
     return 4 + 4 * len(shape) + prod(shape)
 
 
 def _sound(content: bytes, sha256: str, most: int) -> bytes:
-    """The same file.  Raises `DataError`, or what `gzip` raises, if it is not the right one."""
+    """The content unchanged.  Raises `DataError`, or an error of `gzip`, if it is not the right file."""
     verify(unzip(content, most), sha256)
     return content

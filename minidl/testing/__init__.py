@@ -1,4 +1,4 @@
-"""The door for coursework: the laws every derivative must obey, and a way to put rules of one's own into the engine.
+"""For coursework: the laws that every derivative must obey, and a way to put your own rules into the engine.
 
     from minidl import testing
     testing.check_all(my_layer, np.random.default_rng(0).normal(size=(5, 3)))  # every law, of a function of yours
@@ -8,9 +8,17 @@
         fit(net, train, epochs=1)
     assert used.calls
 
-What needs Hypothesis, which draws the cases, is loaded when it is first asked for: the zoo (`CASES`, `CASE_LAWS`,
-`over_the_zoo`, `Case`, `case`), what it is drawn with (`shapes`, `arrays`, …), and `load_profile`.
-Nothing here needs pytest.
+The zoo (`CASES`, `CASE_LAWS`, `over_the_zoo`, `Case`, `case`), its strategies (`shapes`, `arrays`, …) and
+`load_profile` need Hypothesis, and are imported when they are first used.  Nothing here needs pytest.
+
+Reading order:
+    messages              what a broken law says
+    laws                  the laws of derivatives, for a function and a point
+    primitives            which operations have rules of their own
+    comparing             a function against one that is known to be right
+    overriding            your rule in the engine
+    patching, mutants     wrong rules, planted to see a law fail
+    drawing, zoo          drawn cases for all laws
 """
 
 from __future__ import annotations
@@ -54,7 +62,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What needs Hypothesis, imported now.  Raises `MissingPackageError`, an `ImportError`, where it is not there."""
+    """Import the names that need Hypothesis.  Raises `MissingPackageError`, an `ImportError`, without it."""
     for module, names in _DRAWN.items():
         if name in names:
             return getattr(importlib.import_module(f".{module}", __name__), name)

@@ -392,7 +392,7 @@ def test_loss_and_accuracy_are_means_over_the_examples(batch_size) -> None:
 
 
 def test_every_batch_of_every_epoch_has_dropout_masks_of_its_own() -> None:
-    """They are those of its `Moment`; the same seed gives the same again, and another seed others."""
+    """They are those of its `TrainingStep`; the same seed gives the same again, and another seed others."""
     net, data = network(), small(8)
     history = standing_still(net, data, epochs=3, batch_size=4, shuffle=False, seed=5)
     for epoch, loss in enumerate(history.loss):

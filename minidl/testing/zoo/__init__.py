@@ -1,10 +1,18 @@
-"""The zoo: one drawn case per operation, and the laws that are run over all of them.
+"""The zoo: one drawn case for each operation, and the laws that are checked for all of them.
 
-`CASES[name]` is a strategy of `Case`: a function of one array, a point, and what NumPy says the value should be; `case`
-adds another.  `CASE_LAWS[law](case, seed)` is a law over one of them, and `over_the_zoo(law, name)` draws them:
+`CASES[name]` is a strategy of `Case`: a function of one array, a point, and the value that NumPy computes.  `case` adds
+another.  `CASE_LAWS[law](case, seed)` checks a law for one case, and `over_the_zoo(law, name)` draws cases:
 
     for law in testing.CASE_LAWS:
         testing.over_the_zoo(law, "matmul")()
+
+Reading order:
+    cases          `Case`, `CASES` and `CASE_LAWS`
+    elementwise    cases of elementwise operations
+    shapes         of operations that change shapes, reduce, index, join and multiply
+    images         of convolution, pooling and fused operations
+    networks       of losses and layers
+    running        `over_the_zoo`
 """
 
 from . import elementwise, images, networks, shapes  # noqa: F401  they fill CASES

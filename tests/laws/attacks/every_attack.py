@@ -31,7 +31,7 @@ from attacks import (
     sign_noise,
     square,
 )
-from minidl.train import Moment
+from minidl.train import TrainingStep
 
 Attack = Callable[..., attacks.AttackResult]
 
@@ -72,7 +72,7 @@ FOOLING: dict[str, Callable[..., attacks.evolution.FoolingResult]] = {
     "fool_gradient": lambda v: fool_gradient(v, shape=(1, 4, 4), steps=20),
 }
 
-MOMENT = Moment(0, 1, 2, 3)
+MOMENT = TrainingStep(0, 1, 2, 3)
 
 ADVERSARIES: dict[str, Callable[..., FGSMAdversary | PGDAdversary]] = {
     "FGSMAdversary": lambda bounds, w: FGSMAdversary(epsilon=0.1 * w, bounds=bounds),

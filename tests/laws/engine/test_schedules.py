@@ -16,7 +16,7 @@ from minidl.npz import read_archive, write_archive
 from minidl.optim import SGD, Adam, RMSProp
 from minidl.schedules import Cosine, StepDecay, WarmUp
 from minidl.testing import Mutant, line
-from minidl.train import Moment, fit, gradient
+from minidl.train import TrainingStep, fit, gradient
 from tests.laws.engine.test_train import data, network, parameters
 
 rates, lengths, times = st.floats(0, 10), st.floats(0.1, 50), st.floats(0, 100)
@@ -132,7 +132,7 @@ def test_every_batch_is_learnt_at_the_rate_of_its_moment(momentum) -> None:
     for epoch in range(3):
         for step in range(3):
             x, y, t = examples.x[16 * step :][:16], examples.y[16 * step :][:16], epoch + step / 3
-            grads = gradient(by_hand, x, y, Moment(2, epoch, step, 3).rng)[-1]
+            grads = gradient(by_hand, x, y, TrainingStep(2, epoch, step, 3).rng)[-1]
             SGD(falling(t), momentum(t) if momentum else 0.0).update(by_hand.params, grads, state)
     assert parameters(net) == parameters(by_hand)
     assert history.lr == [falling(epoch) for epoch in range(3)]

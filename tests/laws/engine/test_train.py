@@ -19,9 +19,9 @@ from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.layers import Glorot
 from minidl.optim import SGD, Adam
 from minidl.testing import Mutant, line
-from minidl.train import Moment, fit
+from minidl.train import TrainingStep, fit
 
-HERE = Moment(seed=0, epoch=0, step=0, steps=4)
+HERE = TrainingStep(seed=0, epoch=0, step=0, steps=4)
 
 
 def data(n: int = 50, seed: int = 0, dtype: str = "float32") -> Dataset:
@@ -48,11 +48,11 @@ class Brighter:
     alpha: float = 0.0
     by: float = 0.1
 
-    def __call__(self, net: Any, x: Any, y: Any, moment: Moment) -> Any:
+    def __call__(self, net: Any, x: Any, y: Any, moment: TrainingStep) -> Any:
         return x + x.dtype.type(self.by)
 
 
-def untouched(net: Any, x: Any, y: Any, moment: Moment) -> Any:
+def untouched(net: Any, x: Any, y: Any, moment: TrainingStep) -> Any:
     """A function with a name of its own."""
     return x
 
@@ -87,7 +87,7 @@ def test_one_step_follows_the_objective_as_written(alpha, adversary) -> None:
     net = network(dropout=0, dtype="float64")
     before = {name: w.copy() for name, w in net.params.items()}
     x, y = examples.x, examples.y
-    x_adv = opponent(net, x, y, Moment(7, 0, 0, 1))
+    x_adv = opponent(net, x, y, TrainingStep(7, 0, 0, 1))
 
     def objective(params: Any) -> Any:
         clean, attacked = (losses.cross_entropy(net.apply(params, images), y) for images in (x, x_adv))
@@ -113,7 +113,9 @@ def test_every_batch_is_attacked_as_the_network_is_then() -> None:
             return super().__call__(net, x, y, moment)
 
     trained(Watching(), seed=3)
-    assert [moment for _, moment, _ in seen] == [Moment(3, epoch, step, 4) for epoch in (0, 1) for step in range(4)]
+    assert [moment for _, moment, _ in seen] == [
+        TrainingStep(3, epoch, step, 4) for epoch in (0, 1) for step in range(4)
+    ]
     assert [n for *_, n in seen] == [16, 16, 16, 2] * 2
     assert len({params for params, *_ in seen}) == 8
     keys = {moment.key for _, moment, _ in seen}
@@ -170,7 +172,13 @@ def test_they_are_made_without_dropout() -> None:
 
 def test_they_start_anew_at_every_moment_and_again_at_the_same() -> None:
     x, y = data().x, data().y
-    moments = [HERE, Moment(0, 0, 0, 4), Moment(0, 0, 1, 4), Moment(0, 1, 0, 4), Moment(1, 0, 0, 4)]
+    moments = [
+        HERE,
+        TrainingStep(0, 0, 0, 4),
+        TrainingStep(0, 0, 1, 4),
+        TrainingStep(0, 1, 0, 4),
+        TrainingStep(1, 0, 0, 4),
+    ]
     first, again, *others = (PGDAdversary(0.3, steps=1, step=0.0)(network(), x, y, moment) for moment in moments)
     np.testing.assert_array_equal(first, again)
     for i, other in enumerate(others):
@@ -180,10 +188,10 @@ def test_they_start_anew_at_every_moment_and_again_at_the_same() -> None:
 def test_epsilon_warms_up_evenly_and_stays() -> None:
     adversary = PGDAdversary(0.4, steps=2, warm_up=2.0)
     assert [
-        adversary.radius(Moment(0, epoch, step, 4)) for epoch, step in ((0, 0), (0, 2), (1, 1), (2, 0), (9, 3))
+        adversary.radius(TrainingStep(0, epoch, step, 4)) for epoch, step in ((0, 0), (0, 2), (1, 1), (2, 0), (9, 3))
     ] == (pytest.approx([0, 0.1, 0.25, 0.4, 0.4]))
     for epoch, radius in ((0, 0.0), (1, 0.2), (5, 0.4)):
-        x_adv = adversary(network(), data().x, data().y, Moment(0, epoch, 0, 4))
+        x_adv = adversary(network(), data().x, data().y, TrainingStep(0, epoch, 0, 4))
         assert abs(x_adv - data().x).max() == pytest.approx(radius, abs=1e-6)
     assert FGSMAdversary(0.4).radius(HERE) == 0.4
 
@@ -305,18 +313,18 @@ def resumed(tmp_path: object) -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("adversary: its images never learnt from", line(train, "_lesson", "adversary.alpha == 1", "adversary.alpha >= 0"), test_alpha_zero_learns_from_the_adversarial_images_alone),
-    Mutant("adversary: clean images too at α = 0", line(train, "_lesson", "adversary.alpha == 0", "adversary.alpha < 0"), test_alpha_zero_learns_from_the_adversarial_images_alone),
-    Mutant("adversary: asked at α = 1 as well", line(train, "_lesson", "adversary.alpha == 1", "adversary.alpha > 1"), test_alpha_one_is_plain_training_to_the_bit),
-    Mutant("adversary: α and 1 - α swapped", line(train, "_lesson", "[x, x_adv]", "[x_adv, x]"), written(FGSMAdversary)),
-    Mutant("adversary: both halves whole", line(train, "_lesson", "(1 - adversary.alpha) / len(y)", "1 / len(y)"), written(PGDAdversary)),
+    Mutant("adversary: its images never learnt from", line(train, "_batch_to_learn", "adversary.alpha == 1", "adversary.alpha >= 0"), test_alpha_zero_learns_from_the_adversarial_images_alone),
+    Mutant("adversary: clean images too at α = 0", line(train, "_batch_to_learn", "adversary.alpha == 0", "adversary.alpha < 0"), test_alpha_zero_learns_from_the_adversarial_images_alone),
+    Mutant("adversary: asked at α = 1 as well", line(train, "_batch_to_learn", "adversary.alpha == 1", "adversary.alpha > 1"), test_alpha_one_is_plain_training_to_the_bit),
+    Mutant("adversary: α and 1 - α swapped", line(train, "_batch_to_learn", "[x, x_adv]", "[x_adv, x]"), written(FGSMAdversary)),
+    Mutant("adversary: both halves whole", line(train, "_batch_to_learn", "(1 - adversary.alpha) / len(y)", "1 / len(y)"), written(PGDAdversary)),
     Mutant("gradient: weights forgotten", line(train, "gradient", "ops.sum(weights * ", "ops.mean("), written(FGSMAdversary)),
     Mutant("fit: accuracy without weights", line(train, "_learn", "(weights * right).sum()", "right.mean()"), written(FGSMAdversary)),
     Mutant("fit: the first moment for every batch", line(train, "_learn", "replace(start, step=step)", "replace(start, step=0)"), test_every_batch_is_attacked_as_the_network_is_then),
-    Mutant("fit: other images taken as they are", line(train, "_lesson", "x_adv.dtype != x.dtype", "False"), lambda: test_other_images_than_asked_for_are_refused(lambda x: x.astype("float64"))),
-    Mutant("moment: one key for all epochs", line(train.Moment, "key", "self.epoch, ", ""), test_they_start_anew_at_every_moment_and_again_at_the_same),
-    Mutant("moment: one key for all seeds", line(train.Moment, "key", "self.seed, ", ""), test_they_start_anew_at_every_moment_and_again_at_the_same),
-    Mutant("moment: whole epochs only", line(train.Moment, "epochs", " + self.step / self.steps", ""), test_epsilon_warms_up_evenly_and_stays),
+    Mutant("fit: other images taken as they are", line(train, "_batch_to_learn", "x_adv.dtype != x.dtype", "False"), lambda: test_other_images_than_asked_for_are_refused(lambda x: x.astype("float64"))),
+    Mutant("moment: one key for all epochs", line(train.TrainingStep, "key", "self.epoch, ", ""), test_they_start_anew_at_every_moment_and_again_at_the_same),
+    Mutant("moment: one key for all seeds", line(train.TrainingStep, "key", "self.seed, ", ""), test_they_start_anew_at_every_moment_and_again_at_the_same),
+    Mutant("moment: whole epochs only", line(train.TrainingStep, "epochs", " + self.step / self.steps", ""), test_epsilon_warms_up_evenly_and_stays),
     Mutant("checkpoint: α not in the adversary's name", line(recipe.Recipe, "settings", 'float(getattr(self.adversary, "alpha", 1))', "1.0"), test_checkpoints_know_the_adversary),
     Mutant("checkpoint: lambdas have a name", line(identity, "_name", '("<lambda>", "<locals>", " at 0x")', '(" at 0x",)'), test_checkpoints_know_the_adversary),
     Mutant("adversary: downhill", line(FGSMAdversary, "images", "victim.gradient(x, goal)", "-victim.gradient(x, goal)"), test_they_are_those_of_the_attacks),
@@ -330,6 +338,6 @@ MUTANTS = [
     Mutant("PGD adversary: one step of all", line(PGDAdversary, "images", "pass", "break"), test_they_are_those_of_the_attacks),
     Mutant("PGD adversary: starts at the image", line(attacks.bounded.pgd.Schedule, "start", "if self.random_start", "if False"), test_they_start_anew_at_every_moment_and_again_at_the_same),
     Mutant("PGD adversary: one start for all moments", line(PGDAdversary, "images", "start(ball, key, x)", "start(ball, 0, x)"), test_they_start_anew_at_every_moment_and_again_at_the_same),
-    Mutant("PGD adversary: starts from moments gone by", line(train.Moment, "key", "(self.seed, self.epoch, self.step, 1)", "__import__('time').perf_counter_ns()"), resumed),
+    Mutant("PGD adversary: starts from moments gone by", line(train.TrainingStep, "key", "(self.seed, self.epoch, self.step, 1)", "__import__('time').perf_counter_ns()"), resumed),
 ]
 # fmt: on

@@ -19,7 +19,7 @@ from minidl.losses import CrossEntropy, cross_entropy
 from minidl.models import softmax_regression
 from minidl.optim import SGD
 from minidl.testing import Mutant, line
-from minidl.train import Moment, fit, gradient
+from minidl.train import TrainingStep, fit, gradient
 from tests.laws.engine.test_train import Brighter, data, network, parameters
 
 seeds, shares = st.integers(0, 2**32 - 1), st.floats(0, 0.99)
@@ -112,7 +112,7 @@ def test_one_step_follows_any_loss(loss, adversary) -> None:
     examples, penalty, net = data(20, dtype="float64"), losses.Penalty(0.01, 0.02), network(dropout=0, dtype="float64")
     before = {name: w.copy() for name, w in net.params.items()}
     x, y, alpha = examples.x, examples.y, 1.0 if adversary is None else adversary.alpha
-    x_adv = x if adversary is None else adversary(net, x, y, Moment(7, 0, 0, 1))
+    x_adv = x if adversary is None else adversary(net, x, y, TrainingStep(7, 0, 0, 1))
 
     def objective(params: Any) -> Any:
         clean, attacked = (ops.mean(loss(net.apply(params, images), y)) for images in (x, x_adv))
