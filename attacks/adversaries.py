@@ -1,12 +1,11 @@
-"""Adversaries to train against: `FGSMAdversary` (Goodfellow et al. 2014) and `PGDAdversary` (Madry et al. 2018).
+"""Adversaries for training: `FGSMAdversary` (Goodfellow et al. 2014) and `PGDAdversary` (Madry et al. 2018).
 
-`minidl.train.fit(net, data, adversary=...)` calls one with every batch, and trains on
+`minidl.train.fit(net, data, adversary=...)` calls one for every batch, and trains on
 
     α·J(θ, x, y) + (1-α)·J(θ, x', y),    ‖x' - x‖ ≤ ε
 
-with the images x' that it returns.  They are made against the network as it is just then, without dropout, and are
-constants to the training gradient: nothing is differentiated through the making of them.
-Any function of (net, x, y, moment) that has an `alpha` will do in their place.
+with the images x' that it returns.  They are made against the network as it is at that step, without dropout, and are
+constants in the training gradient.  Any function of (net, x, y, moment) with an attribute `alpha` can be an adversary.
 """
 
 from __future__ import annotations
@@ -29,12 +28,17 @@ from .common.victim import Victim
 
 @dataclass(frozen=True)
 class BoundedAdversary:
-    """What the two have in common: a ball to stay in, that may grow, and bounds to keep.
+    """An adversary with perturbations in a ball: what `FGSMAdversary` and `PGDAdversary` share.
 
-    epsilon: its radius, at least 0; norm: "linf", "l2" or "l1".  alpha (α): what the clean images count, 0 to 1.
-    warm_up: over so many epochs ε grows evenly from 0.  bounds: the least and greatest value of a pixel; clip: keep
-    x' within them.
-    Raises `RangeError` for parameters out of range; when called, as `Victim.check_images` does.
+    epsilon: the radius ε of the ball, at least 0.
+    alpha: α, the weight of the clean images, from 0 to 1.
+    norm: "linf", "l2" or "l1".
+    warm_up: over how many epochs ε grows evenly from 0, at least 0.
+    bounds: the least and the greatest value of a pixel.
+    clip: whether to keep x' within the bounds.
+
+    A subclass has a method `images`.
+    Raises: `RangeError` for a parameter out of range; when called, as `Victim.check_images` does.
     """
 
     epsilon: float = 0.3
@@ -50,10 +54,10 @@ class BoundedAdversary:
         check_number(name, "warm_up of at least 0, finite", self.warm_up)
         check_number(name, "alpha from 0 to 1", self.alpha, most=1)
         norm_named(name, self.norm)
-        Victim(lambda x: x, self.bounds)  # refuses bounds that are none
+        Victim(lambda x: x, self.bounds)  # raises for bounds out of range
 
     def radius(self, moment: TrainingStep) -> float:
-        """ε at that moment."""
+        """ε at that step of training."""
         return self.epsilon * min(1.0, moment.epochs / self.warm_up) if self.warm_up else self.epsilon
 
     def __call__(self, net: Sequential, x: Array, y: Array, moment: TrainingStep) -> Array:
@@ -65,16 +69,30 @@ class BoundedAdversary:
         return in_dtype_of(images, x)
 
     def images(self, victim: Victim, x: Array, goal: Goal, radius: float, bounds: Bounds, key: int) -> Array:
-        """x' within the radius and the bounds; what is random in it comes from the key."""
+        """x' within the radius and the bounds; its random numbers are a function of the key."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class FGSMAdversary(BoundedAdversary):
-    """x' = x + ε·sign(∇ₓJ(θ, x, y)), and clean images beside them   (Goodfellow, Shlens and Szegedy 2014, §6).
+    """x' = x + ε·sign(∇ₓJ(θ, x, y)), and clean images beside them.
 
-    The defaults are the paper's ε = .25 and α = .5; parameters are those of `BoundedAdversary`.  The paper does not
-    say that it clips; ``clip=False`` is its letter.
+    epsilon: the radius ε of the ball, at least 0.
+    alpha: α, the weight of the clean images, from 0 to 1.
+    norm: "linf", "l2" or "l1".
+    warm_up: over how many epochs ε grows evenly from 0, at least 0.
+    bounds: the least and the greatest value of a pixel.
+    clip: whether to keep x' within the bounds.
+
+    Raises: `RangeError` for a parameter out of range.
+    Source: Goodfellow, Shlens and Szegedy 2014, §6, with ε = .25 and α = .5.  The paper does not say that it clips.
+
+    >>> import numpy as np
+    >>> from attacks import FGSMAdversary
+    >>> from minidl import Dataset, fit, models
+    >>> data = Dataset(np.zeros((4, 1, 28, 28), np.float32), np.array([0, 1, 2, 3]))
+    >>> len(fit(models.softmax_regression(), data, epochs=1, adversary=FGSMAdversary(0.1), progress=False))
+    1
     """
 
     epsilon: float = 0.25
@@ -86,15 +104,33 @@ class FGSMAdversary(BoundedAdversary):
 
 @dataclass(frozen=True)
 class PGDAdversary(BoundedAdversary):
-    """x' from projected gradient descent, alone: min_θ E[max_{‖δ‖≤ε} J(θ, x + δ, y)]   (Madry et al. 2018, eq. 2.1).
+    """x' from projected gradient descent: min_θ E[max_{‖δ‖≤ε} J(θ, x + δ, y)].
 
-    x' is where `pgd` without early stop ends.  steps, step and random_start are its parameters, the others those of
-    `BoundedAdversary`; a step of None is 2.5·ε/steps, and grows with ε while that is warming up.  The paper trains
-    with ``PGDAdversary(0.3, steps=40, step=0.01)``, from which ours differs in its few, long steps.
+    epsilon: the radius ε of the ball, at least 0.
+    alpha: α, the weight of the clean images, from 0 to 1.
+    norm: "linf", "l2" or "l1".
+    warm_up: over how many epochs ε grows evenly from 0, at least 0.
+    bounds: the least and the greatest value of a pixel.
+    clip: whether to keep x' within the bounds.
+    steps: how many, at least 1.
+    step: the step size, at least 0; None is 2.5·ε/steps.
+    random_start: whether to start at a random point of the ball.
 
-    With ε whole from the start, training may begin by giving up: all classes equally likely, whatever the image.
-    Warming up helps.  ``steps=1, step=1.25 * epsilon`` is the fast method of Wong, Rice and Kolter 2020, and as
-    treacherous as they say: watch the accuracy under `pgd`, which may be 0 while that under one step nears 1.
+    x' is the last point of `pgd` without early stop.  With the whole ε from the start, training may fail: all classes
+    become equally likely for every image.  Warming up helps.  ``PGDAdversary(steps=1, step=1.25 * epsilon)`` is the
+    fast method of Wong, Rice and Kolter 2020.  As they say, it may
+    fail: watch the accuracy under `pgd`, which may be 0 while that under one step is near 1.
+
+    Raises: `RangeError` for a parameter out of range.
+    Source:  Madry et al. 2018, eq. 2.1.  They train with ``PGDAdversary(0.3, steps=40, step=0.01)``; the defaults here
+    are fewer and larger steps.
+
+    >>> import numpy as np
+    >>> from attacks import PGDAdversary
+    >>> from minidl import Dataset, fit, models
+    >>> data = Dataset(np.zeros((4, 1, 28, 28), np.float32), np.array([0, 1, 2, 3]))
+    >>> len(fit(models.softmax_regression(), data, epochs=1, adversary=PGDAdversary(0.1), progress=False))
+    1
     """
 
     steps: int = 7

@@ -1,13 +1,12 @@
-"""What happens to an image on its way into a camera, and how much of an attack that destroys.
+"""What a camera does to an image, and how many successful attacks that undoes.
 
-Kurakin, Goodfellow and Bengio 2016 photographed adversarial images on paper, and imitated the parts of it on the
-computer: light, blur, noise, JPEG.  Here are these parts and a few more, each ``transform(x, amount, *, bounds=(0, 1),
-seed=0)``, and `photo`, several of them in a row, which is a simulation: nothing was printed.
+Kurakin, Goodfellow and Bengio 2016 photographed adversarial images on paper, and simulated the steps on the computer:
+light, blur, noise, JPEG.  Here are these transformations and a few more, each ``transform(x, amount, *, bounds=(0, 1),
+seed=0)``; and `photo`, several of them one after the other, a simulation: nothing was printed.
 
-x (N, C, H, W), floating-point, within the bounds; so is what comes back, of the same dtype, since a camera saturates
-where a value would leave them.  An amount of 0 changes nothing (`jpeg` counts otherwise).  What is random is a
-function of (seed, index of the example in x) alone.  All raise `ShapeError`, `DTypeError` or `RangeError` for images or
-amounts that are not as said here, before any work.
+Images are clipped to the bounds afterwards, as a camera saturates.  An amount of 0 changes nothing (except for `jpeg`,
+where it is the quality).  Random numbers are a function of (seed, index of the example in x) alone.  All raise
+`ShapeError`, `DTypeError` or `RangeError` for images or amounts out of range, before any work.
 """
 
 from __future__ import annotations
@@ -35,22 +34,32 @@ Bounds = tuple[float, float]
 def destruction_rate(clean: Any, adversarial: Any, transformed: Any) -> float:
     """d = Σ C(X)·¬C(X_adv)·C(T(X_adv)) / Σ C(X)·¬C(X_adv): the share of successful attacks that T undoes.
 
-    Each (N,) bool: whether the network gets the image right as it was, C(X); after the attack, C(X_adv); and after
-    that and the transformation, C(T(X_adv)).  "Right" may mean top-1 or top-5, as in `evaluate.top_k`.  nan if no
-    attack succeeded.  Raises `ShapeError` or `DTypeError` for anything but bool arrays of one shape (N,).
+    clean: C(X), whether each image is classified correctly as it is (N,), bool.
+    adversarial: C(X_adv), whether it is after the attack (N,), bool.
+    transformed: C(T(X_adv)), whether it is after the attack and the transformation (N,), bool.
+    "Correctly" may mean top-1 or top-5, as in `evaluate.top_k`.
+
+    Returns: a number from 0 to 1; nan if no attack succeeded.
+    Raises: `ShapeError` or `DTypeError` for anything but bool arrays of one shape (N,).
+    Source: Kurakin, Goodfellow and Bengio 2016, eq. 1.
+
+    >>> import numpy as np
+    >>> from attacks.transforms import destruction_rate
+    >>> destruction_rate(np.array([True, True]), np.array([False, False]), np.array([True, False]))
+    0.5
     """
-    clean, adversarial, transformed = answers = [to_numpy(given) for given in (clean, adversarial, transformed)]
-    if clean.ndim != 1 or len({given.shape for given in answers}) != 1:
-        raise ShapeError("destruction_rate", "three arrays (N,)", ", ".join(f"{given.shape}" for given in answers))
-    if any(given.dtype != bool for given in answers):
-        got = ", ".join(str(given.dtype) for given in answers)
+    clean, adversarial, transformed = arrays = [to_numpy(given) for given in (clean, adversarial, transformed)]
+    if clean.ndim != 1 or len({given.shape for given in arrays}) != 1:
+        raise ShapeError("destruction_rate", "three arrays (N,)", ", ".join(f"{given.shape}" for given in arrays))
+    if any(given.dtype != bool for given in arrays):
+        got = ", ".join(str(given.dtype) for given in arrays)
         raise DTypeError("destruction_rate", "bool arrays: right or wrong", got, "compare predictions with labels")
     fooled = clean & ~adversarial
     return float(transformed[fooled].mean()) if fooled.any() else float("nan")
 
 
 def _keeping_dtype(transform: Callable[..., Array]) -> Callable[..., Array]:
-    """The transform in float32 at least, its images in the dtype of those it was given."""
+    """The transform, computed in float32 at least, and returned in the dtype of x."""
 
     @functools.wraps(transform)
     def transformed(x: Array, amount: float, **options: Any) -> Array:
@@ -65,14 +74,42 @@ def _keeping_dtype(transform: Callable[..., Array]) -> Callable[..., Array]:
 
 @_keeping_dtype
 def brightness(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
-    """x + amount, as a share of the range from the darkest to the brightest: 10/255 is Kurakin's "+10"."""
+    """x + amount·(high - low): brighter, or darker for a negative amount.  10/255 is Kurakin's "+10".
+
+    x: images (N, C, H, W), floating point, within the bounds.
+    amount: as a share of the range of the pixels, in [-1, 1].
+    bounds: the least and the greatest value of a pixel.
+    seed: not used: nothing here is random.
+
+    Returns: images like x.
+
+    >>> import numpy as np
+    >>> from attacks import transforms
+    >>> x = np.full((2, 1, 8, 8), 0.5, dtype=np.float32)
+    >>> transforms.brightness(x, 0.1).shape
+    (2, 1, 8, 8)
+    """
     low, high = _checked("brightness", x, amount, bounds, seed, -1, 1)
     return namespace(x).clip(x + amount * (high - low), low, high)
 
 
 @_keeping_dtype
 def contrast(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
-    """x + amount·(x - the mean of its channel): .5 is half as much contrast again, -.5 half as much, -1 none."""
+    """x + amount·(x - the mean of its channel): .5 is half as much contrast again, -.5 half as much, -1 none.
+
+    x: images (N, C, H, W), floating point, within the bounds.
+    amount: at least -1.
+    bounds: the least and the greatest value of a pixel.
+    seed: not used: nothing here is random.
+
+    Returns: images like x.
+
+    >>> import numpy as np
+    >>> from attacks import transforms
+    >>> x = np.full((2, 1, 8, 8), 0.5, dtype=np.float32)
+    >>> transforms.contrast(x, 0.5).shape
+    (2, 1, 8, 8)
+    """
     low, high = _checked("contrast", x, amount, bounds, seed, -1)
     mean = x.mean(axis=(-2, -1), keepdims=True) if x.size else x
     return namespace(x).clip(x + amount * (x - mean), low, high)
@@ -80,7 +117,21 @@ def contrast(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0)
 
 @_keeping_dtype
 def gamma(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
-    """Each example to a power of its own, 2^u with u from U(-amount, amount): black and white stay what they are."""
+    """Each example to a power of its own, 2^u with u from U(-amount, amount); black and white do not change.
+
+    x: images (N, C, H, W), floating point, within the bounds.
+    amount: at least 0.
+    bounds: the least and the greatest value of a pixel.
+    seed: a whole number, of which the draws are a function.
+
+    Returns: images like x.
+
+    >>> import numpy as np
+    >>> from attacks import transforms
+    >>> x = np.full((2, 1, 8, 8), 0.5, dtype=np.float32)
+    >>> transforms.gamma(x, 0.5).shape
+    (2, 1, 8, 8)
+    """
     low, high = _checked("gamma", x, amount, bounds, seed)
     drawn = kernels(x).random_uniform(_keys(seed, 1)[0], namespace(x).zeros(len(x), dtype=x.dtype))
     power = (2.0 ** (amount * (2 * drawn - 1))).reshape(-1, 1, 1, 1)
@@ -93,7 +144,21 @@ def gamma(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) ->
 
 @_keeping_dtype
 def blur(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
-    """Convolution with a Gaussian of standard deviation `amount` in pixels; at its edges the image is mirrored."""
+    """Convolution with a Gaussian; at its edges the image is mirrored.
+
+    x: images (N, C, H, W), floating point, within the bounds.
+    amount: the standard deviation in pixels, at least 0.
+    bounds: the least and the greatest value of a pixel.
+    seed: not used: nothing here is random.
+
+    Returns: images like x.
+
+    >>> import numpy as np
+    >>> from attacks import transforms
+    >>> x = np.full((2, 1, 8, 8), 0.5, dtype=np.float32)
+    >>> transforms.blur(x, 1.0).shape
+    (2, 1, 8, 8)
+    """
     low, high = _checked("blur", x, amount, bounds, seed)
     down, across = (namespace(x).asarray(_gaussian(size, float(amount)), dtype=x.dtype) for size in x.shape[-2:])
     return namespace(x).clip(down @ x @ across.T, low, high)
@@ -101,10 +166,21 @@ def blur(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> 
 
 @_keeping_dtype
 def perspective(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
-    """Seen at a slant: each corner is moved by up to `amount` of half a side, at most ½, and what is between follows.
+    """A projective map that moves each corner at random, with bilinear interpolation between pixels.
 
-    The projective map that takes the corners there, with bilinear interpolation; beyond its edges the image goes on
-    with the pixels there.
+    x: images (N, C, H, W), floating point, within the bounds.
+    amount: how far a corner may move, as a share of half a side, in [0, ½].  Beyond its edges the image continues with
+    the pixels there.
+    bounds: the least and the greatest value of a pixel.
+    seed: a whole number, of which the draws are a function.
+
+    Returns: images like x.
+
+    >>> import numpy as np
+    >>> from attacks import transforms
+    >>> x = np.full((2, 1, 8, 8), 0.5, dtype=np.float32)
+    >>> transforms.perspective(x, 0.1).shape
+    (2, 1, 8, 8)
     """
     _checked("perspective", x, amount, bounds, seed, 0, 0.5)
     n, (height, width) = len(x), x.shape[-2:]
@@ -112,8 +188,8 @@ def perspective(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int =
     map_back = _homography(np.array(CORNERS) + moves)
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 2)
     middles = (2 * pixels + 1) / (width, height) - 1  # in halves of a side, as the corners are
-    seen = np.concatenate([middles, np.ones((len(pixels), 1))], axis=1) @ map_back.transpose(0, 2, 1)
-    way = (seen[..., :2] - middles * seen[..., 2:]) / seen[..., 2:]  # from there; exactly none if no corner moves
+    projected = np.concatenate([middles, np.ones((len(pixels), 1))], axis=1) @ map_back.transpose(0, 2, 1)
+    way = (projected[..., :2] - middles * projected[..., 2:]) / projected[..., 2:]  # exactly 0 if no corner moves
     place = np.clip(pixels + way * (width, height) / 2, 0, (width - 1, height - 1)).astype(np.float32)
     return _between(x, *(namespace(x).asarray(place[..., axis]) for axis in (1, 0)))
 
@@ -170,7 +246,21 @@ def _gaussian(size: int, sigma: float) -> np.ndarray:
 
 @_keeping_dtype
 def noise(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
-    """x + amount·z with z from N(0, 1) for each pixel, as a share of the range (by Box and Muller 1958)."""
+    """x + amount·(high - low)·z with z from N(0, 1) for each pixel (by Box and Muller 1958).
+
+    x: images (N, C, H, W), floating point, within the bounds.
+    amount: the standard deviation, as a share of the range of the pixels, at least 0.
+    bounds: the least and the greatest value of a pixel.
+    seed: a whole number, of which the draws are a function.
+
+    Returns: images like x.
+
+    >>> import numpy as np
+    >>> from attacks import transforms
+    >>> x = np.full((2, 1, 8, 8), 0.5, dtype=np.float32)
+    >>> transforms.noise(x, 0.05).shape
+    (2, 1, 8, 8)
+    """
     low, high = _checked("noise", x, amount, bounds, seed)
     xp, (first, second), uniform = namespace(x), _keys(seed, 2), kernels(x).random_uniform
     z = box_muller(uniform(first, x), uniform(second, x))
@@ -179,11 +269,24 @@ def noise(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) ->
 
 @_keeping_dtype
 def jpeg(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
-    """x as it comes back from a JPEG file of quality `amount`, a whole number from 1 to 100, the best.
+    """x after compression as a JPEG file, in memory.
 
-    One channel is encoded as grey, three as colour with Pillow's usual halving of the colours; values are rounded
-    to bytes before, so that even 100 changes a little.  Nothing is written to disk.  Raises `ShapeError` for
-    other numbers of channels.
+    x: images (N, C, H, W), floating point, within the bounds.
+    amount: the quality, a whole number from 1 to 100, the best.  Values are rounded to bytes before, so that even 100
+    changes a little.
+    bounds: the least and the greatest value of a pixel.
+    seed: not used: nothing here is random.
+
+    One channel is encoded as grey, three as colour, with Pillow's default of half the resolution for colours.  Raises
+    `ShapeError` for other numbers of channels.
+
+    Returns: images like x.
+
+    >>> import numpy as np
+    >>> from attacks import transforms
+    >>> x = np.full((2, 1, 8, 8), 0.5, dtype=np.float32)
+    >>> transforms.jpeg(x, 50).shape
+    (2, 1, 8, 8)
     """
     from PIL import Image
 
@@ -204,11 +307,21 @@ def jpeg(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> 
 
 @_keeping_dtype
 def photo(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) -> Array:
-    """A simulated photo: perspective, blur, gamma and noise in a row, each drawn anew for every example.
+    """A simulated photo: perspective, blur, gamma and noise, each drawn anew for every example.
 
-    At an amount of 1 corners are up to 5 % of half a side out of place, the blur has σ = .5 pixels, gamma lies
-    between 2^-½ and 2^½, and the noise has σ = 2 % of the range.  These are guesses at a careful hand, fitted to
-    no camera.
+    x: images (N, C, H, W), floating point, within the bounds.
+    amount: from 0 to 10.  At 1, corners move by up to 5 % of half a side, the blur has σ = .5 pixels, gamma is between
+    2^-½ and 2^½, and the noise has σ = 2 % of the range.  These numbers are guesses, not fitted to a camera.
+    bounds: the least and the greatest value of a pixel.
+    seed: a whole number, of which the draws are a function.
+
+    Returns: images like x.
+
+    >>> import numpy as np
+    >>> from attacks import transforms
+    >>> x = np.full((2, 1, 8, 8), 0.5, dtype=np.float32)
+    >>> transforms.photo(x, 1.0).shape
+    (2, 1, 8, 8)
     """
     _checked("photo", x, amount, bounds, seed, 0, 10)
     seeds = iter(_keys(seed, 4))
@@ -219,19 +332,19 @@ def photo(x: Array, amount: float, *, bounds: Bounds = (0, 1), seed: int = 0) ->
 
 Transform = Callable[..., Array]
 
-#: The parts of a photo, and how much of each there is at an amount of 1.
+#: The parts of a photo, and the amount of each for an amount of 1.
 PHOTO: tuple[tuple[Transform, float], ...] = ((perspective, 0.05), (blur, 0.5), (gamma, 0.5), (noise, 0.02))
 
 
 def _keys(seed: int, count: int) -> list[int]:
-    """Keys of streams of random numbers that have nothing to do with one another."""
+    """Keys of independent streams of random numbers."""
     return [int(key) for key in np.random.SeedSequence(int(seed)).generate_state(count, np.uint64)]
 
 
 def _checked(
     name: str, x: Any, amount: Any, bounds: Any, seed: Any, least: float = 0, most: float = 1e6
 ) -> tuple[float, float]:
-    """The bounds, if everything is as the head of this file says."""
+    """The bounds, if all arguments are as documented; else an error."""
     if x.ndim != 4:
         raise ShapeError(
             name, "images (N, C, H, W)", f"{x.shape}", "x[None] for one image alone" if x.ndim == 3 else ""

@@ -1,9 +1,8 @@
-"""DeepFool (Moosavi-Dezfooli, Fawzi and Frossard 2016): walk to the nearest boundary of a network taken for linear.
+"""DeepFool (Moosavi-Dezfooli, Fawzi and Frossard 2016): step to the nearest decision boundary of a linear model.
 
-Where a network is linear, the set of images for which classes k and y tie is a plane, |f_k|/‖w_k‖ away, with
-f_k = Z_k - Z_y and w_k = ∇f_k.  Networks are not linear, so the walk to the nearest plane is repeated from where it led
-until the answer has changed.  The result is small, close to the least perturbation that fools the network, and has no
-ε to choose.
+If a network is linear, the images for which classes k and y tie form a plane, at a distance of |f_k|/‖w_k‖, with
+f_k = Z_k - Z_y and w_k = ∇f_k.  Networks are not linear, so the step to the nearest plane is repeated until the
+prediction has changed.  The perturbation is nearly the smallest one, and there is no ε to choose.
 
 Read `plain/deepfool.py` first: the same for one image, in plain loops.
 """
@@ -26,10 +25,10 @@ from ..common.result import AttackResult
 from ..common.run import begin
 from ..common.victim import Victim
 
-#: The norm in which a slope is measured, for each in which the way to a plane is: ‖w‖_q with 1/p + 1/q = 1.
+#: The dual norm q of the gradient w, for the norm p of a step: 1/p + 1/q = 1.
 DUAL = {"l2": "l2", "linf": "l1"}
-#: The answer has changed when some f_k is greater than this part of the spread that the logits had at x, and |f_k|
-#: counts as at least as much: rounding would else end the walk on the boundary itself, where it decides the answer.
+#: The prediction has changed if some f_k is larger than this share of the range of the logits at x.  |f_k| counts as at
+#: least as much, so that steps do not end on the boundary itself, where rounding decides the prediction.
 LEAST_GAP = 1e-5
 
 
@@ -46,29 +45,40 @@ def deepfool(
     seed: int = 0,
     progress: bool = False,
 ) -> AttackResult:
-    """The least perturbation, nearly, that changes the answer: Algorithm 2, and its form for other norms.
-
-    Read `plain.deepfool` first.
+    """Nearly the smallest perturbation that changes the prediction: steps to the nearest decision boundary.
 
         l̂ = argmin_{k≠y} |f_k|/‖w_k‖_q,   r_i = |f_l̂|/‖w_l̂‖_q · argmax_{‖d‖_p ≤ 1} ⟨w_l̂, d⟩,
         x_{i+1} = x_0 + (1 + η)·Σr_i
 
-    victim: a network, a function to logits, or a `Victim`.  x (N, ...) within its bounds.  goal: labels (N,),
-    `Untargeted(y)` or `Targeted(t)`.  The paper leaves the class that the network answers; we leave y, so that an image
-    which is misread from the start is given back as it is.  Targets are ours: each step leads to the boundary
-    between t and the likeliest other class at that point.
-    norm: p, "l2" or "linf".  steps: how many at most, at least 1; the paper has no such bound, its authors' code 50.
-    overshoot (η): how far beyond the boundary, at least 0, as a part of the way.  As in the authors' code, and unlike
-    Algorithm 2, which goes beyond at the end only, each x_i is what would be returned.
-    candidates: how many classes to consider, the likeliest but y at each point; all if None.  A step costs one run of
-    the network, and that many pull-backs, in one walk.  Towards a target there is nothing to choose: one pull-back.
-    clip: keep the images within the bounds, of which the paper says nothing.  What a step loses to them, the next ones
-    make up for: that takes more steps than without them, and shorter ways than if it looked for room beforehand.
-    The seed is accepted, as by every attack, but nothing here is random.
+    Read `plain.deepfool` first.
 
-    result.iterations counts each example's steps.  One that does not succeed ends where its last step led, or where no
-    boundary has a slope.  Ctrl-C ends the attack early and returns what there is, with ``params["interrupted"]`` set.
-    Raises as `run.begin` does, and `RangeError` for parameters out of range, before any work.
+    victim: a network, a function to logits, or a `Victim`.
+    x: images (N, ...), floating point, within the victim's bounds.
+    goal: labels (N,), `Untargeted(y)`; or `Targeted(t)`, where each step leads to the boundary between t and the
+    likeliest other class.
+    norm: p, "l2" or "linf".
+    steps: how many at most, at least 1.
+    overshoot: η, at least 0: how far beyond the boundary, as a share of the step.
+    candidates: how many classes to consider, the likeliest ones but y at each point; None for all.  A step costs one
+    run of the network, and one pull-back for each.
+    clip: whether to keep the images within the bounds.  What a step loses to them, the next steps make up for.
+    seed: not used: nothing here is random.
+    progress: whether to show a bar over the steps.
+
+    Returns: an `AttackResult`; `iterations` (N,) counts the steps of each example.  An example that does not succeed
+    ends after its last step, or where all gradients are 0.  After Ctrl-C it holds what was reached by then, with
+    ``params["interrupted"]`` set.
+    Raises: as `run.begin` does, and `RangeError` for a parameter out of range, before any work.
+    Source: Moosavi-Dezfooli, Fawzi and Frossard 2016, Algorithm 2, and its form for other norms.  The paper leaves the
+    predicted class; we leave y, so that an image that is misclassified from the start is returned unchanged.  As in the
+    authors' code, each x_i has the overshoot, and steps are limited, to 50; targets and clipping are ours.
+
+    >>> import numpy as np
+    >>> from attacks import deepfool
+    >>> from minidl import models
+    >>> x = np.full((2, 784), 0.5, dtype=np.float32)
+    >>> deepfool(models.mlp(seed=0), x, np.array([3, 5])).success.tolist()
+    [True, True]
     """
     if norm not in DUAL:
         raise RangeError("deepfool", f"a norm of {sorted(DUAL)}", repr(norm))
@@ -80,17 +90,17 @@ def deepfool(
     (x_adv, iterations), active = run.started(), run.not_yet_successful()
     active.least = active.gather(LEAST_GAP * (run.clean_logits.max(axis=-1) - run.clean_logits.min(axis=-1)))
     active.x, active.origin = active.gather(run.x), active.gather(run.x)
-    shown = bar(range(steps), "DeepFool", progress, unit="step")
-    with run.interruptible(), shown:
-        for _ in shown:
+    steps_bar = bar(range(steps), "DeepFool", progress, unit="step")
+    with run.interruptible(), steps_bar:
+        for _ in steps_bar:
             if not len(active):
                 break
-            shown.set_postfix(active=len(active), refresh=False)
-            seen = run.as_returned(active.x, active.origin)
-            f, w = _planes(run.victim, seen, run.goal.take(active.rows), count)
-            active.way, found = _to_the_nearest(xp.maximum(abs(f), active.least), w, norm)
-            active.drop(~(found & (f.max(axis=0) <= active.least)))
-            so_far = (active.x - active.origin) / further  # Σr_i, less what the bounds have cut off
+            steps_bar.set_postfix(active=len(active), refresh=False)
+            points = run.as_returned(active.x, active.origin)
+            f, w = _planes(run.victim, points, run.goal.take(active.rows), count)
+            active.way, exists = _to_the_nearest(xp.maximum(abs(f), active.least), w, norm)
+            active.drop(~(exists & (f.max(axis=0) <= active.least)))
+            so_far = (active.x - active.origin) / further  # Σr_i, after clipping to the bounds
             active.x = xp.clip(active.origin + further * (so_far + active.way), *bounds)
             active.scatter(x_adv, active.x)
             active.count(iterations)
@@ -110,9 +120,9 @@ def _planes(victim: Victim, x: Array, goal: Goal, count: int) -> tuple[Array, Ar
 
 
 def _differences(goal: Goal, logits: Array, count: int) -> Array:
-    """e_k - e_y for `count` classes k, the likeliest others first: (C, N, K).  Towards a target, e_t - e_j alone.
+    """e_k - e_y for `count` classes k, the likeliest first: (C, N, K).  Towards a target, only e_t - e_j.
 
-    Their products with the logits are the f_k, and what they pull back is w_k.
+    Their products with the logits are the f_k; pulled back, they are the w_k.
     """
     xp, classes = namespace(logits), namespace(logits).arange(logits.shape[1])
     own = is_label(goal, logits)
@@ -123,14 +133,14 @@ def _differences(goal: Goal, logits: Array, count: int) -> Array:
 
 
 def _to_the_nearest(gap: Array, w: Array, norm: str) -> tuple[Array, Array]:
-    """The way to the nearest of the planes where ⟨w, d⟩ = gap, and for which examples there is one.
+    """The step to the nearest of the planes ⟨w, d⟩ = gap (N, ...), and whether there is one (N,), bool.
 
-    gap (C, N), w (C, N, ...); gives (N, ...) and (N,) bool.
+    gap (C, N), w (C, N, ...).
     """
     xp, rows = namespace(w), namespace(w).arange(gap.shape[1])
-    slope = NORMS[DUAL[norm]].length(w.reshape(-1, *w.shape[2:])).reshape(gap.shape)
-    distance = xp.where(slope > 0, gap / xp.where(slope > 0, slope, 1), xp.inf)
+    size = NORMS[DUAL[norm]].length(w.reshape(-1, *w.shape[2:])).reshape(gap.shape)
+    distance = xp.where(size > 0, gap / xp.where(size > 0, size, 1), xp.inf)
     nearest = distance.argmin(axis=0)
-    found = xp.isfinite(distance[nearest, rows])
-    length, steepest = xp.where(found, distance[nearest, rows], 0), NORMS[norm].steepest(w[nearest, rows])
-    return per_example(length, steepest) * steepest, found
+    exists = xp.isfinite(distance[nearest, rows])
+    length, steepest = xp.where(exists, distance[nearest, rows], 0), NORMS[norm].steepest(w[nearest, rows])
+    return per_example(length, steepest) * steepest, exists

@@ -1,7 +1,7 @@
-"""The few-pixel attack (Su, Vargas and Sakurai 2017): which one, three or five pixels, and made what, mislead?
+"""The few-pixel attack (Su, Vargas and Sakurai 2017): which one, three or five pixels, in which colours, succeed?
 
-The question is hard for slopes, since a pixel is changed or is not.  Differential evolution (Storn and Price 1997)
-needs none: it breeds a few hundred answers, and moves each along the difference of two others.
+Gradients are of little use here, because a pixel is either changed or not.  Differential evolution (Storn and Price
+1997) needs none: it keeps a few hundred candidates, and moves each along the difference of two others.
 
 Read `plain/few_pixel.py` first: the same for one image, in plain loops.
 """
@@ -38,31 +38,44 @@ def few_pixel(
     seed: int = 0,
     progress: bool = False,
 ) -> AttackResult:
-    """The closest to the goal that a few pixels of any colour come: a black box, of which only logits are seen.
+    """A few pixels of any colour that bring the image closest to the goal, by differential evolution on logits.
 
     Read `plain.few_pixel` first.
 
-    victim: a network, any function to logits (it need not be made of minidl operations), or a `Victim`.
-    x (N, C, H, W) within its bounds, where the images are kept.  goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.
-    pixels: how many may be changed, in all their channels.  population: candidates of each example, at least 4.
-    generations: how many at most, at least 1.  weight (F): what part of a difference a child is moved by, above 0 and
-    at most 2.
+    victim: a network, any function to logits (here it need not be made of minidl operations), or a `Victim`.
+    x: images (N, C, H, W), floating point, within the victim's bounds; they stay there.
+    goal: labels (N,), `Untargeted(y)` or `Targeted(t)`.
+    pixels: how many may be changed, in all their channels, at least 1.
+    population: candidates for each example, at least 4.
+    generations: how many at most, at least 1.
+    weight: F, the share of a difference by which a child moves, above 0 and at most 2.
+    seed: a whole number.  All draws are functions of (seed, index of the example in x, generation, population, pixels,
+    C).
+    progress: whether to show a bar over the generations.
 
-    A candidate is `pixels` places and what to put there; where two fall together, the later counts.  At first, places
-    are uniform, and values normal around the middle of the bounds with a deviation of half their range.  Then, in each
-    generation, the children  x_r1 + F·(x_r2 - x_r3)  of three other candidates each, all different, take the place of
-    candidates that are no closer to the goal; there is no crossover (DE/rand/1).  An example is finished when
-    a candidate achieves the goal; x_adv is its best one, also of those that never do.  All draws are functions of
-    (seed, index of the example in x, generation, population, pixels, C) alone.  At most ``victim.batch_size`` images
-    are drawn at a time.  result.iterations (N,): the generations bred; each, and the first candidates, cost
-    `population` queries.  Ctrl-C ends the attack early and returns what there is, with ``params["interrupted"]`` set.
+    A candidate is `pixels` places and their new values; if two places are equal, the later counts.  At first, places
+    are uniform, and values normal around the middle of the bounds, with a deviation of half their range.  In each
+    generation, the children  x_r1 + F·(x_r2 - x_r3)  of three other candidates, all different, replace candidates that
+    are no closer to the goal; there is no crossover (DE/rand/1).  An example is finished when a candidate achieves the
+    goal.
 
-    Su, Vargas and Sakurai 2017, §3.  Closeness there is the probability of the target or label, which is rounded to 1
-    or 0 where a network is sure; here it is the margin, which is not.  The authors go on until the target has 90 %, or
-    the label less than 5 %; here success ends it, as in all attacks.  They do not say what becomes of children outside;
-    here the bounds, and the image's edges, cut them off.
-    Raises as `run.begin` does, and before any work `ShapeError` for what is no batch of images, `RangeError` for
-    parameters out of range.
+    Returns: an `AttackResult`, with the best candidate of each example, also of those without success; `iterations`
+    (N,) counts generations.  Each, and the first candidates, cost `population` queries; at most ``victim.batch_size``
+    images are drawn at a time.  After Ctrl-C it holds what was reached by then, with ``params["interrupted"]`` set.
+    Raises: as `run.begin` does, and before any work `ShapeError` for x of another rank, `RangeError` for a parameter
+    out of range.
+    Source:  Su, Vargas and Sakurai 2017, §3.  Their fitness is the probability of the target or label, which is rounded
+    to 1 or 0 for a confident network; here it is the margin.  They continue until the target has 90 %, or the label
+    less than 5 %; here success ends it.  Children outside of the bounds or the image are clipped; they do not say what
+    is done.
+
+    >>> import numpy as np
+    >>> from attacks import few_pixel
+    >>> from minidl import models
+    >>> x = np.full((2, 1, 28, 28), 0.5, dtype=np.float32)
+    >>> result = few_pixel(models.lenet(seed=0), x, np.array([3, 5]), population=4, generations=2)
+    >>> bool((result.l0 <= 1).all())
+    True
     """
     check_counts("few_pixel", pixels=pixels, generations=generations)
     check_counts("few_pixel", least=LEAST_POPULATION, population=population)
@@ -71,10 +84,13 @@ def few_pixel(
     x_adv, bred = run.started()
     size = max(1, run.victim.batch_size // population)
     groups = range(0, len(x), size)
-    with run.interruptible(), bar(range(len(groups) * generations), "Few pixels", progress, unit="generation") as shown:
+    with (
+        run.interruptible(),
+        bar(range(len(groups) * generations), "Few pixels", progress, unit="generation") as generations_bar,
+    ):
         for first in groups:
             group = Group(run, slice(first, first + size), int(pixels), int(population))
-            _evolve(group, x_adv, bred, generations, float(weight), shown)
+            _evolve(group, x_adv, bred, generations, float(weight), generations_bar)
     return run.end(x_adv, bred, pixels=int(pixels), population=int(population), generations=int(generations),
                    weight=float(weight))  # fmt: skip
 
@@ -87,18 +103,18 @@ def _check(x: Any, pixels: int, weight: Any) -> None:
         raise RangeError("few_pixel", f"at most the {x.shape[2] * x.shape[3]} pixels of an image", repr(pixels))
 
 
-def _evolve(group: Group, x_adv: Array, bred: Array, generations: int, weight: float, shown: Any) -> None:
+def _evolve(group: Group, x_adv: Array, bred: Array, generations: int, weight: float, generations_bar: Any) -> None:
     """The evolution of one group: the best of its active examples go into x_adv; `bred` counts their generations."""
     group.settle(x_adv)
     for generation in range(1, generations + 1):
-        shown.set_postfix(active=len(group.active), refresh=False)
+        generations_bar.set_postfix(active=len(group.active), refresh=False)
         if not len(group.active):
-            shown.update(generations + 1 - generation)
+            generations_bar.update(generations + 1 - generation)
             break
         group.breed(generation, weight)
         group.active.count(bred)
         group.settle(x_adv)
-        shown.update()
+        generations_bar.update()
 
 
 class Group:

@@ -1,8 +1,8 @@
 """Many small minimisations in a box, side by side: L-BFGS (Nocedal 1980) with projected steps (Bertsekas 1982).
 
-L-BFGS remembers the last few steps s and how the slope changed along them, y = Δ∇f.  That is enough to multiply a slope
-by an estimate of the inverse Hessian (Nocedal's two loops), and so to step almost as Newton would.  In a box, entries
-that stand at a bound and would go beyond it are left out of that product, and the step is cut off at the bounds.
+L-BFGS keeps the last few steps s and the changes of the gradient along them, y = Δ∇f.  With them, it multiplies a
+gradient by an estimate of the inverse Hessian (Nocedal's two loops), for a step close to Newton's.  In a box, entries
+at a bound that would go beyond it are left out of that product, and the step is clipped to the bounds.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from minidl.core import Array
 
 from ..common.active_set import ActiveSet
 
-#: f(points (k, M), which (k,)) -> values (k,), slopes (k, M): the functions of some of the rows, by their numbers.
+#: f(points (k, M), which (k,)) -> values (k,), gradients (k, M): the functions of the rows with these numbers.
 Functions = Callable[[Array, Array], tuple[Array, Array]]
 
-MEMORY = 10  # pairs (s, y) that are remembered
-HALVINGS = 20  # of a step, until it is given up
-SUFFICIENT = 1e-4  # the part of the decrease that the slope promises which a step must bring (Armijo)
-LEAST_GAIN = 1e-6  # of a step, as a part of the value: below it float32 has little to say
+MEMORY = 10  # pairs (s, y) that are kept
+HALVINGS = 20  # of a step, before it counts as useless
+SUFFICIENT = 1e-4  # the share of the decrease of the linear model that a step must reach (Armijo)
+LEAST_GAIN = 1e-6  # of a step, relative to the value: less is within the rounding of float32
 
 
 class Pair(NamedTuple):
-    """Steps and the changes of slope along them, of n rows; rho is 1/⟨s, y⟩, or 0 for a pair that is not to be used."""
+    """Steps s and changes of the gradient y, of n rows; rho is 1/⟨s, y⟩, or 0 for a pair that is not used."""
 
     s: Array  # (n, M)
     y: Array  # (n, M)
@@ -33,12 +33,12 @@ class Pair(NamedTuple):
 
 
 def minimise(f: Functions, x: Array, bounds: tuple[float, float], steps: int) -> Array:
-    """Where the function of each row of x (n, M) is least, nearly, with all entries within the bounds: (n, M).
+    """The points (n, M) at which the function of each row of x (n, M) is nearly minimal, within the bounds.
 
-    Each row goes its own way from x, which is within the bounds, for `steps` steps at most.  It ends where no step of
-    any length helps, or one gains less than a millionth of the value: where no entry that is free to move has a slope.
+    Each row starts at x, which is within the bounds, and takes at most `steps` steps.  It ends if no step of any size
+    decreases its function, or if one gains less than a millionth of the value.
     """
-    xp, found = namespace(x), x.copy()
+    xp, best = namespace(x), x.copy()
     pairs: list[Pair] = []
     active = ActiveSet(xp.arange(len(x)), x=x)
     active.value, active.g = f(x, active.rows)
@@ -47,7 +47,7 @@ def minimise(f: Functions, x: Array, bounds: tuple[float, float], steps: int) ->
         free = ~((x <= bounds[0]) & (g > 0) | (x >= bounds[1]) & (g < 0))
         d = xp.where(free, -_newton(xp.where(free, g, 0), pairs), 0)
         active.x, active.value, active.g = _downhill(f, active, d, bounds)
-        active.scatter(found, active.x)
+        active.scatter(best, active.x)
         pairs = [*pairs, _pair(active.x - x, active.g - g)][-MEMORY:]
         done = ~(value - active.value > LEAST_GAIN * abs(value))
         active.drop(done)
@@ -55,7 +55,7 @@ def minimise(f: Functions, x: Array, bounds: tuple[float, float], steps: int) ->
             break
         if done.any():
             pairs = [Pair(*(kernels(x).gather(a, xp.nonzero(~done)[0]) for a in pair)) for pair in pairs]
-    return found
+    return best
 
 
 def _newton(g: Array, pairs: list[Pair]) -> Array:
@@ -82,25 +82,25 @@ def _pair(s: Array, y: Array) -> Pair:
 
 
 def _downhill(f: Functions, active: ActiveSet, d: Array, bounds: tuple[float, float]) -> tuple[Array, Array, Array]:
-    """The points x + t·d within the bounds, for the first t of 1, ½, ¼, … that brings enough; values and slopes there.
+    """The points x + t·d within the bounds, for the first t of 1, ½, ¼, … that gains enough; values and gradients.
 
-    A row for which none does stays where it is.
+    A row for which no t does stays where it is.
     """
-    xp, t, new, value, slope = namespace(d), 1.0, active.x.copy(), active.value.copy(), active.g.copy()
+    xp, t, new, value, gradient = namespace(d), 1.0, active.x.copy(), active.value.copy(), active.g.copy()
     left = ActiveSet(xp.arange(len(d)), which=active.rows, x=active.x, value=active.value, g=active.g, d=d)
     for _ in range(HALVINGS):
         point = xp.clip(left.x + t * left.d, *bounds)
-        found, slope_there = f(point, left.which)
-        enough = found <= left.value + SUFFICIENT * (left.g * (point - left.x)).sum(axis=-1)
-        for array, there in ((new, point), (value, found), (slope, slope_there)):
-            left.scatter(array, there, enough)
+        new_value, new_gradient = f(point, left.which)
+        enough = new_value <= left.value + SUFFICIENT * (left.g * (point - left.x)).sum(axis=-1)
+        for array, values in ((new, point), (value, new_value), (gradient, new_gradient)):
+            left.scatter(array, values, enough)
         left.drop(enough)
         t = t / 2
         if not len(left):
             break
-    return new, value, slope
+    return new, value, gradient
 
 
 def _column(lengths: Array) -> Array:
-    """(n,) as (n, 1), with 1 in place of 0, to divide by."""
+    """(n,) as (n, 1), with 1 instead of 0, to divide by."""
     return namespace(lengths).where(lengths > 0, lengths, 1)[:, None]

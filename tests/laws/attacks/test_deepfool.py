@@ -203,7 +203,7 @@ def test_refused_before_any_work(name) -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("DeepFool: the farthest boundary", line(attacks.minimal.deepfool, "_to_the_nearest", "distance.argmin(axis=0)", "xp.where(slope > 0, distance, -xp.inf).argmax(axis=0)"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
+    Mutant("DeepFool: the farthest boundary", line(attacks.minimal.deepfool, "_to_the_nearest", "distance.argmin(axis=0)", "xp.where(size > 0, distance, -xp.inf).argmax(axis=0)"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: the spread of the logits as they are now", line(attacks.minimal.deepfool, "deepfool", "abs(f), active.least)", "abs(f), LEAST_GAP * abs(f).max(axis=0))"), test_two_classes_and_pixels_at_the_bounds),
     Mutant("DeepFool: the least gap, whatever its slope", line(attacks.minimal.deepfool, "_to_the_nearest", "distance.argmin(axis=0)", "gap.argmin(axis=0)"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: L∞ slopes measured in L∞", line(attacks.minimal.deepfool, "_to_the_nearest", "NORMS[DUAL[norm]]", "NORMS[norm]"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),

@@ -296,12 +296,12 @@ def test_ctrl_c_keeps_what_was_done(monkeypatch) -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("JSMA: the others' slopes with the wrong sign", line(attacks.minimal.jsma, "_slopes", "a - pulled[1]", "pulled[1] - a"), test_saliency_is_eq_8),
-    Mutant("JSMA: not mirrored", line(attacks.minimal.jsma, "_slopes", "-a, -b", "a, b"), test_the_mirror_image),
+    Mutant("JSMA: the others' slopes with the wrong sign", line(attacks.minimal.jsma, "_rows", "a - pulled[1]", "pulled[1] - a"), test_saliency_is_eq_8),
+    Mutant("JSMA: not mirrored", line(attacks.minimal.jsma, "_rows", "-a, -b", "a, b"), test_the_mirror_image),
     Mutant("JSMA: a touched feature leaves the domain", line(attacks.minimal.jsma, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "domain[where] = False"), test_it_is_the_papers_algorithm),
     Mutant("JSMA: a saturated feature stays in the domain", line(attacks.minimal.jsma, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "pass"), test_it_is_the_papers_algorithm),
     Mutant("JSMA: one step too many", line(attacks.minimal.jsma, "steps_allowed", "/ features + 1e-9", "/ features + 1"), test_bounds_budget_and_honesty),
-    Mutant("JSMA: probabilities taken for logits", line(attacks.minimal.jsma, "_slopes", 'if outputs == "logits":', "if True:"), test_with_probabilities_the_second_condition_says_nothing),
+    Mutant("JSMA: probabilities taken for logits", line(attacks.minimal.jsma, "_rows", 'if outputs == "logits":', "if True:"), test_with_probabilities_the_second_condition_says_nothing),
     Mutant("hardness: rectangles", line(attacks.report.by_class, "hardness_matrix", "(e1 + e0) / 2", "e1"), test_a_smaller_budget_is_the_beginning_of_a_larger_one),
     Mutant("matrices: source and target swapped", line(attacks.report.by_class, "mean_by_pair", "source * classes + target", "target * classes + source"), test_measures_by_hand),
 ]

@@ -303,7 +303,7 @@ MUTANTS = [
     Mutant("blur: wraps round", line(attacks.transforms, "_gaussian", "np.where(place < size, place, 2 * size - 1 - place)", "place % size"), lambda: test_blur_is_the_definition((7, 5), 0.6)),
     Mutant("blur: cut off too soon", line(attacks.transforms, "_gaussian", "4 * sigma", "2 * sigma"), lambda: test_blur_is_the_definition((7, 5), 0.6)),
     Mutant("perspective: turned round", line(attacks.transforms, "perspective", "np.array(CORNERS) + moves", "np.array(CORNERS) - moves"), test_perspective_follows_its_corners),
-    Mutant("perspective: only affine", line(attacks.transforms, "perspective", "/ seen[..., 2:]", "/ 1"), test_perspective_follows_its_corners),
+    Mutant("perspective: only affine", line(attacks.transforms, "perspective", "/ projected[..., 2:]", "/ 1"), test_perspective_follows_its_corners),
     Mutant("homography: rows and columns mixed up", line(attacks.transforms, "_homography", "corners[:, k, axis, None]", "corners[:, k, 1 - axis, None]"), test_a_homography_takes_the_corners_where_they_are_wanted),
     Mutant("interpolation: the nearest pixel", line(attacks.transforms, "_between", "(1 - v) * above + v * under", "above"), test_reading_between_pixels_by_hand),
     Mutant("interpolation: rows and columns mixed up", line(attacks.transforms, "_between", "row * width + column", "row * height + column"), test_reading_between_pixels_by_hand),

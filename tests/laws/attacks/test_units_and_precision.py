@@ -118,7 +118,7 @@ def test_of_many_changes_the_shorter_is_told_from_the_longer() -> None:
     shorter = np.full((1, 700), 0.047, np.float32)
     longer = shorter.copy()
     longer[0, 0] += np.float32(1e-4)
-    descent.found[...] = False
+    descent.reached_goal[...] = False
     for passed, best in ((longer, longer), (shorter, shorter), (longer, shorter)):
         descent.active.rows, descent.active.x = np.arange(1), x
         descent.active.x_adv, descent.active.distance = passed, one
@@ -212,7 +212,7 @@ WHOLE = HALF.astype(np.float32)
 Y32, T32 = CONFIDENT(WHOLE).argmax(axis=-1), other_targets(CONFIDENT, WHOLE, np.random.default_rng(2))
 
 
-@pytest.mark.filterwarnings("ignore:.*images in float64 have a network:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:.*images in float64 make the network:RuntimeWarning")
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("name", ATTACKS)
 def test_images_come_back_as_they_came(name, kind) -> None:
