@@ -125,11 +125,11 @@ def _differences(goal: Goal, logits: Array, count: int) -> Array:
     Their products with the logits are the f_k; pulled back, they are the w_k.
     """
     xp, classes = namespace(logits), namespace(logits).arange(logits.shape[1])
-    own = is_label(goal, logits)
-    others = xp.where(own, -xp.inf, logits)
+    labelled = is_label(goal, logits)
+    others = xp.where(labelled, -xp.inf, logits)
     likeliest = others.argsort(axis=-1)[:, ::-1][:, : count if goal.direction > 0 else 1].T
     onehot = (classes == likeliest[..., None]).astype(logits.dtype)
-    return goal.direction * (onehot - own.astype(logits.dtype))
+    return goal.direction * (onehot - labelled.astype(logits.dtype))
 
 
 def _to_the_nearest(gap: Array, w: Array, norm: str) -> tuple[Array, Array]:

@@ -152,7 +152,7 @@ class Group:
         active.drop(active.fitness.max(axis=-1) >= 0)
 
     def _uniform(self, generation: int, stream: int, *shape: int) -> Array:
-        """Draws (n, P, ...) between 0 and 1.  They are made for all of the group, finished or not: each has its own."""
+        """Draws (n, P, ...) from 0 to 1.  Finished examples of the group get draws, too, so that none shift."""
         x = self.run.x[self.part]
         like = namespace(x).zeros((len(x), self.population, *shape), dtype="float32")
         first = self.part.start * prod(like.shape[1:])
@@ -166,7 +166,7 @@ class Group:
         return xp.concatenate([places, xp.clip(0.5 + 0.5 * box_muller(u, v), 0, 1)], axis=-1)
 
     def _candidates(self, which: Array) -> Array:
-        """The candidates of those numbers (n, P), of each example among its own: like genes."""
+        """The candidates with these numbers (n, P), among those of the same example: shaped like genes."""
         xp, genes = namespace(which), self.active.genes
         flat = genes.reshape(-1, *genes.shape[2:])
         rows = which + self.population * xp.arange(len(which))[:, None]
@@ -177,14 +177,14 @@ class Group:
         victim = self.run.victim
         xp, flat = namespace(genes), genes.reshape(-1, *genes.shape[2:])
         rows = self.active.rows[xp.arange(len(flat)) // self.population]
-        found = [xp.zeros(0, dtype=self.run.clean_logits.dtype)]
+        margins = [xp.zeros(0, dtype=self.run.clean_logits.dtype)]
         for i in range(0, len(flat), victim.batch_size):
             part = slice(i, i + victim.batch_size)
             logits = victim.logits(self._drawn(rows[part], flat[part]))
             goal = self.run.goal.take(rows[part])
             reached, least = margin(goal, logits), float(xp.finfo(logits.dtype).tiny)
-            found.append(xp.where(goal.achieved(logits.argmax(axis=-1)), reached, xp.minimum(reached, -least)))
-        return xp.concatenate(found).reshape(genes.shape[:2])
+            margins.append(xp.where(goal.achieved(logits.argmax(axis=-1)), reached, xp.minimum(reached, -least)))
+        return xp.concatenate(margins).reshape(genes.shape[:2])
 
     def _drawn(self, rows: Array, genes: Array) -> Array:
         """The images of those numbers (k,), with these candidates' (k, pixels, 2 + C) pixels set: (k, C, H, W)."""
@@ -204,11 +204,11 @@ def others(drawn: Array) -> list[Array]:
     The k-th is drawn among those that are left, and then moved up past each that is taken.
     """
     xp, population = namespace(drawn), drawn.shape[1]
-    taken, found = xp.zeros(drawn.shape[:2], dtype="int64")[None] + xp.arange(population), []
+    taken, numbers = xp.zeros(drawn.shape[:2], dtype="int64")[None] + xp.arange(population), []
     for k in range(3):
         number = (drawn[..., k] * (population - 1 - k)).astype("int64")
         for other in xp.sort(taken, axis=0):
             number = number + (number >= other)
         taken = xp.concatenate([taken, number[None]])
-        found.append(number)
-    return found
+        numbers.append(number)
+    return numbers

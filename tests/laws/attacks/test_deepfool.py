@@ -209,7 +209,7 @@ MUTANTS = [
     Mutant("DeepFool: L∞ slopes measured in L∞", line(attacks.minimal.deepfool, "_to_the_nearest", "NORMS[DUAL[norm]]", "NORMS[norm]"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: no overshoot", line(attacks.minimal.deepfool, "deepfool", "further = 1 + ", "further = 1 + 0 * "), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: away from the target", line(attacks.minimal.deepfool, "_differences", "return goal.direction * ", "return "), test_a_target_is_reached_over_the_boundary_to_it_alone),
-    Mutant("DeepFool: the first classes, not the likeliest", line(attacks.minimal.deepfool, "_differences", "others.argsort", "own.argsort"), test_it_succeeds_with_little),
+    Mutant("DeepFool: the first classes, not the likeliest", line(attacks.minimal.deepfool, "_differences", "others.argsort", "labelled.argsort"), test_it_succeeds_with_little),
     Mutant("DeepFool: overshoots every step anew", line(attacks.minimal.deepfool, "deepfool", " / further", ""), test_it_is_the_papers_algorithm),
     Mutant("DeepFool: a tie ends it", line(attacks.minimal.deepfool, "deepfool", "xp.maximum(abs(f), active.least)", "abs(f)"), test_a_tie_is_not_the_end),
     Mutant("DeepFool: never clipped", line(attacks.minimal.deepfool, "deepfool", "if clip else", "if False else"), test_bounds_and_honesty),

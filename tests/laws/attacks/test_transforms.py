@@ -149,10 +149,10 @@ def test_noise_is_normal() -> None:
 @given(seed=seeds)
 def test_a_homography_takes_the_corners_where_they_are_wanted(seed) -> None:
     wanted = np.array(transforms.CORNERS) + np.random.default_rng(seed).uniform(-0.4, 0.4, (3, 4, 2))
-    found = np.array([[*corner, 1] for corner in transforms.CORNERS]) @ transforms._homography(wanted).transpose(
+    mapped = np.array([[*corner, 1] for corner in transforms.CORNERS]) @ transforms._homography(wanted).transpose(
         0, 2, 1
     )
-    np.testing.assert_allclose(found[..., :2] / found[..., 2:], wanted, atol=1e-12)
+    np.testing.assert_allclose(mapped[..., :2] / mapped[..., 2:], wanted, atol=1e-12)
     middle, edge = transforms._homography(wanted) @ [0, 0, 1], transforms._homography(wanted) @ [1, 0, 1]
     assert (middle[:, 2] > 0).all()
     assert (edge[:, 2] > 0).all()
@@ -162,8 +162,8 @@ def test_reading_between_pixels_by_hand() -> None:
     x = np.array([[[[0.0, 1.0, 0.5], [0.25, 0.75, 1.0]]]])
     down, across = np.array([[0.0, 0.5, 1.0, 0.25, 1.0, 0.0]]), np.array([[0.0, 0.0, 0.5, 1.5, 2.0, 2.0]])
     expected = [0.0, 0.125, 0.5, 0.75 * 0.75 + 0.25 * 0.875, 1.0, 0.5]
-    found = transforms._between(x, down.astype(np.float32), across.astype(np.float32))
-    np.testing.assert_allclose(found.reshape(-1), expected)
+    result = transforms._between(x, down.astype(np.float32), across.astype(np.float32))
+    np.testing.assert_allclose(result.reshape(-1), expected)
 
 
 @given(seed=seeds, amount=st.floats(0, 0.5), height=st.integers(2, 9), width=st.integers(2, 9))
@@ -186,8 +186,8 @@ def test_perspective_follows_its_corners(seed, amount, height, width) -> None:
 def test_jpeg_is_pillows(channels) -> None:
     x = np.random.default_rng(0).random((2, channels, 13, 10))
     for quality in (1, 40, 100):
-        found = transforms.jpeg(x, quality)
-        for image, ours in zip(x, found):
+        result = transforms.jpeg(x, quality)
+        for image, ours in zip(x, result):
             pixels = np.rint(255 * image).astype(np.uint8)
             file = io.BytesIO()
             Image.fromarray(pixels[0] if channels == 1 else np.moveaxis(pixels, 0, -1)).save(
@@ -236,8 +236,8 @@ def test_destruction_by_hand() -> None:
 def test_destruction_is_the_definition(rows) -> None:
     above = sum(c and not a and t for c, a, t in rows)
     below = sum(c and not a for c, a, t in rows)
-    found = destruction_rate(*np.array(rows, bool).reshape(-1, 3).T)
-    np.testing.assert_equal(found, above / below if below else math.nan)
+    result = destruction_rate(*np.array(rows, bool).reshape(-1, 3).T)
+    np.testing.assert_equal(result, above / below if below else math.nan)
 
 
 # --- refusals, other arrays ------------------------------------------------------------------------------
@@ -282,9 +282,9 @@ def test_on_another_library(name, monkeypatch) -> None:
         expected = getattr(transforms, name)(x, USUAL[name], seed=2)
     monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
     with backend.use("strict"):
-        found = getattr(transforms, name)(backend.asarray(x), USUAL[name], seed=2)
-    assert isinstance(found, strict.ndarray)
-    np.testing.assert_array_equal(found.get(), expected)
+        result = getattr(transforms, name)(backend.asarray(x), USUAL[name], seed=2)
+    assert isinstance(result, strict.ndarray)
+    np.testing.assert_array_equal(result.get(), expected)
 
 
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
