@@ -47,7 +47,7 @@ from common import (
 )
 
 from attacks.evolution import Elitism, FoolingResult, fool_cppn, fool_direct, fool_gradient
-from attacks.report.fooling_plots import cppn_graph, gallery, judged, median_confidence, sureness
+from attacks.report.fooling_plots import as_percent, cppn_graph, gallery, judged, median_confidence
 from minidl import models
 from minidl.backend import kernels, namespace, to_numpy
 from minidl.core import Array
@@ -124,7 +124,7 @@ def table_of_confidence(results: dict[str, list[FoolingResult]], seeds: int) -> 
         early, end = ([run.median[min(k, len(run.history)) - 1] for run in runs] for k in (50, 10**9))
         least = min(run.history[-1].min() for run in runs)
         cost = [runs[0].forwards, runs[0].backwards, f"{np.mean([run.seconds for run in runs]):.1f}"]
-        confidences = [sureness(p, 4) for p in (np.median(early), np.median(end), min(end), least)]
+        confidences = [as_percent(p, 4) for p in (np.median(early), np.median(end), min(end), least)]
         rows.append([name, *confidences, METHODS[name].paper, *cost])
     heads = ["images", "median\nby 50", "at the\nend", "of the\nworst seed", "least\nof all", "paper,\nMNIST,\nby 200",
              "forward\nruns", "backward\nruns", "seconds"]  # fmt: skip
@@ -150,7 +150,7 @@ def table_of_transfer(results: dict[str, list[FoolingResult]], judges: dict[str,
             p, success = (
                 np.concatenate(both) for both in zip(*(intended_confidences(net, run) for run in results[name]))
             )
-            rows.append([judge, error, name, len(success), float(success.mean()), sureness(np.median(p))])
+            rows.append([judge, error, name, len(success), float(success.mean()), as_percent(np.median(p))])
     heads = ["judge", "its error", "images", "so many", "taken for\ntheir class", "median confidence\nin it"]
     return table("Transfer: images made against one LeNet, shown to networks trained on the same digits", heads, rows)
 
@@ -205,7 +205,7 @@ def retraining(net: Sequential, both: tuple[Dataset, Dataset], arguments: Any,
         error = evaluate(net, with_fooling_class(test, learnt[:0])).error
         confidence = [*(result.median[min(k, generations) - 1] for k in marks), result.history[-1].min()]
         rows.append([name, len(learnt), error, recognised_rate(net, learnt), recognised_rate(net, others),
-                     *(sureness(p, 4) for p in confidence)])  # fmt: skip
+                     *(as_percent(p, 4) for p in confidence)])  # fmt: skip
         results[name], others = result, namespace(others).concatenate([others, result.images])
     heads = ["fooled\nanew", "learnt\nfrom", "error\non digits", "known\nagain", "others\nknown",
              *(f"median\nby {k}" for k in marks), "least\nthen"]  # fmt: skip
@@ -228,7 +228,7 @@ def figures(results: dict[str, list[FoolingResult]], judges: dict[str, Sequentia
     }
     cppns = first["CPPN"]
     assert cppns.archive is not None
-    names = [f"“{k}”, {sureness(p)}" for k, p in enumerate(to_numpy(cppns.confidence))]
+    names = [f"“{k}”, {as_percent(p)}" for k, p in enumerate(to_numpy(cppns.confidence))]
     painters = cppn_graph(cppns.archive.genomes, names, cppns.images, title="The networks that paint, and their images")
     learnt = "Each network has learnt that the images which fooled those before it are no digits"
     learning = "Networks that learn from fooling images: the median confidence of new ones"

@@ -20,7 +20,7 @@ from common import at_least_one, command_line, out_folder, provenance, table, tr
 
 from attacks import AttackResult, fgsm, jsma, plots, sign_noise
 from attacks.evolution import fool_cppn, fool_direct
-from attacks.report.fooling_plots import gallery, sureness
+from attacks.report.fooling_plots import as_percent, gallery
 from minidl import models
 from minidl.backend import to_numpy
 from minidl.data import Dataset, load_digits
@@ -86,7 +86,7 @@ def evolve_images(net: Sequential, generations: int, seed: int) -> tuple[str, An
     """Evolve noise and a pattern for each class; a line with the confidences reached, and a figure."""
     results = {"noise": fool_direct(net, generations=generations, seed=seed, progress=True),
                "patterns": fool_cppn(net, generations=generations, seed=seed, progress=True)}  # fmt: skip
-    parts = [f"{name} {sureness(result.median[-1])} ({result.seconds:.1f} s)" for name, result in results.items()]
+    parts = [f"{name} {as_percent(result.median[-1])} ({result.seconds:.1f} s)" for name, result in results.items()]
     text = f"Evolved from nothing, {generations} generations, median confidence: " + ", ".join(parts) + "\n"
     return text, gallery(results, title="Evolved from nothing: what LeNet takes for a digit, and how sure it is")
 

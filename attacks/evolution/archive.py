@@ -1,7 +1,7 @@
-"""Who survives: an archive of the best genome of each niche, one niche for each class of the network under attack.
+"""Selection: an archive of the best genome of each niche, with a niche for each class of the network under attack.
 
-In `MapElites` every child competes in every niche, so that what was bred for one class may turn out to be the best
-start for another.  In `Elitism`, its control, a child competes only with its own parent's.
+In `MapElites` every child competes in every niche, so that a child of one class's genome may become the best of another
+class.  In `Elitism`, for comparison, a child competes only in the niche of its parent.
 """
 
 from __future__ import annotations
@@ -20,10 +20,20 @@ Self = TypeVar("Self", bound="MapElites")
 
 @dataclass(frozen=True, eq=False)
 class MapElites:
-    """MAP-Elites (Mouret and Clune 2015) with the classes as niches, as Nguyen, Yosinski and Clune have it.
+    """MAP-Elites (Mouret and Clune 2015) with the classes as niches, as Nguyen, Yosinski and Clune 2015 use it.
 
-    genomes (K stacked), images (K, C, H, W), fitness (K,): the best of each niche.  born (K,): the generation it is of.
-    An archive is never changed; `challenged` gives another one.
+    genomes: the best of each niche, K stacked.
+    images: their images (K, C, H, W).
+    fitness: theirs (K,).
+    born: the generation of each (K,).
+
+    An archive is never changed; `updated` returns a new one.  For another kind of selection, make a subclass with
+    another `competing_fitness` or `parents`.
+
+    >>> from attacks.evolution import DirectEncoding, MapElites, evolve
+    >>> from minidl import models
+    >>> len(evolve(models.lenet(), DirectEncoding((1, 28, 28)), generations=2, population=5, archive=MapElites).archive)
+    10
     """
 
     genomes: Genome
@@ -38,54 +48,62 @@ class MapElites:
         return f"{type(self).__name__}({len(self)} niches, {self.genomes!r})"
 
     @classmethod
-    def founded(cls: type[Self], genomes: Genome, images: Array, fitness: Array) -> Self:
-        """The archive of a first generation of N: fitness (N, K), of each in each niche."""
+    def first(cls: type[Self], genomes: Genome, images: Array, fitness: Array) -> Self:
+        """The archive of a first generation of N genomes, with their fitness (N, K) in each niche."""
         best = fitness.argmax(axis=0)
         return cls(genomes.take(best), images[best], fitness.max(axis=0), namespace(best).zeros_like(best))
 
-    def challenged(self: Self, children: Genome, images: Array, fitness: Array, niches: Array, generation: int) -> Self:
-        """The archive after N children tried: those that are fitter than whoever was there take the place.
+    def updated(self: Self, children: Genome, images: Array, fitness: Array, niches: Array, generation: int) -> Self:
+        """The archive after N children: in each niche, the best of them replaces the genome there if it is fitter.
 
-        fitness (N, K): of each child in each niche.  niches (N,): those that their parents were taken from.
+        fitness (N, K): of each child in each niche.  niches (N,): those of their parents.
         """
-        fitness = self.admitted(fitness, niches)
+        fitness = self.competing_fitness(fitness, niches)
         best, reached = fitness.argmax(axis=0), fitness.max(axis=0)
-        taken = namespace(fitness).nonzero(reached > self.fitness)[0]
-        winners = best[taken]
+        improved = namespace(fitness).nonzero(reached > self.fitness)[0]
+        fittest = best[improved]
         return type(self)(
-            self.genomes.replaced(taken, children.take(winners)), replaced(self.images, taken, images[winners]),
-            replaced(self.fitness, taken, reached[taken]), replaced(self.born, taken, generation),
+            self.genomes.replaced(improved, children.take(fittest)), replaced(self.images, improved, images[fittest]),
+            replaced(self.fitness, improved, reached[improved]), replaced(self.born, improved, generation),
         )  # fmt: skip
 
-    def admitted(self, fitness: Array, niches: Array) -> Array:
-        """The fitness (N, K) with which children compete: as it is, in every niche."""
+    def competing_fitness(self, fitness: Array, niches: Array) -> Array:
+        """The fitness (N, K) with which children compete: unchanged, so that they compete in every niche."""
         return fitness
 
     def parents(self, count: int, draws: Draws) -> Array:
-        """Niches whose elites are to be parents, all equally likely: (count,)."""
+        """The niches of the parents, all equally likely: (count,)."""
         return draws.below(len(self), count)
 
     def arrays(self) -> dict[str, Array]:
-        """Everything, by name, for a file."""
+        """All arrays by name, for a file."""
         genes = {f"genome/{name}": array for name, array in self.genomes.arrays.items()}
         return {**genes, "images": self.images, "fitness": self.fitness, "born": self.born}
 
     @classmethod
     def from_arrays(cls: type[Self], arrays: dict[str, Any]) -> Self:
-        """The archive of what `arrays` gave.  Raises `KeyError` if something is missing, `ShapeError` if it differs."""
+        """The archive with these arrays.  Raises `KeyError` if one is missing, `ShapeError` if they do not fit."""
         genes = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith("genome/")}
-        found = cls(Genome(genes), arrays["images"], arrays["fitness"], arrays["born"])
-        lengths = [len(given) for given in (found.genomes, found.images, found.fitness, found.born)]
+        archive = cls(Genome(genes), arrays["images"], arrays["fitness"], arrays["born"])
+        lengths = [len(given) for given in (archive.genomes, archive.images, archive.fitness, archive.born)]
         if len(set(lengths)) != 1:
             raise ShapeError(cls.__name__, "as many genomes, images, fitnesses and births", f"{lengths}")
-        return found
+        return archive
 
 
 class Elitism(MapElites):
-    """One line for each class: a child competes in the niche of its parent alone, and no line learns from another."""
+    """A separate line for each class: a child competes only in the niche of its parent.
 
-    def admitted(self, fitness: Array, niches: Array) -> Array:
-        """The fitness in its own niche, and -∞ elsewhere."""
+    genomes, images, fitness, born: as for `MapElites`.
+
+    >>> from attacks.evolution import DirectEncoding, Elitism, evolve
+    >>> from minidl import models
+    >>> evolve(models.lenet(), DirectEncoding((1, 28, 28)), generations=2, population=5, archive=Elitism).archive
+    Elitism(10 niches, Genome(10 of pixels))
+    """
+
+    def competing_fitness(self, fitness: Array, niches: Array) -> Array:
+        """The fitness in the niche of the parent, and -∞ elsewhere."""
         xp = namespace(fitness)
         own = niches[:, None] == xp.arange(fitness.shape[1])
         return xp.where(own, fitness, -xp.inf)

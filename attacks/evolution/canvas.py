@@ -14,7 +14,7 @@ from ..common.victim import Victim, are_bounds
 
 
 def canvas(attack: str, victim: Victim, shape: Any) -> dict[str, Any]:
-    """What the network says of its images, for an encoding."""
+    """The shape, bounds and dtype of the images, for an encoding: from the network, or `shape`."""
     known = getattr(victim.net, "input_shape", None)
     if known is not None and len(known) != 3:
         fix = f"fool lambda x: net(ops.reshape(x, (-1, {prod(known)}))), and say shape=(C, H, W)"
@@ -28,10 +28,7 @@ def canvas(attack: str, victim: Victim, shape: Any) -> dict[str, Any]:
 
 
 def check_canvas(encoding: str, shape: Any, bounds: Any, dtype: Any) -> None:
-    """Refuse what is no shape (C, H, W) of an image, bounds that are none, and pixels of no floating-point numbers.
-
-    With `ShapeError`, `RangeError` and `DTypeError`.
-    """
+    """Raise `ShapeError`, `RangeError` or `DTypeError` for a shape, bounds or dtype that images cannot have."""
     lengths = isinstance(shape, tuple | list) and all(isinstance(n, Integral) and int(n) > 0 for n in shape)
     if not lengths or len(shape) != 3:
         raise ShapeError(encoding, "the shape (C, H, W) of an image", f"{shape}", "shape=(1, 28, 28) for digits")

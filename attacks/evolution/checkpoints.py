@@ -1,4 +1,4 @@
-"""Checkpoints of evolution: the archive and its history, and the settings of their run, by which others are refused."""
+"""Checkpoints of evolution: the archive, its history, and the settings of the run, to recognise it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .genome import Draws, Encoding
 
 
 def names(victim: Victim, encoding: Encoding, archive: type[MapElites]) -> dict[str, Any]:
-    """What a checkpoint knows a run by: victim, bounds, encoding and archive, and a digest of the victim's parameters.
+    """What a checkpoint recognises a run by: victim, bounds, encoding, archive, and a digest of the parameters.
 
-    Raises `DTypeError` for what cannot be told from others of its kind.
+    Raises `DTypeError` for something that cannot be told from others of its kind.
     """
     known = {"victim": victim.net, "encoding": encoding, "archive": archive, "bounds": victim.bounds}
     params = getattr(victim.net, "params", {})
     return {name: identity("evolve", given) for name, given in known.items()} | {"parameters": digest(*params.values())}
 
 
-def check_judge(elites: MapElites, fitness: Array) -> None:
-    """Refuse an archive that the victim judges otherwise, fitness (K, K), than its file says: it is another's.
+def check_same_victim(elites: MapElites, fitness: Array) -> None:
+    """Raise `DataError` if the victim's fitness (K, K) of the archive is not that in its file: it is another victim's.
 
-    Raises `DataError`.  In another batch, logits differ by roundings.
+    In another batch, logits differ by rounding errors.
     """
     now, then = to_numpy(fitness).diagonal(), to_numpy(elites.fitness)
     if not np.allclose(now, then, rtol=1e-2, atol=1e-3):
@@ -49,9 +49,9 @@ def write(path: str | Path, settings: dict[str, Any], elites: MapElites, history
 def resumed(
     path: str | Path, settings: dict[str, Any], encoding: Encoding, archive: type[MapElites], generations: int
 ) -> tuple[MapElites | None, list[np.ndarray]]:
-    """The archive and history in a checkpoint of this run that is not past its end; nothing if there is no file.
+    """The archive and history in a checkpoint of this run; None and [] if there is no file.
 
-    Raises `DataError` for a file of any other kind or run, and where no file can be written: now rather than later.
+    Raises `DataError` for a file of another kind or run, or of more generations, and if no file can be written.
     """
     check_writable("evolve", path)
     if not Path(path).exists():
@@ -71,7 +71,7 @@ def resumed(
 
 
 def _check_sound(elites: MapElites, history: list[np.ndarray], encoding: Encoding) -> None:
-    """Refuse arrays that no run with this encoding and history has left, with `ShapeError` or `RangeError`."""
+    """Raise `ShapeError` or `RangeError` for arrays that no run with this encoding and history has written."""
     usual = encoding.start(1, Draws(0, 0)).arrays
     for name, array in elites.genomes.arrays.items():
         if name not in usual or (array.shape[1:], array.dtype) != (usual[name].shape[1:], usual[name].dtype):

@@ -1,7 +1,7 @@
-"""The indirect encoding: a genome is a small network that, asked for each pixel, paints the image (a CPPN).
+"""The indirect encoding: a genome is a small network that computes each pixel from its coordinates (a CPPN).
 
-Compositional pattern-producing networks (Stanley 2007) compose sines, sigmoids, Gaussians and lines over the
-coordinates, so that a change of one gene changes a whole pattern: regular images, with symmetries and repetitions.
+Compositional pattern-producing networks (Stanley 2007) compose sines, sigmoids, Gaussians and lines of the coordinates.
+A change of one gene changes a whole pattern, so that images are regular, with symmetries and repetitions.
 """
 
 from __future__ import annotations
@@ -23,19 +23,28 @@ from .structure import INPUTS, Wiring
 
 @dataclass(frozen=True)
 class CPPN:
-    """Networks from a pixel's x, y, radius and 1 to its C values, whose structure evolves as in NEAT.
+    """Networks from a pixel's x, y, radius and 1 to its C values; their structure evolves as in NEAT.
 
-    shape: (C, H, W).  bounds: of a pixel, which is |output|, never above 1, scaled to them.  x and y run from -1 to 1.
-    The first genomes have no hidden neuron, and a weight within ±limit from every input to every output.  A child's
-    weights and functions change with probability `rate` each (weights by polynomial mutation of that strength), and the
-    structure with the probabilities `add_connection` … `delete_neuron`, one of each at most.  neurons: how many hidden
-    ones a genome may have at most, which bounds memory.
+    shape: (C, H, W).  x and y run from -1 to 1.
+    bounds: the least and the greatest value of a pixel.  A pixel is |output|, at most 1, scaled to them.
+    neurons: the largest number of hidden neurons, which bounds memory.
+    limit: weights are within ±limit.  The first genomes have no hidden neuron, and a weight from every input to every
+    output.
+    rate: the probability that a weight changes, and that a function does.
+    strength: η of polynomial mutation of weights, above 0.
+    add_connection, delete_connection, change_connection, add_neuron, delete_neuron: the probabilities of these changes,
+    at most one of each for a child.
+    dtype: of the pixels, floating point.
 
-    Genomes: {"weights": (N, V, V), "functions": (N, V) int8, "hidden": (N,)}; `structure` says how they are laid out.
-    Defaults are those of Nguyen, Yosinski and Clune 2015, whose code has no limit to the neurons, gives x and y in
-    pixels, does not move connections, and takes three outputs for hue, saturation and lightness; here they are the
-    channels themselves.
-    Raises `ShapeError`, `RangeError` or `DTypeError` for parameters that are none.
+    Genomes are {"weights": (N, V, V), "functions": (N, V) int8, "hidden": (N,)}; `structure` describes them.
+    Raises: `ShapeError`, `RangeError` or `DTypeError` for parameters out of range.
+    Source: Nguyen, Yosinski and Clune 2015.  Their code has no limit on neurons, uses x and y in pixels, does not move
+    connections, and interprets three outputs as hue, saturation and lightness; here they are the channels.
+
+    >>> from attacks.evolution import CPPN, Draws
+    >>> encoding = CPPN((1, 28, 28))
+    >>> encoding.render(encoding.start(5, Draws(0, 0))).shape
+    (5, 1, 28, 28)
     """
 
     shape: tuple[int, int, int]
@@ -68,7 +77,7 @@ class CPPN:
         return Genome({"weights": weights, "functions": functions, "hidden": xp.zeros(count, dtype="int64")})
 
     def vary(self, parents: Genome, partners: Genome, generation: int, draws: Draws) -> Genome:
-        """A mutant of each parent.  Partners have no part in it: the authors' code does not cross networks either."""
+        """A mutant of each parent.  Partners are not used: the authors' code does not cross networks either."""
         count, net = len(parents), Wiring.of(parents, self.shape[0])
         structure.change_weights(net, draws, self.rate, self.strength, self.limit)
         structure.change_connection(net, draws.happens(self.change_connection, count), draws)
@@ -91,7 +100,7 @@ class CPPN:
 
 
 def coordinates(height: int, width: int) -> np.ndarray:
-    """What a CPPN hears about each pixel: x, y, radius and 1, (4, H·W); x and y run from -1 to 1, 0 if there is one."""
+    """A CPPN's inputs for each pixel: x, y, radius and 1, (4, H·W); x and y from -1 to 1, 0 for one row or column."""
     y, x = (np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in (height, width))
     y, x = (grid.ravel() for grid in np.meshgrid(y, x, indexing="ij"))
     return np.stack([x, y, np.hypot(x, y), np.ones_like(x)])

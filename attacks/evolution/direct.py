@@ -14,14 +14,24 @@ from .genome import Draws, Genome, check_positive, check_rates
 
 @dataclass(frozen=True)
 class DirectEncoding:
-    """Genes are pixels, each moved with a small probability by a draw that prefers small moves.
+    """A gene for each pixel, moved with a small probability, more often by little than by much.
 
-    shape: (C, H, W).  bounds: of a pixel.  The first genomes are uniform noise.  rate: the probability that a gene is
-    moved, halved every `halved_every` generations.  strength (η): of polynomial mutation, a number above 0;
-    the greater, the smaller the moves.  crossover: the probability that a child is that of two parents, by simulated
-    binary crossover of strength `crossover_strength` (η_c); the authors' code has .5 (and rates that are not halved),
-    the paper does not mention it, and here it is left out unless asked for.
-    Raises `ShapeError`, `RangeError` or `DTypeError` for parameters that are none.
+    shape: (C, H, W).
+    bounds: the least and the greatest value of a pixel.  The first genomes are uniform noise.
+    rate: the probability that a gene is moved, halved every `halved_every` generations.
+    halved_every: at least 1.
+    strength: η of polynomial mutation, above 0; the larger, the smaller the moves.
+    crossover: the probability that a child has two parents, by simulated binary crossover.
+    crossover_strength: η_c of the crossover, above 0.
+    dtype: of the pixels, floating point.
+
+    Raises: `ShapeError`, `RangeError` or `DTypeError` for parameters out of range.
+    Source:  Nguyen, Yosinski and Clune 2015, §2.3.  The authors' code has crossover .5, and rates that are not halved;
+    the paper does not mention crossover.
+
+    >>> from attacks.evolution import DirectEncoding, Draws
+    >>> DirectEncoding((1, 28, 28)).start(5, Draws(0, 0))["pixels"].shape
+    (5, 1, 28, 28)
     """
 
     shape: tuple[int, int, int]
@@ -46,7 +56,7 @@ class DirectEncoding:
         return Genome({"pixels": namespace(pixels).clip(pixels, low, high)})  # the sum may have been rounded up
 
     def vary(self, parents: Genome, partners: Genome, generation: int, draws: Draws) -> Genome:
-        """Children: crossed if that is asked for, then mutated."""
+        """Children: crossed with probability `crossover`, then mutated."""
         pixels = parents["pixels"]
         if self.crossover:
             strength, happens = self.crossover_strength, draws.happens(self.crossover, len(pixels))
@@ -64,9 +74,9 @@ class DirectEncoding:
 def simulated_binary_crossover(draws: Draws, x: Array, y: Array, strength: float, bounds: tuple[float, float]) -> Array:
     """One child of each pair of rows, gene by gene ½(x + y) ± ½β(y - x), within the bounds: like x.
 
-    β = (2u)^{1/(η+1)} if u < ½, else (1/(2(1-u)))^{1/(η+1)}: as likely to contract a pair as to spread it, so that
-    children of two numbers are spread as those of one cut between two bits are (Deb and Agrawal 1995).  The authors of
-    the fooling images have a variant that cannot leave the bounds; here children are clipped.
+    β = (2u)^{1/(η+1)} if u < ½, else (1/(2(1-u)))^{1/(η+1)}: it contracts a pair as often as it spreads it, like a cut
+    between two bits (Deb and Agrawal 1995).  The authors of the fooling images use a variant that cannot leave the
+    bounds; here children are clipped.
     """
     xp = namespace(x)
     u, side = (draws.uniform(*x.shape, dtype=str(x.dtype)) for _ in range(2))

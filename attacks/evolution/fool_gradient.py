@@ -1,6 +1,6 @@
-"""Gradient ascent on a class's probability: what evolution's images look like when the slopes are known.
+"""Gradient ascent on the probability of a class: fooling images by gradients instead of evolution.
 
-Read `plain/fool_gradient.py` first: the same for one image, in plain loops.
+Read `plain/fool_gradient.py` first: the same for one class at a time, in plain loops.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..common.victim import Victim, as_victim
 from .canvas import canvas
 from .result import FoolingResult
 
-LATE = 0.1  # the part of what a probability lacks that a late step is to win
+LATE = 0.1  # the share of 1 - p that a late step is to gain
 
 
 def fool_gradient(
@@ -38,23 +38,33 @@ def fool_gradient(
     seed: int = 0,
     progress: bool = False,
 ) -> FoolingResult:
-    """For each class k an image that climbs p_k, the probability of the class, by its gradient.
+    """For each class k an image that maximises p_k, the probability of the class, by gradient ascent.
+
+        x ← x + q ∇p/‖∇p‖²,   q = min(rise, .1(1 - p)),   then   x ← m + (1 - decay)(x - m)
 
     Read `plain.fool_gradient` first.
 
-    Nguyen, Yosinski and Clune 2015, §3.4 and their supplement.  Each step is x ← x + q ∇p/‖∇p‖², after which, were p
-    linear, it would have risen by q = min(rise, .1(1 - p)); then x ← m + (1 - decay)(x - m), which keeps images near m
-    and so a little more regular, and x is kept within the bounds.  Their unregularised images are those of
+    victim: a network made of minidl operations, or a `Victim`.
+    decay: how strongly images are drawn to m in each step, from 0 to 1; it makes them a little more regular.
+    steps: how many, at least 1.
+    rise: q, by how much p would grow in a step if it were linear, from 0 to 1.
+    start: m, an image (C, H, W), floating point, within the bounds, such as the mean of the training images, as in the
+    paper.  None is the middle of the bounds.  The first x is m plus normal noise, with a deviation of 1/255 of the
+    bounds' range.
+    shape: (C, H, W) of the images, if neither the network nor `start` has one.
+    seed: a whole number, of which the noise is a function.
+    progress: whether to show a bar over the steps.
+
+    Returns: a `FoolingResult` of the last step; `history` (steps, K) is p after each step.  Ctrl-C ends it early.
+    Raises:  `RangeError` for a number out of range, `ShapeError` if the shape is not known, or not that of `start`,
+    `DTypeError` for a network that is not made of minidl operations.
+    Source: Nguyen, Yosinski and Clune 2015, §3.4 and supplement.  Their unregularised images are those of
     ``decay=0, steps=500, rise=0.02``.
 
-    victim: a network made of minidl operations, or a `Victim`.  start (m): an image (C, H, W) of floating-point numbers
-    within the bounds, such as the mean of the training images (theirs); the middle of the bounds if None.  The first x
-    is m plus normal noise of a deviation of 1/255 of the range of the bounds.  shape: (C, H, W) of the images, if
-    neither the network nor `start` says.  Draws depend on the seed alone; the classes climb as one batch.
-
-    Returns what the last step ended with: history (steps, K) has p after each step.  Ctrl-C ends it early.
-    Raises `RangeError` for numbers out of range, `ShapeError` where the shape is unknown or that of `start` is another,
-    `DTypeError` for a network that is not made of minidl operations.
+    >>> from attacks import fool_gradient
+    >>> from minidl import models
+    >>> fool_gradient(models.lenet(), steps=3).history.shape
+    (3, 10)
     """
     victim = as_victim(victim)
     check_counts("fool_gradient", steps=steps)
@@ -63,7 +73,7 @@ def fool_gradient(
         check_number("fool_gradient", f"{name} from 0 to 1", number, most=1)
     given = _centre(victim, start, shape)
     centre = in_single(given)
-    begun, asked, pulled = time.perf_counter(), victim.forwards, victim.backwards
+    began, forwards_before, backwards_before = time.perf_counter(), victim.forwards, victim.backwards
     x = _noisy(centre, victim.logits(centre[None]).shape[1], seed, victim.bounds)
     goal, interrupted = Targeted(asarray(np.arange(len(x)))), False
     history: list[np.ndarray] = []
@@ -72,7 +82,7 @@ def fool_gradient(
         for step in bar(range(steps), "gradient ascent", progress, unit="step"):
             p, x = _step(victim, x, goal, centre, decay, rise)
             history.append(to_numpy(p))
-            state = x, step + 1  # at once: Ctrl-C may come between any two lines
+            state = x, step + 1  # in one assignment, so that Ctrl-C cannot separate them
         images = in_dtype_of(x, _of_each_class(given, len(x)))
         confidence = _probability(victim.logits(images))
     except KeyboardInterrupt:
@@ -82,35 +92,35 @@ def fool_gradient(
     done = state[1]
     after = np.stack([*history[1:done], to_numpy(confidence)]) if done else np.empty((0, len(x)))
     params = {"attack": "fool_gradient", "decay": decay, "steps": steps, "rise": rise, "interrupted": interrupted}
-    forwards, backwards = victim.forwards - asked, victim.backwards - pulled
+    forwards, backwards = victim.forwards - forwards_before, victim.backwards - backwards_before
     return FoolingResult(images, confidence, after, None, forwards, backwards, seed, params,
-                         time.perf_counter() - begun)  # fmt: skip
+                         time.perf_counter() - began)  # fmt: skip
 
 
 def _step(victim: Victim, x: Array, goal: Goal, centre: Array, decay: float, rise: float) -> tuple[Array, Array]:
-    """The probabilities (K,) at x, and x a step further.
+    """The probabilities (K,) at x, and x after a step.
 
-    The slope is taken of log p, from which ∇p = p ∇log p: it is there even where p is next to nothing.  Then q asks for
-    leaps; none is longer than the bounds are wide.
+    The gradient is that of log p, and ∇p = p ∇log p: it does not vanish where p is tiny.  There the steps for q would
+    be huge, so that they are limited to the width of the bounds.
     """
     xp, (low, high) = namespace(x), victim.bounds
-    logits, slope = victim.logits_and_gradient(x, goal)  # of -J(x, t) = log p_t
-    p, norm = _probability(logits), l2_length(slope)
+    logits, gradient = victim.logits_and_gradient(x, goal)  # of -J(x, t) = log p_t
+    p, norm = _probability(logits), l2_length(gradient)
     tiny = float(xp.finfo(x.dtype).tiny)
     widest = (high - low) * (x.size / len(x)) ** 0.5
     length = xp.minimum(xp.minimum(rise, LATE * (1 - p)) / xp.maximum(p * norm, tiny), widest)  # q/‖∇p‖
-    moved = x + per_example(length.astype(x.dtype), x) * l2_steepest(slope)  # where there is no slope, x stays
+    moved = x + per_example(length.astype(x.dtype), x) * l2_steepest(gradient)  # for a gradient of 0, x stays
     return p, xp.clip(centre + (1 - decay) * (moved - centre), low, high)
 
 
 def _probability(logits: Array) -> Array:
-    """Of class k for row k: (K,), in float64, since near 1 the digits of float32 are too coarse."""
+    """The probability of class k for row k: (K,), in float64, because float32 is too coarse near 1."""
     p, k = kernels(logits).softmax(logits.astype("float64")), namespace(logits).arange(len(logits))
     return p[k, k]
 
 
 def _centre(victim: Victim, start: Any, shape: Any) -> Array:
-    """m, (C, H, W): what is given, or the middle of the bounds."""
+    """m, (C, H, W): `start`, or the middle of the bounds."""
     if start is not None:
         victim.check_images("fool_gradient", start[None] if hasattr(start, "shape") else start)
         if start.ndim != 3 or shape not in (None, tuple(start.shape)):

@@ -1,4 +1,4 @@
-"""What a search for fooling images comes back with: one for each class, how sure the network is, and how it came."""
+"""`FoolingResult`: an image for each class, the network's confidence in it, and the history of the search."""
 
 from __future__ import annotations
 
@@ -20,21 +20,39 @@ from ..common.precision import check_dtype
 from .archive import ARCHIVES, MapElites
 
 
-def sureness(confidence: Any, decimals: int = 2) -> str:
-    """0.99996 as 99.99 %: rounded down, so that 100 % is nothing less than 1."""
-    shown = floor(float(confidence) * 100 * 10**decimals) / 10**decimals
-    return f"{shown:.{decimals}f} %"
+def as_percent(confidence: Any, decimals: int = 2) -> str:
+    """0.99996 as 99.99 %: rounded down, so that only 1 is 100 %.
+
+    confidence: from 0 to 1.
+    decimals: how many, at least 0.
+
+    >>> from attacks.evolution.result import as_percent
+    >>> as_percent(0.99996)
+    '99.99 %'
+    """
+    rounded = floor(float(confidence) * 100 * 10**decimals) / 10**decimals
+    return f"{rounded:.{decimals}f} %"
 
 
 @dataclass(frozen=True, eq=False)
 class FoolingResult:
-    """One image for each of K classes, made from nothing, that the network takes for that class.
+    """One image for each of K classes, made from nothing, with the network's confidence in that class.
 
-    images (K, C, H, W).  confidence (K,) float64: the probability that the network gave class k for image k when it
-    judged it (in another batch it may round otherwise).  history (G, K) of NumPy's: the confidence after each of the G
-    generations, or steps, that were done.  archive: where evolution ended, genomes included; None for gradient
-    ascent.  forwards, backwards: images run through the network, and pulled back through it.  params: the attack's
-    name and its parameters, "interrupted" among them.  seconds: how long it took by the clock.
+    images: (K, C, H, W).
+    confidence: the probability of class k for image k (K,), float64.  In another batch it may round differently.
+    history: the confidence after each of G generations or steps (G, K), a NumPy array.
+    archive: the last one, with genomes; None for gradient ascent.
+    forwards: images run through the network.
+    backwards: cotangents pulled back through it.
+    seed: as given.
+    params: the attack's name and its parameters, "interrupted" among them.
+    seconds: the run time.
+
+    >>> from attacks import fool_direct
+    >>> from minidl import models
+    >>> result = fool_direct(models.lenet(), generations=2, population=5)
+    >>> result.images.shape, result.history.shape, result.forwards
+    ((10, 1, 28, 28), (2, 10), 10)
     """
 
     images: Array
@@ -52,7 +70,7 @@ class FoolingResult:
 
     def __repr__(self) -> str:
         confidence = to_numpy(self.confidence)
-        sure = f", median confidence {sureness(np.median(confidence))}" if len(self) else ""
+        sure = f", median confidence {as_percent(np.median(confidence))}" if len(self) else ""
         return f"FoolingResult({self.params.get('attack', 'attack')}: {len(self)} images{sure})"
 
     @property
@@ -61,11 +79,11 @@ class FoolingResult:
         return np.median(self.history, axis=1)
 
     def summary(self) -> str:
-        """A few lines for the terminal: what was done, how sure the network is, what it cost."""
+        """A few lines for the terminal: the attack, the confidences, and the cost."""
         apart = ("attack", "encoding")
         given = ", ".join(f"{key}={value}" for key, value in self.params.items() if key not in apart)
         confidence = to_numpy(self.confidence)
-        median, worst = sureness(np.median(confidence), 4), sureness(confidence.min(), 4)
+        median, worst = as_percent(np.median(confidence), 4), as_percent(confidence.min(), 4)
         return "\n  ".join([
             f"{self.params['attack']}({given}) for {len(self)} classes; done: {len(self.history)}",
             *([self.params["encoding"]] if "encoding" in self.params else []),
@@ -104,7 +122,7 @@ class FoolingResult:
 
 
 def _check_sound(result: FoolingResult) -> None:
-    """Refuse fields that no search has left, with `TypeError` or `ValueError`."""
+    """Raise `TypeError` or `ValueError` for fields that no search has written."""
     lengths = {len(result.images), len(result.confidence), result.history.shape[1], len(result.archive or result)}
     if len(lengths) != 1 or result.confidence.ndim != 1 or result.history.ndim != 2:
         raise ValueError("arrays of different lengths")

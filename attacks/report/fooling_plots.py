@@ -17,7 +17,7 @@ from minidl.errors import DTypeError, ShapeError
 from minidl.kernels.reference import FUNCTIONS
 
 from ..evolution.genome import Genome
-from ..evolution.result import FoolingResult, sureness
+from ..evolution.result import FoolingResult, as_percent
 from ..evolution.structure import INPUTS
 from .plots import COLOURS, DASHES, as_picture, image_rows, new_figure
 
@@ -65,7 +65,7 @@ def gallery(
     confidences = {name: to_numpy(result.confidence) for name, result in results.items()}
     return image_rows(
         {name: list((to_numpy(result.images) - low) / (high - low)) for name, result in results.items()},
-        {name: [sureness(p) for p in confidence] for name, confidence in confidences.items()},
+        {name: [as_percent(p) for p in confidence] for name, confidence in confidences.items()},
         wrong={name: list(confidence < 0.5) for name, confidence in confidences.items()},
         heads=class_names or [str(k) for k in range(max(map(len, results.values())))], title=title,
     )  # fmt: skip
@@ -145,7 +145,7 @@ def judged(
         strip.imshow(values, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
         for (judge, k), p in np.ndenumerate(values):
             colour = "white" if p > 0.9 else "black"
-            strip.text(k, judge, sureness(p, 0), ha="center", va="center", fontsize=7, color=colour)
+            strip.text(k, judge, as_percent(p, 0), ha="center", va="center", fontsize=7, color=colour)
         strip.set(xticks=[], yticks=range(len(judges)), frame_on=False)
         strip.set_yticklabels(list(judges), fontsize=7)
         strip.tick_params(length=0)

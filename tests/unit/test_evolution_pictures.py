@@ -12,13 +12,13 @@ from attacks.report import fooling_plots
 from attacks.report.fooling_plots import (
     FUNCTION_COLOURS,
     PAPER,
+    as_percent,
     cppn_graph,
     gallery,
     judged,
     layers,
     median_confidence,
     reaching,
-    sureness,
 )
 from attacks.report.plots import COLOURS
 from minidl.errors import DTypeError, ShapeError
@@ -172,11 +172,11 @@ def test_judges_have_a_row_of_numbers_each() -> None:
 
 
 def test_sureness_never_promises_more_than_there_is() -> None:
-    assert sureness(0.99996) == "99.99 %"
-    assert sureness(np.float32(1 - 2**-24)) == "99.99 %"
-    assert sureness(1.0) == "100.00 %"
-    assert sureness(0.5, 0) == "50 %"
-    assert sureness(0.00001, 4) == "0.0010 %"
+    assert as_percent(0.99996) == "99.99 %"
+    assert as_percent(np.float32(1 - 2**-24)) == "99.99 %"
+    assert as_percent(1.0) == "100.00 %"
+    assert as_percent(0.5, 0) == "50 %"
+    assert as_percent(0.00001, 4) == "0.0010 %"
 
 
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.

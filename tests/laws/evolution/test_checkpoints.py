@@ -364,7 +364,7 @@ MUTANTS = [
     Mutant("evolve: resumed runs were never asked before", line(loop.Evolution, "__init__", " - self.done * breeder.population", ""), longer),
     # --- checkpoints and files
     Mutant("checkpoint: whatever the seed", line(loop.Evolution, "__init__", '"seed": breeder.seed', '"seed": 0'), refused("seed")),
-    Mutant("checkpoint: whatever the victim says", line(checkpoints, "check_judge", "not np.allclose(now, then, rtol=1e-2, atol=1e-3)", "False"), test_a_victim_that_judges_otherwise_is_another),
+    Mutant("checkpoint: whatever the victim says", line(checkpoints, "check_same_victim", "not np.allclose(now, then, rtol=1e-2, atol=1e-3)", "False"), test_a_victim_that_judges_otherwise_is_another),
     Mutant("checkpoint: whatever the backend", line(loop.Evolution, "__init__", "current().name", "0"), test_other_backends_round_otherwise),
     Mutant("evolve: failures cost everything", line(loop, "evolve", "run.keep()\n        raise", "raise"), test_a_victim_that_fails_loses_nothing_but_its_generation),
     Mutant("checkpoint: whatever the network has learnt", line(checkpoints, "names", "digest(*params.values())", "0"), refused("parameters")),

@@ -24,7 +24,7 @@ from attacks.evolution import (
     result,
 )
 from attacks.evolution.archive import ARCHIVES
-from attacks.evolution.result import sureness
+from attacks.evolution.result import as_percent
 from minidl import models, npz
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
 from minidl.layers import Glorot
@@ -76,9 +76,9 @@ def test_survivors_are_those_of_plain_loops(name, kind) -> None:
     niches_of_parents = []
 
     class Watched(ARCHIVES[kind]):
-        def challenged(self, children, images, fitness, niches, generation):
+        def updated(self, children, images, fitness, niches, generation):
             niches_of_parents.append(niches)
-            return super().challenged(children, images, fitness, niches, generation)
+            return super().updated(children, images, fitness, niches, generation)
 
     asked = Asked(judge)
     result = evolve(asked, ENCODINGS[name], archive=Watched, generations=12, population=8, seed=1)
@@ -103,7 +103,7 @@ def test_survivors_are_those_of_plain_loops(name, kind) -> None:
 def archive_of(fitness: list[float], kind: type[MapElites] = MapElites) -> MapElites:
     """An archive of genomes that are their own fitness."""
     founders = np.diag(np.array(fitness))
-    return kind.founded(loop.Genome({"gene": founders}), founders[:, None, None], founders)
+    return kind.first(loop.Genome({"gene": founders}), founders[:, None, None], founders)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(MapElites, [0.9, 0.5, 0.5]), (Elitism, [0.5, 0.5, 0.5])])
@@ -111,7 +111,7 @@ def test_one_child_may_take_every_niche_and_equals_take_none(kind, expected) -> 
     elites = archive_of([0.5, 0.5, 0.5], kind)
     children = np.array([[0.9, 0.5, 0.4], [0.8, 0.5, 0.5]])
     genomes = loop.Genome({"gene": children})
-    after = elites.challenged(genomes, children[:, None, None], children, np.array([1, 2]), 7)
+    after = elites.updated(genomes, children[:, None, None], children, np.array([1, 2]), 7)
     np.testing.assert_array_equal(after.fitness, expected)
     np.testing.assert_array_equal(after.born, [7 if p == 0.9 else 0 for p in expected])
     np.testing.assert_array_equal(after.genomes["gene"][0], children[0] if 0.9 in expected else [0.5, 0, 0])
@@ -143,7 +143,7 @@ def test_parents_come_from_every_niche_alike() -> None:
 
 
 @pytest.mark.parametrize(("wrong", "error", "match"), [
-    (lambda genomes: genomes.take(np.arange(3)), ShapeError, "gives 8.*got 3 genomes with 3 images"),
+    (lambda genomes: genomes.take(np.arange(3)), ShapeError, "returns 8.*got 3 genomes with 3 images"),
     (lambda genomes: dict(genomes.arrays), DTypeError, "a Genome, got dict"),
 ])  # fmt: skip
 @pytest.mark.parametrize("when", ["start", "vary"])
@@ -217,7 +217,7 @@ def test_generations_and_seeds_draw_anew() -> None:
         def parents(self, count, draws):
             return np.zeros(count, int)
 
-        def challenged(self, *_):
+        def updated(self, *_):
             return self
 
     class Alike(DirectEncoding):
@@ -267,7 +267,7 @@ def test_a_network_says_what_it_takes(fool, kind) -> None:
     told = result.summary()
     worst = result.confidence.argmin()
     for text in (f"{fool.__name__}(generations=2, population=6,", "for 5 classes", "archive=MapElites",
-                 f"median {sureness(np.median(result.confidence), 4)}, least {sureness(min(result.confidence), 4)} (class {worst})",
+                 f"median {as_percent(np.median(result.confidence), 4)}, least {as_percent(min(result.confidence), 4)} (class {worst})",
                 "done: 2",
                  "12 forward, 0 backward"):  # fmt: skip
         assert text in told
@@ -352,12 +352,12 @@ def read(tmp_path: object) -> None:
 # fmt: off
 MUTANTS = [
     # --- who survives
-    Mutant("archive: equals are let in", line(MapElites, "challenged", "reached > self", "reached >= self"), lambda: test_one_child_may_take_every_niche_and_equals_take_none(MapElites, [0.9, 0.5, 0.5])),
-    Mutant("archive: the least fit of the children", line(MapElites, "challenged", "fitness.argmax(axis=0), fitness.max", "fitness.argmin(axis=0), fitness.max"), lambda: replayed("direct")),
-    Mutant("archive: children try where they are best alone", line(MapElites, "admitted", "return fitness", "return fitness * (fitness == fitness.max(axis=1)[:, None])"), lambda: replayed("cppn")),
-    Mutant("archive: elitism in every niche", line(Elitism, "admitted", "xp.where(own, fitness, -xp.inf)", "fitness"), lambda: replayed("cppn", "Elitism")),
-    Mutant("archive: genes of the dead", line(MapElites, "challenged", "self.genomes.replaced(taken, children.take(winners))", "self.genomes"), lambda: replayed("direct")),
-    Mutant("archive: the survivors are born anew", line(MapElites, "challenged", "self.born, taken, generation", "self.born, slice(None), generation"), lambda: replayed("cppn")),
+    Mutant("archive: equals are let in", line(MapElites, "updated", "reached > self", "reached >= self"), lambda: test_one_child_may_take_every_niche_and_equals_take_none(MapElites, [0.9, 0.5, 0.5])),
+    Mutant("archive: the least fit of the children", line(MapElites, "updated", "fitness.argmax(axis=0), fitness.max", "fitness.argmin(axis=0), fitness.max"), lambda: replayed("direct")),
+    Mutant("archive: children try where they are best alone", line(MapElites, "competing_fitness", "return fitness", "return fitness * (fitness == fitness.max(axis=1)[:, None])"), lambda: replayed("cppn")),
+    Mutant("archive: elitism in every niche", line(Elitism, "competing_fitness", "xp.where(own, fitness, -xp.inf)", "fitness"), lambda: replayed("cppn", "Elitism")),
+    Mutant("archive: genes of the dead", line(MapElites, "updated", "self.genomes.replaced(improved, children.take(fittest))", "self.genomes"), lambda: replayed("direct")),
+    Mutant("archive: the survivors are born anew", line(MapElites, "updated", "self.born, improved, generation", "self.born, slice(None), generation"), lambda: replayed("cppn")),
     Mutant("archive: no parent from the last niche", line(MapElites, "parents", "len(self)", "len(self) - 1"), test_parents_come_from_every_niche_alike),
     Mutant("archive: niches without images", line(MapElites, "from_arrays", "len(set(lengths)) != 1", "False"), test_other_files_are_no_results),
     # --- the loop
@@ -369,7 +369,7 @@ MUTANTS = [
     Mutant("evolve: probabilities, rounded to 1", line(loop.Breeder, "fitness", '.astype("float64")', ""), test_single_precision_is_not_the_end),
     Mutant("evolve: images not looked at", line(loop.Breeder, "drawn", "self.victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused_in_every_generation),
     # --- checkpoints and files
-    Mutant("evolve: as many children as they please", line(loop.Breeder, "drawn", "== self.population", ""), lambda: test_encodings_that_do_not_as_they_are_told_are_refused("vary", lambda genomes: genomes.take([0, 1, 2]), ShapeError, "gives 8")),
+    Mutant("evolve: as many children as they please", line(loop.Breeder, "drawn", "== self.population", ""), lambda: test_encodings_that_do_not_as_they_are_told_are_refused("vary", lambda genomes: genomes.take([0, 1, 2]), ShapeError, "returns 8")),
     Mutant("fooling: every archive is MAP-Elites", line(FoolingResult, "load", 'ARCHIVES[header["archive"]]', "MapElites"), read),
     Mutant("fooling: arrays of any length", line(result, "_check_sound", "len(lengths) != 1", "False"), test_other_files_are_no_results),
     Mutant("fooling: an archive known by its name alone", line(FoolingResult, "save", "ARCHIVES.get(kind) is not type(self.archive)", "kind not in ARCHIVES"), test_an_archive_of_ones_own_has_no_file),

@@ -116,7 +116,7 @@ MUTANTS = [
     Mutant("chance: connections come at the first place", first("add_connection", "net.free()"), test_a_connection_may_come_anywhere),
     Mutant("chance: the first connection goes", first("delete_connection", "net.weights != 0"), test_any_connection_may_go),
     Mutant("chance: the first connection moves", first("change_connection", "net.weights != 0"), test_any_connection_may_move_and_to_anywhere_it_can),
-    Mutant("chance: connections move to the first place", first("change_connection", "net.free() & kept"), test_any_connection_may_move_and_to_anywhere_it_can),
+    Mutant("chance: connections move to the first place", first("change_connection", "net.free() & allowed"), test_any_connection_may_move_and_to_anywhere_it_can),
     Mutant("chance: neurons come into the first connection", first("add_neuron", "net.weights != 0"), test_a_neuron_may_come_into_any_connection),
     Mutant("chance: new weights above 0 alone", line(structure, "add_connection", "* 2 - 1) * limit", ") * limit"), lambda: test_new_weights_lie_anywhere_within_the_limit(0.7)),
     Mutant("chance: new weights of 1", line(structure, "add_connection", "= weight[n]", "= 1"), lambda: test_new_weights_lie_anywhere_within_the_limit(30.0)),
