@@ -220,7 +220,7 @@ def panel(victim: Victim, data: Dataset, results: dict[str, AttackResult], seed:
                           for prediction, each in zip(predictions, p)]  # fmt: skip
         wrong[name] = [int(each.argmax()) != int(data.y[chosen]) for each in p]
     heads = ["as it is", *(f"{name}\n{series.head}" for name, series in SERIES.items())]
-    return plots.image_rows(rows, captions, wrong=wrong, heads=heads, title="What the network says; mistakes framed")
+    return plots.image_rows(rows, captions, wrong=wrong, heads=heads, title="Predictions; mistakes framed")
 
 
 def run(arguments: Any, data: str, checkpoints: Path) -> str:

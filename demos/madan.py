@@ -172,7 +172,7 @@ def panel(victim: Victim, data: Dataset, attacks: dict[str, AttackResult]) -> An
         p = to_numpy(softmax(victim.logits(asarray(rows[name]))))
         captions[name] = [f"{data.class_names[k]}\n{100 * row[k]:.0f} %" for k, row in zip(p.argmax(axis=1), p)]
         wrong[name] = list(p.argmax(axis=1) != labels[which])
-    title = "What the network says, and how sure it is; mistakes framed"
+    title = "Predictions and their confidences; mistakes framed"
     return plots.image_rows(dict(rows), captions, wrong=wrong, scales=scales, title=title)
 
 

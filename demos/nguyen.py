@@ -234,10 +234,10 @@ def figures(results: dict[str, list[FoolingResult]], judges: dict[str, Sequentia
     learning = "Networks that learn from fooling images: the median confidence of new ones"
     by_network = {name: [result] for name, result in retrained.items()}
     return {
-        "gallery": gallery(first, title=f"What LeNet, trained on {data}, takes for a digit, and how sure it is"),
+        "gallery": gallery(first, title=f"Evolved against LeNet, trained on {data}: the confidence of each class"),
         "median": median_confidence({name: results[name] for name in BY_EVOLUTION}),
         "cppns": painters,
-        "transfer": judged(first, others, title="Made against one LeNet: how sure others are (the darker, the surer)"),
+        "transfer": judged(first, others, title="Evolved against one LeNet: the confidence of others (darker: higher)"),
         "retrained": gallery(retrained, title=learnt),
         "resistance": median_confidence(by_network, title=learning, marks={}),
     }

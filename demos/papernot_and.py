@@ -3,8 +3,8 @@
     python demos/papernot_and.py      under a minute
 
 The inputs (x₁, x₂) lie in [0, 1]² and have the label round(x₁) ∧ round(x₂).  The network has two hidden sigmoid units
-and one sigmoid output F.  The learned surface F is flat, except for one steep slope between 0 and 1.  Its forward
-derivative ∂F/∂x₂ is large there and nearly 0 elsewhere.  So a small step across the slope changes the prediction.
+and one sigmoid output F.  The learned surface F is flat, except where it rises steeply from 0 to 1.  Its forward
+derivative ∂F/∂x₂ is large there and nearly 0 elsewhere.  So a small step there changes the prediction.
 The paper's example is X = (1, .37) with F = .11 and X* = (1, .43) with F = .95, a step of .06 (its text says .05).
 
 Difference from the paper: the surface gets steeper the longer the network is trained.  So the script trains with

@@ -54,7 +54,7 @@ def before_and_after(net: Any, attack: AttackResult, control: AttackResult, labe
         wrong[name] = list(evaluation.wrong)
     change = "change\n(red: lighter,\nblue: darker)"
     rows = {"digit": rows.pop("digit"), change: list(to_numpy(attack.x_adv - attack.x)[chosen]), **rows}
-    title = "What the network says (and how sure it is); mistakes framed"
+    title = "Predictions and their confidences; mistakes framed"
     return plots.image_rows(rows, captions, wrong=wrong, scales={change: (-0.25, 0.25)}, title=title)
 
 
@@ -88,7 +88,7 @@ def evolve_images(net: Sequential, generations: int, seed: int) -> tuple[str, An
                "patterns": fool_cppn(net, generations=generations, seed=seed, progress=True)}  # fmt: skip
     parts = [f"{name} {as_percent(result.median[-1])} ({result.seconds:.1f} s)" for name, result in results.items()]
     text = f"Evolved from nothing, {generations} generations, median confidence: " + ", ".join(parts) + "\n"
-    return text, gallery(results, title="Evolved from nothing: what LeNet takes for a digit, and how sure it is")
+    return text, gallery(results, title="Evolved against LeNet: each class and its confidence")
 
 
 def main() -> None:

@@ -1,19 +1,19 @@
 """The attacks as their papers have them: one image, plain loops, the paper's letters and steps.  *Read these first.*
 
-What `kernels/reference` is to the kernels, these are to the attacks: they say what is computed, and the attacks of the
-same names, in files of the same names, do the same for a whole batch, quickly.  A law binds each to its twin.
+These files show what is computed.  The fast attacks, with the same names in files of the same names, compute the same
+for a whole batch.  A law compares each with its plain page.
 
     from attacks import plain
 
     f = plain.one(net)                     # the network as the papers have it: a function of one image
     x_adv = plain.pgd(f, x[0], y[0], epsilon=.3)
 
-f is a function of one image x, a NumPy array of pixels from 0 to 1, to its logits (K,), so that f(x).argmax() is its
-answer.  y is a label to get away from, t a target; both are whole numbers.  Other parameters have the papers' names.
-Each attack gives back the image that it ends with, like x, whether it succeeds or not (for the evolved ones, a list
-with an image for each class).  All the rest is left to the twins: batches, checks, other bounds, norms and goals.
+f is a function of one image x, a NumPy array of pixels from 0 to 1, to its logits (K,): f(x).argmax() is the
+predicted class.  y is the label to avoid, t a target; both are whole numbers.  Other parameters have the papers' names.
+Each attack returns its last image, of the shape of x, whether it succeeds or not (the evolutionary ones return a list
+with an image for each class).  Batches, checks, other bounds, norms and goals are left to the fast attacks.
 
-Comments number the steps of an algorithm.  ``X = x`` is safe: nothing here is changed in place that was handed over.
+Comments number the steps of an algorithm.  ``X = x`` is safe: no function changes its arguments.
 
 Reading order: notation, fgsm, pgd, jsma, deepfool, carlini_wagner, lbfgs, square, apgd, few_pixel, fool_direct,
 fool_cppn, fool_gradient.

@@ -1,6 +1,6 @@
-"""Carlini and Wagner 2017: the closest image that is read as t, in L2, in L0, and in L∞.
+"""Carlini and Wagner 2017: the closest image for which t is predicted, in L2, in L0, and in L∞.
 
-Z is the network, and f what is to be made small.  `descend` is what the three have in common.
+Z is the network, and f the loss to minimise.  All three attacks call `descend`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ALMOST = 0.999999  # black and white pixels would have a w of ±∞
 
 
 def f(z: Array, t: int, kappa: float) -> Array:
-    """max(max_{i≠t} Z_i - Z_t, -κ), their f₆: at -κ as soon as the network reads t, with a margin of κ."""
+    """max(max_{i≠t} Z_i - Z_t, -κ), their f₆: it is -κ if t is predicted with a margin of κ or more."""
     return ops.maximum(margin(z, t), -kappa)
 
 
@@ -30,12 +30,12 @@ def squares(delta: Array) -> Array:
 
 def descend(Z: Network, x: Array, t: int, D: Length, c: float, start: Array, free: Array | bool = True,
             kappa: float = 0.0, steps: int = 1000, lr: float = 1e-2) -> Array | None:  # fmt: skip
-    """Adam on D(δ) + c·f(x + δ): of the images on its way that are read as t the one of least D(δ), or None.
+    """Adam on D(δ) + c·f(x + δ): the successful image with the least D(δ) among those on the way, or None.
 
-    D: how far δ is.  start: the image that it begins with.  free: the pixels that may change.
+    D: the distance.  start: the first image.  free: the pixels that may change.
     """
     image = lambda w: ops.where(free, (ops.tanh(w) + 1) / 2, x)  # 1. x + δ = ½(tanh(w) + 1), always within the bounds
-    loss = lambda w: D(image(w) - x) + c * f(Z(image(w)), t, kappa)  # 2. what is to be minimised
+    loss = lambda w: D(image(w) - x) + c * f(Z(image(w)), t, kappa)  # 2. the loss to minimise
     w = np.arctanh((2 * start - 1) * ALMOST)
     m, v, best = 0 * w, 0 * w, None
     for k in range(1, steps + 1):
@@ -50,7 +50,22 @@ def descend(Z: Network, x: Array, t: int, D: Length, c: float, start: Array, fre
 
 def cw_l2(Z: Network, x: Array, t: int, kappa: float = 0.0, c: float = 1e-3, searches: int = 9,
           steps: int = 1000, lr: float = 1e-2) -> Array:  # fmt: skip
-    """Minimise ‖δ‖₂² + c·f(x + δ), for the smallest c that will do   (§VI.A)."""
+    """Minimise ‖δ‖₂² + c·f(x + δ), for the smallest c that succeeds   (§VI.A).
+
+    Z, x, t: the network, an image and the target.
+    kappa: κ, the margin by which t has to lead.
+    c: the first weight of the loss f.
+    searches: how many values of c are tried.
+    steps, lr: number and learning rate of the steps of Adam.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(seed=0, dtype="float64")), np.full(784, 0.5)
+    >>> X = plain.cw_l2(f, x, 3, c=1000.0, searches=1, steps=50)
+    >>> int(f(X).argmax())
+    3
+    """
     too_little, enough, best = 0.0, np.inf, x
     for _ in range(searches):
         X = descend(Z, x, t, squares, c, start=x, kappa=kappa, steps=steps, lr=lr)  # 1. solve, for this c
@@ -65,7 +80,22 @@ def cw_l2(Z: Network, x: Array, t: int, kappa: float = 0.0, c: float = 1e-3, sea
 
 def cw_l0(Z: Network, x: Array, t: int, kappa: float = 0.0, c: float = 1e-3, largest_c: float = 1e3,
           steps: int = 1000, lr: float = 1e-2) -> Array:  # fmt: skip
-    """The fewest pixels: solve L2, fix the pixel that δ needs least, and again, until L2 fails   (§VI.B)."""
+    """The fewest pixels: solve L2, fix the pixel that δ needs least, and again, until L2 fails   (§VI.B).
+
+    Z, x, t: the network, an image and the target.
+    kappa: κ, the margin by which t has to lead.
+    c, largest_c: the first weight of the loss f, and the largest.
+    steps, lr: number and learning rate of the steps of Adam.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(4, 3, hidden=(), seed=0, dtype="float64")), np.full(4, 0.5)
+    >>> t = int(f(x).argsort()[-2])  # the second class
+    >>> X = plain.cw_l0(f, x, t, c=10.0, largest_c=10.0, steps=100)
+    >>> int(f(X).argmax()) == t, int((X != x).sum())
+    (True, 1)
+    """
     free, best = np.ones(x.shape, bool), x
     while c <= largest_c and free.any():
         X = descend(Z, x, t, squares, c, best, free, kappa, steps, lr)  # 1. solve L2 with the pixels that are left
@@ -74,14 +104,28 @@ def cw_l0(Z: Network, x: Array, t: int, kappa: float = 0.0, c: float = 1e-3, lar
             continue
         best, delta = X, X - x
         g = grad(lambda X: margin(Z(X), t), X)  # 3. g = ∇f(x + δ)
-        useful = np.where(free & (delta != 0), -g * delta, np.inf)  # what δ_i has taken off f
+        useful = np.where(free & (delta != 0), -g * delta, np.inf)  # how much δ_i has decreased f
         free = (delta != 0) & (useful > useful.min())  # 4. fix i = argmin_i of that
     return best
 
 
 def cw_linf(Z: Network, x: Array, t: int, kappa: float = 0.0, c: float = 1e-3, largest_c: float = 1e3,
             steps: int = 1000, lr: float = 1e-2) -> Array:  # fmt: skip
-    """Minimise Σ_i (|δ_i| - τ)⁺ + c·f(x + δ), for smaller and smaller τ   (§VI.C)."""
+    """Minimise Σ_i (|δ_i| - τ)⁺ + c·f(x + δ), for smaller and smaller τ   (§VI.C).
+
+    Z, x, t: the network, an image and the target.
+    kappa: κ, the margin by which t has to lead.
+    c, largest_c: the first weight of the loss f, and the largest.
+    steps, lr: number and learning rate of the steps of Adam.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(seed=0, dtype="float64")), np.full(784, 0.5)
+    >>> X = plain.cw_linf(f, x, 3, c=1.0, largest_c=1.0, steps=50)
+    >>> int(f(X).argmax())
+    3
+    """
     tau, best = 1.0, x
     while c <= largest_c:
         beyond = lambda delta, tau=tau: ops.sum(ops.maximum(ops.absolute(delta) - tau, 0))  # 1. Σ(|δ_i| - τ)⁺

@@ -1,4 +1,4 @@
-"""DeepFool: step onto the nearest boundary of a network taken for linear, until the answer has changed.
+"""DeepFool: step to the nearest decision boundary of the linearised network, until the prediction has changed.
 
 Moosavi-Dezfooli, Fawzi and Frossard 2016.
 """
@@ -16,7 +16,19 @@ from .notation import Network
 def deepfool(f: Network, x: Array, overshoot: float = 0.02, steps: int = 50, norm: str = "l2") -> Array:
     """Algorithm 2, the nearest boundary in L2; or with norm="linf", in L∞ (the paper's equation for ℓ_p).
 
-    As in the authors' program each x_i is already what would be returned: beyond the boundary by the part η of the way.
+    As in the authors' program, each x_i is beyond the boundary by the fraction η of the way: it can be returned.
+
+    f, x: the network and an image.
+    overshoot: η.
+    steps: the number of iterations, at most.
+    norm: "l2" or "linf".
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(seed=0, dtype="float64")), np.full(784, 0.5)
+    >>> bool(f(plain.deepfool(f, x)).argmax() != f(x).argmax())
+    True
     """
     k_hat, total, X = int(f(x).argmax()), np.zeros_like(x), x  # 1. x₀ ← x, i ← 0
     for _ in range(steps):

@@ -13,10 +13,23 @@ from .notation import Network, margin
 
 def few_pixel(f: Network, x: Array, y: int, pixels: int = 1, population: int = 400, generations: int = 100,
               F: float = 0.5, rng: Any = None) -> Array:  # fmt: skip
-    """DE/rand/1 (their §3): raise the margin of an image x (C, H, W) by a few pixels alone; no slopes are asked for.
+    """DE/rand/1 (their §3): increase the margin by changing a few pixels, without gradients.
 
     A candidate is (row, column, colours…) for each pixel, all from 0 to 1.
+
+    f, x, y: the network, an image (C, H, W) and its label.
+    pixels: how many may change.
+    population, generations: the number of candidates, and of rounds.
+    F: the weight of a difference of two candidates.
     rng: where random numbers come from, ``np.random.default_rng(0)`` if None.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.lenet(seed=0, dtype="float64")), np.full((1, 28, 28), 0.5)
+    >>> X = plain.few_pixel(f, x, 3, population=10, generations=2)
+    >>> int((X != x).sum()) <= 1
+    True
     """
     rng, C = rng or np.random.default_rng(0), len(x)
     places = rng.random((population, pixels, 2))  # 1. places anywhere, colours from N(½, ½²)
@@ -27,12 +40,12 @@ def few_pixel(f: Network, x: Array, y: int, pixels: int = 1, population: int = 4
         if max(fitness) > 0:
             break
         parents = candidates.copy()
-        for i in range(population):  # 2. of each candidate's three different others comes a child
+        for i in range(population):  # 2. three other candidates, all different, make a child
             r1, r2, r3 = rng.choice([r for r in range(population) if r != i], 3, replace=False)
             child = np.clip(parents[r1] + F * (parents[r2] - parents[r3]), 0, 1)  # 3. x_r1 + F·(x_r2 - x_r3)
             reached = margin(f(painted(x, child)), y)
             if reached >= fitness[i]:
-                candidates[i], fitness[i] = child, reached  # 4. it takes the candidate's place, unless it is worse
+                candidates[i], fitness[i] = child, reached  # 4. the child replaces the candidate, unless it is worse
     return painted(x, candidates[int(np.argmax(fitness))])
 
 

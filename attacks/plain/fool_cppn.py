@@ -25,11 +25,22 @@ def fool_cppn(f: Network, shape: tuple[int, int, int], generations: int = 200, p
               neurons: int = 30, rng: Any = None) -> list[Array]:  # fmt: skip
     """The indirect encoding (§2.3): images (C, H, W) that CPPNs paint, one for each class.
 
-    neurons: how many hidden ones there may be.  rng: where random numbers come from, ``default_rng(0)`` if None.
+    f: the network.
+    shape: of the images, (C, H, W).
+    generations, population: the number of rounds, and of children in each.
+    neurons: how many hidden neurons a CPPN may have.
+    rng: where random numbers come from, ``np.random.default_rng(0)`` if None.
+
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f = plain.one(models.lenet(seed=0, dtype="float64"))
+    >>> images = plain.fool_cppn(f, (1, 28, 28), generations=2, population=5)
+    >>> len(images), images[0].shape
+    (10, (1, 28, 28))
     """
     rng, C = rng or np.random.default_rng(0), shape[0]
 
-    def born() -> Wiring:  # no hidden neuron; all inputs tell all outputs
+    def born() -> Wiring:  # no hidden neuron; each input connected to each output
         W, phi = np.zeros((INPUTS + C, INPUTS + C)), np.zeros(INPUTS + C, int)
         W[:INPUTS, INPUTS:] = rng.uniform(-LIMIT, LIMIT, (INPUTS, C))
         phi[INPUTS:] = rng.integers(len(FUNCTIONS), size=C)
@@ -40,7 +51,7 @@ def fool_cppn(f: Network, shape: tuple[int, int, int], generations: int = 200, p
 
 
 def painted(net: Wiring, shape: tuple[int, int, int]) -> Array:
-    """The image: each pixel's place goes in, and what the outputs say, without its sign, is its colour."""
+    """The image: the inputs are the coordinates of a pixel; the absolute values of the outputs are its colour."""
     (W, phi), (C, height, width) = net, shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     v = [x, y, np.hypot(x, y), np.ones_like(x)]
@@ -68,7 +79,7 @@ def connections(W: Array) -> list[tuple[int, int]]:
 
 
 def missing(W: Array, C: int) -> list[tuple[int, int]]:
-    """(i, j) for each that there is not, but could be: outputs tell nobody, inputs hear nobody, and i < j."""
+    """(i, j) for each possible connection that does not exist: i < j, i is no output, and j no input."""
     return [(i, j) for i in range(len(W) - C) for j in range(max(i + 1, INPUTS), len(W)) if W[i, j] == 0]
 
 
@@ -87,7 +98,7 @@ def add_connection(W: Array, C: int, rng: Any) -> Array:
 
 
 def delete_connection(W: Array, rng: Any) -> Array:
-    """A connection goes."""
+    """Remove a connection."""
     W, places = W.copy(), connections(W)
     if places:
         W[one_of(places, rng)] = 0
@@ -107,19 +118,19 @@ def change_connection(W: Array, C: int, rng: Any) -> Array:
 
 
 def add_neuron(W: Array, phi: Array, C: int, neurons: int, rng: Any) -> Wiring:
-    """A neuron p in the midst of a connection: i tells it with weight 1, and it tells j with the connection's own."""
+    """A neuron p splits the connection from i to j: i → p has weight 1, and p → j the weight of the connection."""
     places = connections(W)
     if not places or len(W) - INPUTS - C >= neurons:
         return W, phi
     i, j = one_of(places, rng)
     p = rng.integers(max(i + 1, INPUTS), min(j, len(W) - C) + 1)  # somewhere between the two
-    W = np.insert(np.insert(W, p, 0, axis=0), p, 0, axis=1)  # those behind it, j among them, move up
+    W = np.insert(np.insert(W, p, 0, axis=0), p, 0, axis=1)  # later neurons, j among them, move up by one
     W[i, p], W[p, j + 1], W[i, j + 1] = 1, W[i, j + 1], 0
     return W, np.insert(phi, p, rng.integers(len(FUNCTIONS)))
 
 
 def delete_neuron(W: Array, phi: Array, C: int, rng: Any) -> Wiring:
-    """A hidden neuron goes, with all its connections."""
+    """Remove a hidden neuron and all its connections."""
     hidden = len(W) - INPUTS - C
     if hidden == 0:
         return W, phi

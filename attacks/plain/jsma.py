@@ -1,4 +1,4 @@
-"""JSMA: raise two pixels at a time, the two that serve the target most (Papernot et al. 2016).
+"""JSMA: change two pixels at a time, the most salient pair for the target (Papernot et al. 2016).
 
 `jsma` is Algorithm 2, `most_salient` Algorithm 3.  With one feature at a time they are Algorithm 1 and equation 8.
 """
@@ -14,11 +14,22 @@ from .notation import Network
 
 
 def jsma(f: Network, x: Array, t: int, theta: float = 1.0, upsilon: float = 0.145, features: int = 2) -> Array:
-    """Change chosen pixels of x by θ until f answers t: at most the fraction Υ of all pixels.  f gives logits.
+    """Change pixels of x by θ until f predicts t, at most the fraction Υ of all pixels.
 
-    In the comments, F is f, X* the changed image, s the class that f gives it now, and max_iter the most rounds.
+    In the comments, F is f, X* the changed image, s its predicted class, and max_iter the number of rounds.
 
-    features: how many pixels to choose at a time.  θ < 0 makes pixels darker.
+    f, x, t: the network (to logits), an image and the target.
+    theta: θ, the change of a chosen pixel.  θ < 0 makes pixels darker.
+    upsilon: Υ, the largest fraction of pixels to change.
+    features: how many pixels to choose at a time.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(seed=0, dtype="float64")), np.full(784, 0.5)
+    >>> X = plain.jsma(f, np.zeros(784), 3, upsilon=0.01)
+    >>> int((X != 0).sum()) <= 7
+    True
     """
     X, end = x.copy(), 1 if theta > 0 else 0  # 1. X* ← X; where a pixel can move no further
     pixels = X.reshape(-1)  # the same memory
@@ -38,7 +49,7 @@ def jsma(f: Network, x: Array, t: int, theta: float = 1.0, upsilon: float = 0.14
 
 
 def most_salient(dF: Array, Gamma: set[int], t: int, features: int = 2) -> tuple[int, ...]:
-    """The pair in Γ with the largest -α·β that raises F_t (α > 0) and lowers the sum of the others (β < 0), or ().
+    """The pair in Γ with the largest -α·β that increases F_t (α > 0) and decreases the others' sum (β < 0), or ().
 
     dF (K, M): ∂F_j/∂X_i of K logits in M pixels.
     """

@@ -1,6 +1,6 @@
-"""The box-constrained L-BFGS attack: the least r by which x is read as t, by way of a penalty (Szegedy et al. 2013).
+"""The box-constrained L-BFGS attack: the smallest r for which f predicts t, with a penalty (Szegedy et al. 2013).
 
-`lbfgs` looks for the weight of the penalty; `minimise` is L-BFGS in a box, and `newton` its memory (Nocedal 1980).
+`lbfgs` searches the weight of the penalty; `minimise` is L-BFGS in a box, and `newton` its memory (Nocedal 1980).
 """
 
 from __future__ import annotations
@@ -18,11 +18,23 @@ Pair = tuple[Array, Array, float]  # s, y, ρ = 1/⟨s, y⟩, or 0 where F is no
 
 
 def lbfgs(f: Network, x: Array, t: int, c: float = 1.0, searches: int = 10, steps: int = 50) -> Array:
-    """Minimise c·‖r‖² + loss(x + r, t) with x + r in [0, 1]^m, for the greatest c whose minimiser is read as t.
+    """Minimise c·‖r‖² + loss(x + r, t) with x + r in [0, 1]^m, for the greatest c whose minimiser succeeds.
 
-    §4.1.  The paper writes c·|r|, and "minimum c": `attacks.lbfgs` says why not.
+    §4.1.  The paper writes c·|r|, and "minimum c": `attacks.lbfgs` explains the difference.
+
+    f, x, t: the network, an image and the target.
+    c: the first weight of the penalty.
+    searches: how many values of c are tried.
+    steps: the number of L-BFGS iterations for each c, at most.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(seed=0, dtype="float64")), np.full(784, 0.5)
+    >>> int(f(plain.lbfgs(f, x, 3)).argmax())
+    3
     """
-    succeeds, fails, found, shortest = 0.0, np.inf, x, np.inf
+    succeeds, fails, best, shortest = 0.0, np.inf, x, np.inf
 
     def penalised(X: Array) -> Array:
         return c * ops.sum((X - x) ** 2) + J(f(X), t)
@@ -32,31 +44,31 @@ def lbfgs(f: Network, x: Array, t: int, c: float = 1.0, searches: int = 10, step
         length = ((X - x) ** 2).sum()
         if f(X).argmax() == t:
             succeeds = c
-            found, shortest = (X, length) if length < shortest else (found, shortest)  # 2. keep the closest success
+            best, shortest = (X, length) if length < shortest else (best, shortest)  # 2. keep the closest success
         else:
             fails = c
         if succeeds == 0 or fails == np.inf:
             c = c * 10 if succeeds else c / 10  # 3. line search for c: tenfold, until it has both failed and succeeded;
         else:
             c = (succeeds * fails) ** 0.5  # then between the greatest that succeeds and the least that fails
-    return found
+    return best
 
 
 def minimise(F: Callable[[Array], Array], x: Array, steps: int) -> Array:
-    """Where F is least, nearly, from x on and within [0, 1]."""
+    """A minimiser of F within [0, 1], nearly, starting from x."""
     memory: list[Pair] = []
     value, g = value_and_grad(F, x)
     for _ in range(steps):
-        free = ~((x <= 0) & (g > 0) | (x >= 1) & (g < 0))  # 1. the entries that no bound holds back
+        free = ~((x <= 0) & (g > 0) | (x >= 1) & (g < 0))  # 1. the entries that no bound blocks
         d = -newton(free * g, memory) * free  # 2. -H·∇F, as Newton would step
-        for n in range(20):  # 3. that long, or ½, ¼, … of it, until it brings enough (Armijo)
+        for n in range(20):  # 3. the whole step, or ½, ¼, … of it, until F decreases enough (Armijo)
             X = np.clip(x + 0.5**n * d, 0, 1)
             new_value, new_g = value_and_grad(F, X)
             if new_value <= value + 1e-4 * (g * (X - x)).sum():
                 break
-        if value - new_value <= 1e-6 * abs(value):  # 4. no step brings anything
+        if value - new_value <= 1e-6 * abs(value):  # 4. no step decreases F
             return X if new_value < value else x
-        s, y = X - x, new_g - g  # 5. remember the last ten steps s, and how the slope changed along them
+        s, y = X - x, new_g - g  # 5. remember the last ten steps s, and the change y of the gradient along them
         convex = (s * y).sum() > 1e-7 * (y * y).sum()
         memory = [*memory, (s, y, 1 / (s * y).sum() if convex else 0.0)][-10:]
         x, value, g = X, new_value, new_g
@@ -64,7 +76,7 @@ def minimise(F: Callable[[Array], Array], x: Array, steps: int) -> Array:
 
 
 def newton(g: Array, memory: list[Pair]) -> Array:
-    """H·g, for the H ≈ (∇²F)⁻¹ that the pairs in memory tell of: H·y = s for the last of them."""
+    """H·g, for H ≈ (∇²F)⁻¹, built of the pairs in memory: H·y = s for the last of them."""
     if not memory:
         return g / max(np.sqrt((g * g).sum()), 1e-30)
     weights: list[Array] = []

@@ -1,4 +1,4 @@
-"""BIM, least likely, PGD: the step of FGSM, many times and small, and back to within ε of the image each time.
+"""BIM, least likely, PGD: many small steps of FGSM, each followed by a projection to within ε of the image.
 
 Kurakin, Goodfellow and Bengio 2016; Madry et al. 2018.
 """
@@ -21,7 +21,18 @@ def clip(X: Array, x: Array, epsilon: float) -> Array:
 
 
 def bim(f: Network, x: Array, y: int, epsilon: float = 0.3, alpha: float = 0.03, steps: int = 10) -> Array:
-    """The basic iterative method (Kurakin et al., §2.2): away from the label y."""
+    """The basic iterative method (Kurakin et al., §2.2): away from the label y.
+
+    f, x, y: the network, an image and its label.
+    epsilon, alpha, steps: radius of the ball, step size, number of steps.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(seed=0, dtype="float64")), np.full(784, 0.5)
+    >>> float(abs(plain.bim(f, x, 3, epsilon=0.1) - x).max().round(3))
+    0.1
+    """
     X = x  # 1. X₀ = X: the paper's X is x here, and its X_N is X
     for _ in range(steps):
         g = grad(lambda X: J(f(X), y), X)  # 2. ∇ₓJ(X_N, y), where J is the loss
@@ -30,7 +41,19 @@ def bim(f: Network, x: Array, y: int, epsilon: float = 0.3, alpha: float = 0.03,
 
 
 def least_likely(f: Network, x: Array, epsilon: float = 0.3, alpha: float = 0.03, steps: int = 10) -> Array:
-    """The iterative least-likely class method (Kurakin et al., §2.3): towards the class that f believes in least."""
+    """The iterative least-likely class method (Kurakin et al., §2.3): towards the class with the least logit.
+
+    f, x: the network and an image.
+    epsilon, alpha, steps: radius of the ball, step size, number of steps.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(seed=0, dtype="float64")), np.full(784, 0.5)
+    >>> t, X = f(x).argmin(), plain.least_likely(f, x, epsilon=0.1)
+    >>> bool(f(X)[t] > f(x)[t])
+    True
+    """
     X, y_ll = x, int(f(x).argmin())  # 1. X₀ = X,  y_LL = argmin_y p(y | X)
     for _ in range(steps):
         g = grad(lambda X: J(f(X), y_ll), X)  # 2. ∇ₓJ(X_N, y_LL)
@@ -40,11 +63,21 @@ def least_likely(f: Network, x: Array, epsilon: float = 0.3, alpha: float = 0.03
 
 def pgd(f: Network, x: Array, y: int, epsilon: float = 0.3, alpha: float = 0.01, steps: int = 40, restarts: int = 1,
         rng: Any = None) -> Array:  # fmt: skip
-    """Projected gradient descent (Madry et al., §2.1): BIM from a random point, until one of `restarts` tries succeeds.
+    """Projected gradient descent (Madry et al., §2.1): BIM from a random point, until one of `restarts` runs succeeds.
 
-    In the paper's letters, L is the loss J, θ the weights of f, S the changes of at most ε, and Π_{x+S} is `clip`.
+    In the paper's letters, L is the loss J, θ the weights, S the perturbations of at most ε, and Π_{x+S} is `clip`.
 
+    f, x, y: the network, an image and its label.
+    epsilon, alpha, steps: radius of the ball, step size, number of steps.
+    restarts: the number of random starting points, at least 1.
     rng: where random numbers come from, ``np.random.default_rng(0)`` if None.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.mlp(seed=0, dtype="float64")), np.full(784, 0.5)
+    >>> float(abs(plain.pgd(f, x, 3, epsilon=0.1) - x).max().round(3))
+    0.1
     """
     rng = rng or np.random.default_rng(0)
     for _ in range(restarts):

@@ -1,4 +1,4 @@
-"""The Square attack: a square of ±ε somewhere, kept if it helps, again and again (Andriushchenko et al. 2020)."""
+"""The Square attack: add a random square of ±ε, keep it if the loss decreases, repeat (Andriushchenko et al. 2020)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,20 @@ HALVED = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # after so many of 10 000 
 
 
 def square(f: Network, x: Array, y: int, epsilon: float = 0.3, N: int = 5000, p: float = 0.8, rng: Any = None) -> Array:
-    """Algorithm 1, in L∞: lower the loss L = f_y - max_{k≠y} f_k of an image x (c, h, w) by random squares, no slopes.
+    """Algorithm 1, in L∞: decrease the loss L = f_y - max_{k≠y} f_k by random squares, without gradients.
 
-    p: the part of the pixels in the first squares.
+    f, x, y: the network, an image (c, h, w) and its label.
+    epsilon: radius of the ball.
+    N: the number of queries, at most.
+    p: the fraction of the pixels in the first squares.
     rng: where random numbers come from, ``np.random.default_rng(0)`` if None.
+
+    >>> import numpy as np
+    >>> from attacks import plain
+    >>> from minidl import models
+    >>> f, x = plain.one(models.lenet(seed=0, dtype="float64")), np.full((1, 28, 28), 0.5)
+    >>> float(abs(plain.square(f, x, 3, epsilon=0.1, N=20) - x).max().round(3))
+    0.1
     """
     rng, (c, height, width) = rng or np.random.default_rng(0), x.shape
     X = clip(x + rng.choice([epsilon, -epsilon], (c, 1, width)), x, epsilon)  # 1. x̂ ← init(x): stripes
@@ -38,6 +48,6 @@ def square(f: Network, x: Array, y: int, epsilon: float = 0.3, N: int = 5000, p:
 
 
 def side(part: float, p: float, height: int, width: int) -> int:
-    """h once that part of the queries is made: the square of the part p of all pixels, p halved now and then."""
+    """h after the fraction `part` of the queries: a square of the fraction p of all pixels; a schedule halves p."""
     p = p / 2 ** sum(10_000 * part > query for query in HALVED)
     return max(1, min(round((p * height * width) ** 0.5), height, width))
