@@ -117,14 +117,14 @@ def test_attacks_and_reports_on_another_library(on_strict, tmp_path) -> None:
         np.testing.assert_array_equal(evaluate(ours, same).predictions, answers.predictions)
         expected = [fgsm(ours, same.x, same.y, norm=norm) for norm in ("linf", "l2", "l1")]
         expected += [sign_noise(ours, same.x, same.y, seed=3), fgsm(ours, same.x, Targeted(targets.get()))]
-    found = [fgsm(net, data.x, data.y, norm=norm) for norm in ("linf", "l2", "l1")]
-    found += [sign_noise(net, data.x, data.y, seed=3), fgsm(net, data.x, Targeted(targets))]
-    for theirs, numpys in zip(found, expected):
+    results = [fgsm(net, data.x, data.y, norm=norm) for norm in ("linf", "l2", "l1")]
+    results += [sign_noise(net, data.x, data.y, seed=3), fgsm(net, data.x, Targeted(targets))]
+    for theirs, numpys in zip(results, expected):
         assert isinstance(theirs.x_adv, strict.ndarray)
         np.testing.assert_array_equal(theirs.x_adv.get(), numpys.x_adv)
         np.testing.assert_array_equal(theirs.success.get(), numpys.success)
         assert theirs.summary() == numpys.summary()
-    found[0].save(tmp_path / "result.npz")
+    results[0].save(tmp_path / "result.npz")
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
@@ -184,10 +184,10 @@ def test_convolutions_and_jsma_on_another_library(on_strict) -> None:
     for features in (1, 2):
         with backend.use("numpy"):
             expected = jsma(ours, x, y, features=features, all_targets=True)
-        found = jsma(theirs, backend.asarray(x), backend.asarray(y), features=features, all_targets=True)
-        np.testing.assert_array_equal(found.x_adv.get(), expected.x_adv)
-        np.testing.assert_array_equal(found.iterations.get(), expected.iterations)
-    np.testing.assert_allclose(evaluate_attacks.success_matrix(found, 5), evaluate_attacks.success_matrix(expected, 5))
+        result = jsma(theirs, backend.asarray(x), backend.asarray(y), features=features, all_targets=True)
+        np.testing.assert_array_equal(result.x_adv.get(), expected.x_adv)
+        np.testing.assert_array_equal(result.iterations.get(), expected.iterations)
+    np.testing.assert_allclose(evaluate_attacks.success_matrix(result, 5), evaluate_attacks.success_matrix(expected, 5))
 
 
 def test_derivatives_on_another_library(on_strict) -> None:

@@ -326,12 +326,12 @@ def test_the_engine_refuses(name) -> None:
     call, error, message = OTHERS[name]
     with pytest.raises(error, match=message) as caught:
         call()
-    told = caught.value
-    assert isinstance(told, MinidlError)
-    assert told.operation
-    assert told.expected
-    assert told.got
-    assert "expected" in str(told)
+    raised = caught.value
+    assert isinstance(raised, MinidlError)
+    assert raised.operation
+    assert raised.expected
+    assert raised.got
+    assert "expected" in str(raised)
 
 
 def test_parameters_are_untouched_by_a_refusal() -> None:

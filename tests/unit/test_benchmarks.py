@@ -51,9 +51,9 @@ def run(monkeypatch, capsys):
 )  # fmt: skip
 def test_every_contest_without_peers(names, works, run, tmp_path) -> None:
     arguments = [*QUICK, "--peers", "--only", *names, "--json", f"{tmp_path}/run.json", "--out", str(tmp_path)]
-    said = run(benchmarks.main, *arguments)
-    assert (tmp_path / "benchmarks.txt").read_text(encoding="utf-8") == said.removesuffix("\n")
-    rows = said.partition("\n\n")[2].splitlines()[2:]
+    output = run(benchmarks.main, *arguments)
+    assert (tmp_path / "benchmarks.txt").read_text(encoding="utf-8") == output.removesuffix("\n")
+    rows = output.partition("\n\n")[2].splitlines()[2:]
     assert [row.partition("  ")[0] for row in rows if not row.startswith(" ") and row] == works
     content = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert {"date", "command", "machine", "backend", "versions", "peers"} <= content["provenance"].keys()
@@ -68,39 +68,42 @@ def test_every_contest_without_peers(names, works, run, tmp_path) -> None:
             assert all(x > 0 for x in line["rounds"])
             assert (line["ratio"] is None) == (line["who"] == OURS)
             assert (line["target"] is None) == (line["met"] is None)
-    found = {line["who"]: line for result in content["results"] for line in result["lines"]}
-    assert "plain kernels" not in found or found["plain kernels"]["remark"] == "the same pairs"
+    by_program = {line["who"]: line for result in content["results"] for line in result["lines"]}
+    assert "plain kernels" not in by_program or by_program["plain kernels"]["remark"] == "the same pairs"
 
 
 def test_growth_and_pair_search(run, tmp_path) -> None:
-    said = run(growth.main, *QUICK, "--peers", "--out", str(tmp_path))
-    assert "training step" in said
-    assert "forward walk" in said
-    said = run(pair_search.main, *QUICK, "--repeats", "1", "--out", str(tmp_path))
-    assert said.count("all pairs") == 2
+    output = run(growth.main, *QUICK, "--peers", "--out", str(tmp_path))
+    assert "training step" in output
+    assert "forward walk" in output
+    output = run(pair_search.main, *QUICK, "--repeats", "1", "--out", str(tmp_path))
+    assert output.count("all pairs") == 2
     written = sorted(path.name for path in tmp_path.iterdir())
     assert written == ["growth.txt", "growth_batch.png", "growth_classes.png", "pair_search.png", "pair_search.txt"]
 
 
 def test_evolution(run, tmp_path) -> None:
-    said = run(evolution.main, *QUICK, "--repeats", "1", "--out", str(tmp_path))
-    assert (tmp_path / "evolution.txt").read_text(encoding="utf-8") == said.removesuffix("\n")
-    runs = [line.split("  ")[0] for line in said.partition("-\n")[2].splitlines()]
+    output = run(evolution.main, *QUICK, "--repeats", "1", "--out", str(tmp_path))
+    assert (tmp_path / "evolution.txt").read_text(encoding="utf-8") == output.removesuffix("\n")
+    runs = [line.split("  ")[0] for line in output.partition("-\n")[2].splitlines()]
     assert runs[:3] == ["direct", "CPPN", "the network alone"]
 
 
 def test_attacks_beside_others(run, tmp_path) -> None:
     minidl.save(models.mlp(hidden=(10,)), tmp_path / "robust.npz")
     arguments = ["--peers", "--robust", str(tmp_path / "robust.npz"), "--out", str(tmp_path)]
-    said = run(attack_contest.main, *QUICK, *arguments)
-    assert (tmp_path / "attack_contest.txt").read_text(encoding="utf-8") == said.removesuffix("\n")
-    assert "PGD-40, ε 0.3, plain, per digit" in said
-    assert [line.split()[:2] for line in said.splitlines() if " apgd " in line] == [["plain", "0.1"], ["robust", "0.3"]]
-    assert said.count("no peer to compare with") == 2
+    output = run(attack_contest.main, *QUICK, *arguments)
+    assert (tmp_path / "attack_contest.txt").read_text(encoding="utf-8") == output.removesuffix("\n")
+    assert "PGD-40, ε 0.3, plain, per digit" in output
+    assert [line.split()[:2] for line in output.splitlines() if " apgd " in line] == [
+        ["plain", "0.1"],
+        ["robust", "0.3"],
+    ]
+    assert output.count("no peer to compare with") == 2
 
 
 def test_what_is_too_far_off_is_not_misread() -> None:
-    """Only images within ε count, whoever made them."""
+    """Only images within ε count, for every library."""
     x, y = np.full((2, 1, 4, 4), 0.5, np.float32), np.zeros(2, int)
     net = models.mlp((1, 4, 4), 2, ())
     net.params["dense1.W"][...] = [1, -1]  # class 0 where pixels are light
@@ -149,7 +152,7 @@ def test_competitors_take_turns(monkeypatch) -> None:
     seconds, results = timing.in_turns({name: lambda name=name: calls.append(name) or name for name in "ab"}, 3, 0.0)
     assert "".join(calls) == "aabb" + "ab" * 3
     assert results == {"a": "a", "b": "b"}
-    assert [len(found) for found in seconds.values()] == [3, 3]
+    assert [len(times) for times in seconds.values()] == [3, 3]
 
 
 def test_ratios_are_those_of_the_rounds_and_the_best_peer_has_the_target() -> None:
@@ -162,7 +165,7 @@ def test_ratios_are_those_of_the_rounds_and_the_best_peer_has_the_target() -> No
 
 
 @pytest.mark.parametrize(
-    ("target", "met", "said"),
+    ("target", "met", "message"),
     [
         (Target(0.5), True, "≤ 0.5 ×"),
         (Target(1 / 3), False, "≤ 1/3 ×"),
@@ -171,8 +174,8 @@ def test_ratios_are_those_of_the_rounds_and_the_best_peer_has_the_target() -> No
         (Target(1.9, "value"), False, "≤ 1.9"),
     ],
 )
-def test_targets(target, met, said) -> None:
-    assert (target.met([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]), str(target)) == (met, said)
+def test_targets(target, met, message) -> None:
+    assert (target.met([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]), str(target)) == (met, message)
     value = target.kind == "value"
     lines = compare("name", "work", "s", {OURS: [1.0, 2.0, 3.0], "peer": [4.0, 5.0, 6.0]}, target).lines
     assert [line.met for line in lines] == ([met, None] if value else [None, met])

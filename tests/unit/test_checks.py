@@ -13,9 +13,9 @@ from minidl.testing import Mutant, line
 
 @pytest.mark.parametrize("value", [0, 1, 0.5, np.float32(0.25), np.int64(1)])
 def test_numbers_come_back_as_floats(value) -> None:
-    found = check_number("pgd", "a step", value, most=1)
-    assert found == value
-    assert type(found) is float
+    number = check_number("pgd", "a step", value, most=1)
+    assert number == value
+    assert type(number) is float
 
 
 @pytest.mark.parametrize("value", [None, "1", True, np.ones(1), 1j, float("nan"), float("inf"), -1e-9, 2])

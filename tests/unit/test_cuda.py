@@ -74,10 +74,10 @@ def test_every_attack_on_a_gpu(name, kind) -> None:
         there = small.network()
         for parameter, value in net.params.items():
             there.params[parameter] = backend.asarray(value)
-        found = ATTACKS[name](Victim(there), *map(backend.asarray, (x, y, t)), 1.0)
-    x_adv = backend.to_numpy(found.x_adv)
+        result = ATTACKS[name](Victim(there), *map(backend.asarray, (x, y, t)), 1.0)
+    x_adv = backend.to_numpy(result.x_adv)
     assert x_adv.dtype == x.dtype
-    np.testing.assert_array_equal(backend.to_numpy(found.success), here.success)
+    np.testing.assert_array_equal(backend.to_numpy(result.success), here.success)
     apart = abs(x_adv.astype(float) - here.x_adv) > 2e-3
     assert apart.mean() <= 0.02, apart.sum()
 
@@ -88,8 +88,8 @@ def test_fooling_images_on_a_gpu(name) -> None:
     cupy_with_a_gpu()
     here = FOOLING[name](Victim(small.network()))
     with backend.use("cupy"):
-        found = FOOLING[name](Victim(small.network()))
-    np.testing.assert_allclose(backend.to_numpy(found.confidence), here.confidence, atol=0.02)
+        result = FOOLING[name](Victim(small.network()))
+    np.testing.assert_allclose(backend.to_numpy(result.confidence), here.confidence, atol=0.02)
 
 
 # --- wrong kernels -------------------------------------------------------------------------------------------
@@ -293,10 +293,10 @@ def test_attacks_find_the_same_images(on_strict) -> None:
         pairs, single = (jsma(net, data.x, data.y, features=n, all_targets=True) for n in (2, 1))
         return [pairs, single, fgsm(net, data.x, data.y, epsilon=0.1)]
 
-    found = attacked()
+    result = attacked()
     with backend.use("numpy"):
         expected = attacked()
-    for ours, theirs in zip(found, expected):
+    for ours, theirs in zip(result, expected):
         np.testing.assert_allclose(ours.x_adv.get(), theirs.x_adv, rtol=0, atol=1e-12)
         np.testing.assert_array_equal(ours.success.get(), theirs.success)
 
@@ -332,9 +332,9 @@ def test_nvrtc_compiles_the_kernels(real, architecture) -> None:
     except nvrtc().NVRTCError:
         pytest.fail(nvrtc().getProgramLog(program))
     assert not nvrtc().getProgramLog(program)  # no warnings either
-    found = {part.partition("(")[0]: part for part in nvrtc().getPTX(program).decode().split(".entry ")[1:]}
-    assert set(found) == set(KERNELS)
-    for name, code in found.items():
+    entries = {part.partition("(")[0]: part for part in nvrtc().getPTX(program).decode().split(".entry ")[1:]}
+    assert set(entries) == set(KERNELS)
+    for name, code in entries.items():
         assert not re.search(r"atom\.|\.shared", code)
         assert name in TRANSCENDENTAL or "fma." not in code  # sums are not contracted
 

@@ -360,17 +360,17 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.requests.append(self.path)
-        found = self.content.get(self.path, 404)
-        if callable(found):
+        content = self.content.get(self.path, 404)
+        if callable(content):
             with suppress(OSError):  # the other side has had enough
-                found(self)
-        elif isinstance(found, int):
-            self.send_error(found)
+                content(self)
+        elif isinstance(content, int):
+            self.send_error(content)
         else:
             self.send_response(200)
-            self.send_header("Content-Length", str(len(found)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(found)
+            self.wfile.write(content)
 
     def log_message(self, *args) -> None:
         pass

@@ -99,7 +99,7 @@ REDIRECTS = {
     "a negative port": "http://127.0.0.1:-5/", "a port that is a word": "http://127.0.0.1:http/",
     "an unknown scheme": "gopher://127.0.0.1/", "a file": "file:///etc/passwd", "no host": "http://",
     "a host of dots": "http://.../", "a long label": f"http://{'a' * 70}.b/",
-    "no UTF-8": "\xff\xfe", "nobody there": "http://127.0.0.1:9/", "a loop": "?", "nothing": "", "a backslash": "\\",
+    "no UTF-8": "\xff\xfe", "no server": "http://127.0.0.1:9/", "a loop": "?", "nothing": "", "a backslash": "\\",
 }  # fmt: skip
 FAULTS: dict[str, Callable[[bytes], Answer]] = {
     **{f"redirected to {name}": lambda good, to=to: redirect(to) for name, to in REDIRECTS.items()},

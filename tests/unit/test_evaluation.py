@@ -34,12 +34,12 @@ def test_confusion_has_labels_in_rows() -> None:
 
 
 def test_calibration() -> None:
-    found = ANSWERS.calibration(bins=10)
-    np.testing.assert_array_equal(found.counts, [0, 0, 0, 1, 0, 1, 1, 0, 1, 2])
-    np.testing.assert_allclose(found.confidence[[3, 5, 6, 8, 9]], [0.35, 0.55, 0.65, 0.85, 0.95])
-    np.testing.assert_allclose(found.accuracy[[3, 5, 6, 8, 9]], [0, 0, 1, 1, 1])
-    assert np.isnan(found.accuracy[[0, 1, 2, 4, 7]]).all()
-    assert found.error == pytest.approx((0.35 + 0.55 + 0.35 + 0.15 + 2 * 0.05) / 6)
+    calibration = ANSWERS.calibration(bins=10)
+    np.testing.assert_array_equal(calibration.counts, [0, 0, 0, 1, 0, 1, 1, 0, 1, 2])
+    np.testing.assert_allclose(calibration.confidence[[3, 5, 6, 8, 9]], [0.35, 0.55, 0.65, 0.85, 0.95])
+    np.testing.assert_allclose(calibration.accuracy[[3, 5, 6, 8, 9]], [0, 0, 1, 1, 1])
+    assert np.isnan(calibration.accuracy[[0, 1, 2, 4, 7]]).all()
+    assert calibration.error == pytest.approx((0.35 + 0.55 + 0.35 + 0.15 + 2 * 0.05) / 6)
 
 
 def test_certainty_falls_into_the_last_bin() -> None:
@@ -49,10 +49,10 @@ def test_certainty_falls_into_the_last_bin() -> None:
 
 
 def test_coverage_takes_equals_together() -> None:
-    found = ANSWERS.coverage()
-    np.testing.assert_allclose(found.threshold, [0.95, 0.85, 0.65, 0.55, 0.35])
-    np.testing.assert_allclose(found.coverage, [2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
-    np.testing.assert_allclose(found.error, [0, 0, 0, 1 / 5, 2 / 6])
+    coverage = ANSWERS.coverage()
+    np.testing.assert_allclose(coverage.threshold, [0.95, 0.85, 0.65, 0.55, 0.35])
+    np.testing.assert_allclose(coverage.coverage, [2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+    np.testing.assert_allclose(coverage.error, [0, 0, 0, 1 / 5, 2 / 6])
 
 
 def test_nobody_answered() -> None:
@@ -69,10 +69,10 @@ def test_evaluate_by_hand_and_whatever_the_batch_size() -> None:
     z = data.x @ net.params["dense1.W"] + net.params["dense1.b"]
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     for size in (1, 3, 10, 99):
-        found = evaluate(net, data, size)
-        np.testing.assert_array_equal(found.predictions, p.argmax(axis=1))
-        np.testing.assert_allclose(found.confidences, p.max(axis=1))
-        np.testing.assert_array_equal(found.labels, data.y)
+        evaluation = evaluate(net, data, size)
+        np.testing.assert_array_equal(evaluation.predictions, p.argmax(axis=1))
+        np.testing.assert_allclose(evaluation.confidences, p.max(axis=1))
+        np.testing.assert_array_equal(evaluation.labels, data.y)
     assert evaluate(net, data.take(0)).error != evaluate(net, data.take(0)).error  # nan: nothing to average
 
 

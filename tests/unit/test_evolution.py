@@ -138,7 +138,7 @@ def test_refused_before_any_work(name, fool) -> None:
 
 function, lists = (lambda x: x.reshape(len(x), -1)), [[[0.5] * 5] * 6]
 OTHERS = {
-    "a function that says no shape": (partial(fool_direct, function), ShapeError, r"fool_direct.*shape=\(1, 28, 28\)"),
+    "a function without a shape": (partial(fool_direct, function), ShapeError, r"fool_direct.*shape=\(1, 28, 28\)"),
     "no shape for ascent": (partial(fool_gradient, function), ShapeError, "fool_gradient.*to know the shape"),
     "a flat network": (partial(fool_cppn, FLAT), ShapeError, r"fool_cppn.*\(30,\).*ops.reshape\(x, \(-1, 30\)\)"),
     "a flat network all the same": (partial(fool_direct, FLAT, shape=SHAPE), ShapeError, r"one of inputs \(30,\)"),

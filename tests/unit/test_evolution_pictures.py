@@ -75,16 +75,16 @@ def test_layers_hold_what_reaches_an_output_by_the_longest_path(channels) -> Non
     for weights, there in zip(genomes["weights"], genomes["hidden"]):
         shown, depth = by_walking(weights, channels)
         assert set(np.flatnonzero(reaching(weights, channels))) == shown
-        found = layers(weights, channels)
-        place = {j: k for k, layer in enumerate(found) for j in layer}
+        depths = layers(weights, channels)
+        place = {j: k for k, layer in enumerate(depths) for j in layer}
         assert set(place) == shown | {0, 1, 2, 3}
-        assert found[0] == [0, 1, 2, 3]
-        assert found[-1] == list(range(len(weights) - channels, len(weights)))
+        assert depths[0] == [0, 1, 2, 3]
+        assert depths[-1] == list(range(len(weights) - channels, len(weights)))
         for i, j in np.argwhere(weights):
             assert not (i in place and j in place) or place[i] < place[j]
         hidden = {j: d for j, d in depth.items() if j >= 4}
         at_depth = [{j for j in hidden if hidden[j] == d} for d in sorted(set(hidden.values()))]
-        assert [set(layer) for layer in found[1:-1]] == at_depth
+        assert [set(layer) for layer in depths[1:-1]] == at_depth
         left_out += int(there) - len(hidden)
     assert left_out > 0, "a law about what is left out needs something to leave out"
 

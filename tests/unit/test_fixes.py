@@ -96,9 +96,9 @@ class Source:
             yield from self.texts(node.args[0], scope)
         else:
             for source, function in FUNCTIONS[name_of(node.func)]:
-                for found in ast.walk(function):
-                    if isinstance(found, ast.Return):
-                        yield from source.texts(found.value, function)
+                for child in ast.walk(function):
+                    if isinstance(child, ast.Return):
+                        yield from source.texts(child.value, function)
 
     def named(self, name: str, scope: ast.AST) -> Iterator[str]:
         """Whatever is given to a name: in the function, else in the file.  What callers give is found where they do."""
@@ -144,7 +144,7 @@ for _source in FILES:
 #: Where the fix stands among the arguments: of the errors, and of functions that hand one on.
 PLACES = {name: 3 for name, thing in vars(errors).items() if isinstance(thing, type)} | {
     name: parameters(function).index("fix")
-    for name, found in FUNCTIONS.items() for _, function in found if "fix" in parameters(function)
+    for name, functions in FUNCTIONS.items() for _, function in functions if "fix" in parameters(function)
 }  # fmt: skip
 
 
@@ -155,10 +155,10 @@ def name_of(called: ast.AST) -> str:
 @cache
 def fixes() -> list[tuple[str, str]]:
     """Every fix in the sources, with where it is given."""
-    return sorted(set(found()))
+    return sorted(set(literal_fixes()))
 
 
-def found() -> Iterator[tuple[str, str]]:
+def literal_fixes() -> Iterator[tuple[str, str]]:
     for source in FILES:
         for scope in source.functions:  # an error outside of all functions would be one of its own
             for node in ast.walk(scope):

@@ -71,9 +71,9 @@ def test_what_is_said_to_type_makes_a_batch(shape, wanted, becomes) -> None:
 def test_fit_refuses_what_is_wider_than_the_network() -> None:
     net = network()
     before = {name: w.copy() for name, w in net.params.items()}
-    told = r"fit: expected images in float32, as the network computes, got float64. Fix: dataset.replace\(x=dataset.x.astype\('float32'\)\)"
+    message = r"fit: expected images in float32, as the network computes, got float64. Fix: dataset.replace\(x=dataset.x.astype\('float32'\)\)"
     for options in ({"x": X.astype(float)}, {"x": X, "validation": dataset(X.astype(float))}):
-        with pytest.raises(DTypeError, match=told):
+        with pytest.raises(DTypeError, match=message):
             train(net, **options)
     assert all(np.array_equal(net.params[name], w) for name, w in before.items())
     for width in ("float16", "float32", "float64"):
@@ -112,13 +112,13 @@ BYTES = np.rint(X * 255).astype(np.float32)
 
 
 def test_fit_warns_of_bytes_where_it_is_called() -> None:
-    told = r"fit: pixels of 1\d\d \(root mean square\); training works well for at most about 1. Fix: dataset.replace\(x=dataset.x / 255\) if they are bytes"
-    with pytest.warns(RuntimeWarning, match=told) as warned:
+    message = r"fit: pixels of 1\d\d \(root mean square\); training works well for at most about 1. Fix: dataset.replace\(x=dataset.x / 255\) if they are bytes"
+    with pytest.warns(RuntimeWarning, match=message) as warned:
         fit(network(), dataset(BYTES), epochs=1, progress=False)
     assert [w.filename for w in warned] == [__file__]
     data = dataset(BYTES)
     fit(network(), data.replace(x=data.x / 255), epochs=1, progress=False)  # what it said to type: without a word
-    with pytest.warns(RuntimeWarning, match=told):
+    with pytest.warns(RuntimeWarning, match=message):
         fit(network(), dataset(), epochs=1, progress=False, validation=data)
 
 

@@ -427,7 +427,7 @@ UNSAVED = {
     "no array": (lambda net: net.params.update({"dense1.b": [0.0, 0, 0]}), DTypeError, "dense1.b of list"),
     "no dict": (lambda net: setattr(net, "params", None), DTypeError, "a dict of arrays, got NoneType"),
     "a layer that is no dataclass": (lambda net: net.layers.update(bare1=Bare()), DTypeError, "frozen dataclasses, got Bare"),
-    "a layer with secrets": (lambda net: net.layers.update(secretive1=Secretive()), DTypeError, "told by their fields"),
+    "a layer with secrets": (lambda net: net.layers.update(secretive1=Secretive()), DTypeError, "described by their fields"),
     "a layer that holds an array": (lambda net: net.layers.update(mean1=Mean(np.zeros(3))), DTypeError, "made again from their fields"),
 }  # fmt: skip
 
@@ -519,7 +519,7 @@ with atomically(sys.argv[1]) as file:
     assert len(scraps(tmp_path)) == 3
     with atomically(path) as file:
         file.write(b"whole")
-    assert scraps(tmp_path) == [".run.npz.abcdefgh", ".run.npz.cfg"]  # which are nobody's parts
+    assert scraps(tmp_path) == [".run.npz.abcdefgh", ".run.npz.cfg"]  # which no write has left
     assert path.read_bytes() == b"whole"
 
 

@@ -49,20 +49,20 @@ def shown(first: str) -> dict[str, list[Any]]:
 def test_bars_tables_and_figures_show_in_cells(widgets) -> None:
     if widgets:
         pytest.importorskip("ipywidgets")
-    told = shown("" if widgets else WITHOUT_WIDGETS)
-    assert told["start"] == []
-    assert told["silence"] == []
+    outputs = shown("" if widgets else WITHOUT_WIDGETS)
+    assert outputs["start"] == []
+    assert outputs["silence"] == []
     for name, last in (("fit", "epoch 2/2"), ("attack", "pgd")):
         if widgets:
-            assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in told[name])
+            assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs[name])
         else:
-            assert {output["name"] for output in told[name]} == {"stdout"}, "no warning, and nothing in red"
-            text = "".join(output["text"] for output in told[name])
+            assert {output["name"] for output in outputs[name]} == {"stdout"}, "no warning, and nothing in red"
+            text = "".join(output["text"] for output in outputs[name])
             assert f"{last}: 100%|██████████|" in text
-    assert "<table>" in told["history"][0]["data"]["text/html"]
-    assert told["result"][0]["data"]["text/plain"].startswith("AttackResult(pgd, untargeted: ")
-    assert "image/png" in told["figure"][0]["data"]
-    assert told["figure"][0]["metadata"]["image/png"]["width"] == 576
+    assert "<table>" in outputs["history"][0]["data"]["text/html"]
+    assert outputs["result"][0]["data"]["text/plain"].startswith("AttackResult(pgd, untargeted: ")
+    assert "image/png" in outputs["figure"][0]["data"]
+    assert outputs["figure"][0]["metadata"]["image/png"]["width"] == 576
 
 
 @pytest.mark.parametrize("script", make.scripts(), ids=lambda script: script.stem)

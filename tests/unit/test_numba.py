@@ -81,8 +81,8 @@ def over_the_batch() -> dict[str, np.ndarray]:
 
 
 def assert_same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    for name, found in one.items():
-        np.testing.assert_array_equal(found, other[name], err_msg=name)
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name], err_msg=name)
 
 
 def test_usual_arrays_are_served_by_compiled_loops(monkeypatch) -> None:
@@ -129,11 +129,11 @@ def test_kernels_do_not_depend_on_batch_mates() -> None:
 
 
 def test_two_python_threads_at_once() -> None:
-    """And more, in kernels that share their work: no crash, and nobody's numbers in another's array."""
+    """Many threads in kernels that share their work: no crash, and each array has its own numbers."""
     expected, products = kernels_at_work(20), convolved(60)
     with ThreadPoolExecutor(4) as pool:
-        for found, others in pool.map(lambda _: (kernels_at_work(20), convolved(60)), range(40)):
-            assert_same_bits(expected, found)
+        for results, others in pool.map(lambda _: (kernels_at_work(20), convolved(60)), range(40)):
+            assert_same_bits(expected, results)
             assert_same_bits(products, others)
 
 
@@ -155,8 +155,8 @@ def test_workers(method) -> None:
         pytest.skip(f"no {method} here")
     expected = [train_a_little(seed) for seed in range(3)]
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
-        for found, same in zip(pool.map(train_a_little, range(3)), expected):
-            np.testing.assert_allclose(found, same, rtol=1e-4, atol=1e-7)  # BLAS may use fewer threads there
+        for params, same in zip(pool.map(train_a_little, range(3)), expected):
+            np.testing.assert_allclose(params, same, rtol=1e-4, atol=1e-7)  # BLAS may use fewer threads there
 
 
 USE = "import numpy as np; from minidl.kernels import cpu; print(cpu.activate(np.full((2, 2), 3.), 0, 'relu', 1, .5).max())"
@@ -220,10 +220,10 @@ import minidl
 net = minidl.models.lenet((1, 16, 16), channels=(2, 3), hidden=4)
 print(net(np.zeros((2, 1, 16, 16), np.float32)).shape, minidl.backend.describe())
 """
-    said = python(code)
-    assert said.startswith("(2, 10) numba: numpy")
-    assert "reference kernels; Numba cannot be imported" in said
-    assert "needs another NumPy" in said
+    output = python(code)
+    assert output.startswith("(2, 10) numba: numpy")
+    assert "reference kernels; Numba cannot be imported" in output
+    assert "needs another NumPy" in output
 
 
 def test_the_environment_names_the_default() -> None:

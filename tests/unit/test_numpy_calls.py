@@ -126,9 +126,9 @@ def test_operators_ask_the_box_when_an_array_stands_first() -> None:
             linearize(lambda x, compare=compare, a=a: x * same(compare(a, x), compare(a, X)), X)
 
 
-def same(found, expected):
-    assert type(found) is np.ndarray
-    assert np.array_equal(found, expected)
+def same(actual, expected):
+    assert type(actual) is np.ndarray
+    assert np.array_equal(actual, expected)
     return 1.0
 
 

@@ -51,12 +51,12 @@ def nowhere_else(monkeypatch, tmp_path) -> None:
 def test_idx_of_every_type_and_rank(tmp_path, kind, shape) -> None:
     rng = np.random.default_rng(0)
     values = np.asarray(rng.normal(0, 50, shape)).astype(np.int64 if kind[0] in "iu" else kind).astype(kind)
-    for name, content in (("a.gz", idx_of(values)), ("b", gzip.compress(idx_of(values)))):  # names that mislead
+    for name, content in (("a.gz", idx_of(values)), ("b", gzip.compress(idx_of(values)))):  # names of other contents
         (tmp_path / name).write_bytes(content)
         for rank in (None, len(shape)):
-            found = read_idx(tmp_path / name, rank)
-            np.testing.assert_array_equal(found, values)
-            assert (found.dtype, found.shape) == (np.dtype(kind), shape)
+            array = read_idx(tmp_path / name, rank)
+            np.testing.assert_array_equal(array, values)
+            assert (array.dtype, array.shape) == (np.dtype(kind), shape)
         with pytest.raises(DataError, match=rf"a rank of {len(shape) + 1}"):
             read_idx(tmp_path / name, len(shape) + 1)
 
@@ -132,8 +132,8 @@ def test_a_path_goes_before_the_environment_and_never_elsewhere(tmp_path, monkey
     for name in ("notes.txt", *"abcdefgh"):
         (tmp_path / "bad" / name).write_bytes(b"")
     (tmp_path / "bad" / "zip").mkdir()
-    told = r"train-images-idx3-ubyte, .* in \S*bad \(or in \S*mnist, \S*raw\), got no such files, but a, b, .*, h and 2 more. Fix: put"
-    with pytest.raises(DataError, match=told):
+    message = r"train-images-idx3-ubyte, .* in \S*bad \(or in \S*mnist, \S*raw\), got no such files, but a, b, .*, h and 2 more. Fix: put"
+    with pytest.raises(DataError, match=message):
         load_mnist(tmp_path / "bad")
     with pytest.raises(
         DataError, match=r"got no folder \S*absent\. Fix: put the files into \S*absent, gzipped or not$"
@@ -261,14 +261,14 @@ def test_pickled_files_are_refused_and_never_opened(load, folder, file, tmp_path
     monkeypatch.chdir(tmp_path)
     (tmp_path / folder).mkdir()
     (tmp_path / folder / file).write_bytes(pickle.dumps(Bomb(), 2))
-    told = rf"got \S*{file}, pickled for Python: .*Fix: fetch that from https://www.cs.toronto.edu"
+    message = rf"got \S*{file}, pickled for Python: .*Fix: fetch that from https://www.cs.toronto.edu"
     for path in (tmp_path, tmp_path / folder):
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             load(path)
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         load()
-    with pytest.raises(DataError, match=rf"read_batch.*{told}"):
+    with pytest.raises(DataError, match=rf"read_batch.*{message}"):
         cifar.read_batch(tmp_path / folder / file)
     assert not (tmp_path / "mark").exists()
 

@@ -45,7 +45,7 @@ def on_a_terminal(code: str, columns: int = 80) -> list[str]:
     termios.tcsetwinsize(theirs, (24, columns))
     with subprocess.Popen([sys.executable, "-c", START + code], stdout=theirs, stderr=theirs, env=environment()) as run:
         os.close(theirs)
-        told = b""
+        output = b""
         while True:
             try:
                 part = os.read(ours, 65536)
@@ -53,10 +53,10 @@ def on_a_terminal(code: str, columns: int = 80) -> list[str]:
                 break
             if not part:
                 break
-            told += part
+            output += part
     os.close(ours)
-    assert run.returncode == 0, told.decode()
-    return [line for line in re.split(r"[\r\n]+", told.decode()) if line.strip()]
+    assert run.returncode == 0, output.decode()
+    return [line for line in re.split(r"[\r\n]+", output.decode()) if line.strip()]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -73,8 +73,8 @@ def in_a_file(code: str, **more: str) -> str:
 
 def drawn(line: str) -> int:
     """How many columns the bar itself has."""
-    found = re.search(r"%\|(.*?)\|", line)
-    return len(found.group(1)) if found else 0
+    match = re.search(r"%\|(.*?)\|", line)
+    return len(match.group(1)) if match else 0
 
 
 def test_a_bar_remains_beside_loss_and_accuracy_in_80_columns() -> None:
@@ -102,9 +102,9 @@ def test_attacks_are_silent_unless_asked_and_fit_if_told() -> None:
 def test_a_file_gets_no_bars_unless_asked_in_the_environment() -> None:
     assert in_a_file(FIT + ATTACKS) == ""
     assert in_a_file(FIT + ATTACKS, MINIDL_PROGRESS="0") == ""
-    told = in_a_file(FIT + ATTACKS, MINIDL_PROGRESS="1")
-    assert all(words in told for words in ("fit: ", "APGD: ", "JSMA: ", "evolution: "))
-    assert told.count("\r") < 20, "a log file is no film"
+    output = in_a_file(FIT + ATTACKS, MINIDL_PROGRESS="1")
+    assert all(words in output for words in ("fit: ", "APGD: ", "JSMA: ", "evolution: "))
+    assert output.count("\r") < 20, "a log file is no film"
     assert in_a_file(SILENT, MINIDL_PROGRESS="1") == ""
 
 
@@ -120,8 +120,8 @@ def test_without_any_output_there_is_no_bar(show, monkeypatch) -> None:
 def test_in_a_notebook_without_widgets_bars_are_text_in_the_cell(monkeypatch, capsys) -> None:
     monkeypatch.setattr(progress, "in_notebook", lambda: True)
     assert list(progress.bar(range(3), "three", True)) == [0, 1, 2]
-    told = capsys.readouterr()
-    assert "three: 100%" in told.out
-    assert told.err == ""
+    output = capsys.readouterr()
+    assert "three: 100%" in output.out
+    assert output.err == ""
     list(progress.bar(range(3), "three", False))
     assert capsys.readouterr() == ("", "")

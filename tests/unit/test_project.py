@@ -20,9 +20,9 @@ import minidl
 
 ROOT = Path(minidl.__file__).resolve().parents[1]
 MODULES = [
-    importlib.import_module(found.name)
+    importlib.import_module(module.name)
     for package in (minidl, attacks)
-    for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
 ]
 
 
@@ -207,9 +207,9 @@ def test_the_readmes_run_times_were_measured() -> None:
     "demo", sorted(path.name for path in (ROOT / "demos").glob("*.py") if path.name != "common.py")
 )
 def test_demos_explain_themselves(demo) -> None:
-    said = python(f"demos/{demo}", "--help")
-    assert "--seed" in said
-    assert "--out" in said
+    output = python(f"demos/{demo}", "--help")
+    assert "--seed" in output
+    assert "--out" in output
 
 
 NGUYEN = ["gallery", "median", "cppns", "transfer", "retrained", "resistance"]
@@ -269,7 +269,7 @@ MADRY = ["digits", "figure1", "surfaces", "epsilon"]
     ],
 )
 def test_demos_run_and_write_what_they_say(arguments, written, tmp_path) -> None:
-    said = python(*arguments, "--out", str(tmp_path))
+    output = python(*arguments, "--out", str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(written)
     for name in written:
         content = (tmp_path / name).read_bytes()
@@ -278,7 +278,7 @@ def test_demos_run_and_write_what_they_say(arguments, written, tmp_path) -> None
         if name.endswith(".txt"):
             rules = re.findall("^-+$", content.decode(), re.MULTILINE)
             assert max(map(len, rules), default=0) <= 100, "a table is too wide"
-    assert "error" in said
+    assert "error" in output
 
 
 def test_too_few_candidates_are_refused_before_networks_are_trained(monkeypatch, capsys) -> None:

@@ -139,8 +139,8 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
         "hardness: interrupted",
         lambda: by_class.hardness_matrix(replace(hit, params=hit.params | {"interrupted": True}), [0.1]),
     )
-    for ladder in ([], [0.1, 0.05], [-0.1, 0.1], [0.1, 0.9], [0.0, 0.1, 0.15, 0.3]):
-        yield f"hardness: {ladder}", lambda ladder=ladder: by_class.hardness_matrix(hit, ladder)
+    for distortions in ([], [0.1, 0.05], [-0.1, 0.1], [0.1, 0.9], [0.0, 0.1, 0.15, 0.3]):
+        yield f"hardness: {distortions}", lambda distortions=distortions: by_class.hardness_matrix(hit, distortions)
     yield "by class: untargeted", lambda: by_class.success_matrix(result)
     yield "a curve without ε", lambda: robustness_curve(net, x, y, jsma, [0.1])
     yield (
@@ -267,10 +267,10 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
 
 def test_refusals_are_said_as_they_were_approved(tmp_path) -> None:
     """Other tests look for a few words."""
-    said, path = [], tmp_path / "file.npz"
+    messages, path = [], tmp_path / "file.npz"
     for name, call in [*refusals(), *more(path)]:
         with pytest.raises((MinidlError, AssertionError)) as caught, np.errstate(all="ignore"):
             call()
         message = re.sub(r" at 0x[0-9a-f]+", " at 0x…", str(caught.value)).replace(str(tmp_path), "…")
-        said.append(f"{name}\n    {type(caught.value).__name__}: {message}")
-    approve("refusals", "\n".join(said))
+        messages.append(f"{name}\n    {type(caught.value).__name__}: {message}")
+    approve("refusals", "\n".join(messages))

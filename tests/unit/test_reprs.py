@@ -44,11 +44,11 @@ TABLES = [name for name in SHOWN if hasattr(SHOWN[name], "_repr_html_")]
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_repr_is_one_line_with_the_name_of_the_class(name) -> None:
-    told = repr(SHOWN[name])
-    assert len(told.splitlines()) == 1
-    assert len(told) <= 200
-    assert told.startswith(type(SHOWN[name]).__name__ + "(")
-    assert told.isascii(), "a console of Windows has no Greek"
+    text = repr(SHOWN[name])
+    assert len(text.splitlines()) == 1
+    assert len(text) <= 200
+    assert text.startswith(type(SHOWN[name]).__name__ + "(")
+    assert text.isascii(), "a console of Windows has no Greek"
 
 
 def test_reprs_say_what_one_wants_to_know_first() -> None:
@@ -99,8 +99,8 @@ def test_checkpoints_know_things_by_content_whatever_their_repr_says() -> None:
 
 def test_a_figure_shows_itself_in_a_notebook_without_pyplot() -> None:
     figure = curves([0, 1], {"a": [0, 1]}, title="a", x_label="x", y_label="y")
-    picture, told = figure._repr_png_()
+    picture, metadata = figure._repr_png_()
     assert picture.startswith(b"\x89PNG")
     width = int.from_bytes(picture[16:20], "big")
     assert width == round(figure.get_figwidth() * figure.dpi)
-    assert told == {"width": round(96 * figure.get_figwidth())}
+    assert metadata == {"width": round(96 * figure.get_figwidth())}

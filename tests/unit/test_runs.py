@@ -1,6 +1,6 @@
 """What every loop arrives at, and what its progress bar says: numbers held to approved ones.  See `tests.approval`.
 
-The laws say what must be so of every result.  Here a few results stand as they are: whoever changes what a method
+The laws hold for every result.  Here are a few results as they are: who changes what a method
 computes, or what a seed draws, sees it.  All in float64, to four digits.
 """
 
@@ -65,13 +65,13 @@ T3 = (Y3 + 1) % 4
 
 
 class Bar:
-    """In tqdm's place: knows what it was told, and draws nothing."""
+    """In tqdm's place: it keeps its arguments and draws nothing."""
 
     seen: list[Bar] = []
 
     def __init__(self, items: Any, desc: str, **options: Any) -> None:
         self.items, self.desc, self.options = items, desc, options
-        self.n, self.said, self.updates = options.get("initial", 0), [], 0
+        self.n, self.postfixes, self.updates = options.get("initial", 0), [], 0
         Bar.seen.append(self)
 
     def __iter__(self) -> Iterator[Any]:
@@ -98,14 +98,14 @@ class Bar:
 
     def set_postfix(self, known: Any = None, **words: Any) -> None:
         words = (known or {}) | words
-        self.said.append(" ".join(f"{name}={word}" for name, word in words.items()))
+        self.postfixes.append(" ".join(f"{name}={word}" for name, word in words.items()))
 
     def set_postfix_str(self, words: str, **_: Any) -> None:
-        self.said.append(words)
+        self.postfixes.append(words)
 
     def __str__(self) -> str:
         options = {name: self.options[name] for name in ("leave", "unit", "initial") if name in self.options}
-        ends = f"; {len(self.said)} times, at last: {self.said[-1]}" if self.said else ""
+        ends = f"; {len(self.postfixes)} times, at last: {self.postfixes[-1]}" if self.postfixes else ""
         return f"bar: {self.desc}, {self.n} of {len(self.items)} in {self.updates} updates, {options}{ends}"
 
 
@@ -220,8 +220,8 @@ def trained(**options: Any) -> str:
     net = Sequential(*layers, input_shape=(1, 6, 6), seed=options.get("seed", 0), dtype="float64")
     options = {"epochs": 3, "batch_size": 5, "seed": 3} | options
     history = fit(net, DIGITS, validation=KEPT, **options)
-    found = [f"{name} {row(getattr(history, name))}" for name in ("loss", "accuracy", "validation_error")]
-    return "\n".join(found + [f"{name} {row(w)}" for name, w in net.params.items()] + [f"logits {row(net(KEPT.x))}"])
+    lines = [f"{name} {row(getattr(history, name))}" for name in ("loss", "accuracy", "validation_error")]
+    return "\n".join(lines + [f"{name} {row(w)}" for name, w in net.params.items()] + [f"logits {row(net(KEPT.x))}"])
 
 
 TRAINING: dict[str, dict[str, Any]] = {
@@ -231,7 +231,7 @@ TRAINING: dict[str, dict[str, Any]] = {
     "by RMSProp": {"optimizer": RMSProp(0.002)},
     "by RMSProp, outside": {"optimizer": RMSProp(0.002, 0.8, 1e-3, epsilon_inside=False)},
     "by Adam": {"optimizer": Adam(0.003, 0.8, 0.98, 1e-5)},
-    "as nobody asked": {},
+    "with the defaults": {},
     "with penalties": {"optimizer": Adam(0.003), "penalty": Penalty(1e-3, 1e-2)},
     "with a penalty of one's own": {"penalty": lambda params: 0.01 * sum((w * w).sum() for w in params.values())},
     "in file order, whole batches": {"shuffle": False, "drop_last": True, "progress": True},
@@ -272,10 +272,10 @@ def draws() -> Iterator[str]:
 
 def measures() -> Iterator[str]:
     """What is measured of a network."""
-    found = evaluate(NET, Dataset(X, np.array([0, 1, 2, 3, 4, 0, 1]), tuple("abcde")))
-    yield f"confidences {row(found.confidences)}, error {found.error:.4g}, on errors {found.confidence_on_errors:.4g}"
-    yield f"calibration {row(found.calibration(4).confidence)}, error {found.calibration(4).error:.4g}"
-    yield f"coverage {row(found.coverage().threshold)}, errors {row(found.coverage().error)}"
+    evaluation = evaluate(NET, Dataset(X, np.array([0, 1, 2, 3, 4, 0, 1]), tuple("abcde")))
+    yield f"confidences {row(evaluation.confidences)}, error {evaluation.error:.4g}, on errors {evaluation.confidence_on_errors:.4g}"
+    yield f"calibration {row(evaluation.calibration(4).confidence)}, error {evaluation.calibration(4).error:.4g}"
+    yield f"coverage {row(evaluation.coverage().threshold)}, errors {row(evaluation.coverage().error)}"
     yield f"J {row(forward_derivative(NET, X))}"
     for step, derivative in forward_derivative(NET, X, steps=True).items():
         yield f"J of {step} {row(derivative)}"

@@ -37,12 +37,12 @@ def test_the_broken_law_its_function_and_its_causes_are_named(rules, law, cause)
 
 
 def test_the_worst_entry_is_shown_with_both_values() -> None:
-    found = X.copy()
-    found[1, 2] = np.nan
+    result = X.copy()
+    result[1, 2] = np.nan
     for value in (np.nan, 4.0):
-        found[1, 2] = value
+        result[1, 2] = value
         with pytest.raises(AssertionError, match=rf"worst at \[1, 2\] of shape \(2, 3\): {value:g}, expected -0.75$"):
-            messages.close("law", found, X, 1e-6)
+            messages.close("law", result, X, 1e-6)
 
 
 def test_single_precision_is_refused_with_the_way_on() -> None:

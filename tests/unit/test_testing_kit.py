@@ -23,7 +23,7 @@ def python(code: str) -> str:
 
 
 def test_nothing_but_the_zoo_needs_hypothesis_and_nothing_needs_pytest() -> None:
-    said = python("""
+    output = python("""
 import sys
 sys.modules["pytest"] = sys.modules["hypothesis"] = None  # importing them fails
 import numpy as np
@@ -40,7 +40,7 @@ for name in ("CASES", "over_the_zoo", "arrays", "load_profile"):
     except ImportError as error:
         print(type(error).__name__, error)
 """)
-    lines = said.splitlines()
+    lines = output.splitlines()
     assert len(lines) == 4
     for one in lines:
         assert one.startswith("MissingPackageError minidl.testing: expected Hypothesis, which draws the cases, got ")

@@ -70,21 +70,21 @@ def test_what_is_printed_is_as_it_was_approved(name) -> None:
 def signatures() -> Iterator[str]:
     """What can be called without an underscore: parameters, their kinds, and defaults; of dataclasses, what they promise."""
     for package in (minidl, attacks):
-        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if found.name.rpartition(".")[2] in ("cuda", "__main__"):
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if info.name.rpartition(".")[2] in ("cuda", "__main__"):
                 continue
-            module = importlib.import_module(found.name)
-            own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", "") == found.name and n[0] != "_"}
+            module = importlib.import_module(info.name)
+            own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", "") == info.name and n[0] != "_"}
             for name, thing in own.items():
                 if isinstance(thing, type):
                     promised = getattr(thing, "__dataclass_params__", None)
                     flags = f" frozen={promised.frozen} eq={promised.eq} order={promised.order}" if promised else ""
-                    yield f"{found.name}.{name}: class{flags}"
+                    yield f"{info.name}.{name}: class{flags}"
                     methods = {n: v for n, v in vars(thing).items() if n == "__init__" or n[0] != "_"}
                     ours = {n: v for n, v in methods.items() if getattr(v, "__module__", "") != "matplotlib.artist"}
                     yield from (f"    {n}{called(v)}" for n, v in ours.items() if inspect.isfunction(v))
                 elif inspect.isfunction(thing):
-                    yield f"{found.name}.{name}{called(thing)}"
+                    yield f"{info.name}.{name}{called(thing)}"
 
 
 def called(function: Callable[..., object]) -> str:

@@ -1,4 +1,4 @@
-"""Threads: nobody waits for ever, nobody writes to arrays that are the caller's again, and bits are the same anywhere."""
+"""Threads: none waits for ever, none writes to an array after its call has returned, and bits are the same anywhere."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Rows:
 
 @pytest.mark.parametrize("count", ["2", "5"])
 def test_ctrl_c_at_any_line_of_sharing(count, monkeypatch) -> None:
-    """It is raised, nobody is at work when it is, and nothing waits for ever.  Without it every row is done once."""
+    """It is raised, no thread is at work then, and none waits for ever.  Without it, every row is done once."""
     monkeypatch.setenv("MINIDL_THREADS", count)
     threads.share(Rows().kernel, 40, 1e9)  # the workers are there
     number, there, seen = 0, True, 0
@@ -130,11 +130,11 @@ def test_ctrl_c_at_any_line_leaves_blas_as_it_was() -> None:
     before, number, there = blas_threads(), 0, True
     while there:
         number += 1
-        found, there = pressing(LIMITING, [number], lambda: threads.on_one_blas_thread(lambda: blas_threads()))
+        blas, there = pressing(LIMITING, [number], lambda: threads.on_one_blas_thread(lambda: blas_threads()))
         assert blas_threads() == before, number
         assert not threads._holders
         if not there:
-            assert found == [1] * len(before)
+            assert blas == [1] * len(before)
     assert number > 20
 
 
@@ -238,7 +238,7 @@ def test_threadpoolctl_obeys_every_thread() -> None:
 
 
 def test_what_no_worker_has_begun_its_caller_does(monkeypatch) -> None:
-    """A worker that is at work for somebody else holds nobody up; to share within a shared part is no deadlock."""
+    """A worker that is busy for another call delays no caller; sharing within a shared part is no deadlock."""
     monkeypatch.setenv("MINIDL_THREADS", "3")
     release, rows, within = threading.Event(), Rows(), np.zeros(9, int)
     for number in (1, 2):
@@ -258,7 +258,7 @@ def test_what_no_worker_has_begun_its_caller_does(monkeypatch) -> None:
 
 
 def test_what_is_taken_back_is_never_begun(monkeypatch) -> None:
-    """The caller fails before a worker has come to its part, which is then nobody's."""
+    """The caller fails before a worker has reached its part, which is then not done."""
     monkeypatch.setenv("MINIDL_THREADS", "2")
     release, began = threading.Event(), []
     threads._worker(1).tasks.put(threads._Task(lambda: release.wait(5), ()))
@@ -322,12 +322,12 @@ def test_other_threads_compute_the_same_bits(attack) -> None:
     """By a thread, a pool, asyncio, and several at once; products among them."""
     expected, products = attack(), convolved(60)
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: attack(), range(8)):
-            np.testing.assert_array_equal(found, expected)
-        for found in pool.map(lambda _: convolved(60), range(20)):
-            assert_same_bits(products, found)
-        for found in pool.map(lambda _: kernels_at_work(20), range(8)):
-            assert_same_bits(kernels_at_work(20), found)
+        for result in pool.map(lambda _: attack(), range(8)):
+            np.testing.assert_array_equal(result, expected)
+        for result in pool.map(lambda _: convolved(60), range(20)):
+            assert_same_bits(products, result)
+        for result in pool.map(lambda _: kernels_at_work(20), range(8)):
+            assert_same_bits(kernels_at_work(20), result)
     np.testing.assert_array_equal(asyncio.run(asyncio.to_thread(attack)), expected)
 
 
@@ -344,9 +344,9 @@ def fresh(plant: Callable[[Any], None]) -> Callable[[Any], None]:
 # fmt: off
 MUTANTS = [
     Mutant("threads: a Ctrl-C at the wrong line leaves workers at work", line(threads, "share", "_settle(tasks)  # once more, for a Ctrl-C that came at its first line", "pass"), at_any_line),
-    Mutant("threads: nobody waits for the workers", line(threads._Task, "settle", "not self.over", "False"), at_any_line),
+    Mutant("threads: no wait for the workers", line(threads._Task, "settle", "not self.over", "False"), at_any_line),
     Mutant("threads: parts are begun after all is over", line(threads._Task, "settle", "while not self.is_claimed_by(_CALLER) and not self.over:", "while self.claims and self.claims[0] is _WORKER and not self.over:"), test_what_is_taken_back_is_never_begun),
-    Mutant("threads: a part is done by everybody", line(threads._Task, "run", "if not self.is_claimed_by(who):", "if False:"), test_what_is_taken_back_is_never_begun),
+    Mutant("threads: a part is done by every worker", line(threads._Task, "run", "if not self.is_claimed_by(who):", "if False:"), test_what_is_taken_back_is_never_begun),
     Mutant("threads: a busy worker holds its caller up", line(threads, "share", "task.run(_CALLER)", "pass"), test_what_no_worker_has_begun_its_caller_does),
     Mutant("threads: errors of workers go unsaid", line(threads, "share", "raise task.failure", "pass"), test_an_error_in_any_part_is_raised_when_all_are_over),
     Mutant("threads: workers keep what they have done", fresh(line(threads._Worker, "run", "del task", "pass")), test_arrays_are_let_go_of),

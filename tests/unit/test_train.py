@@ -415,7 +415,7 @@ def test_seconds_are_seconds_of_the_clock(monkeypatch) -> None:
 
 
 def test_the_bar_counts_batches_and_says_how_it_stands(monkeypatch) -> None:
-    made, told = [], []
+    made, updates = [], []
 
     class Bar:
         n = 0
@@ -433,7 +433,7 @@ def test_the_bar_counts_batches_and_says_how_it_stands(monkeypatch) -> None:
             self.words = words
 
         def set_postfix(self, numbers, refresh):
-            told.append((self.words, self.n, numbers))
+            updates.append((self.words, self.n, numbers))
 
         def update(self):
             self.n += 1
@@ -450,7 +450,7 @@ def test_the_bar_counts_batches_and_says_how_it_stands(monkeypatch) -> None:
             right = (net(data.x[:n]).argmax(axis=1) == data.y[:n]).mean()
             numbers = {"loss": f"{loss:.4f}", "accuracy": f"{right:.4f}"}
             expected.append((f"epoch {epoch}/2", 51 * (epoch - 1) + batch - 1, numbers))
-    assert told == expected
+    assert updates == expected
     fit(net, data, epochs=1, batch_size=10, drop_last=True)
     assert made[-1] == (50, True, "batch", 0, 50)
 

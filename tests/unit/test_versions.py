@@ -49,8 +49,8 @@ def test_every_dependency_has_a_wheel(version, system, tmp_path) -> None:
     command = [sys.executable, "-m", "pip", "install", *asked, *wanted]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
-    found = {each["metadata"]["name"].lower() for each in json.loads(done.stdout)["install"]}
-    assert {"numpy", "numba", "matplotlib", "pillow", "tqdm", "pooch", "threadpoolctl"} <= found
+    packages = {each["metadata"]["name"].lower() for each in json.loads(done.stdout)["install"]}
+    assert {"numpy", "numba", "matplotlib", "pillow", "tqdm", "pooch", "threadpoolctl"} <= packages
 
 
 #: Windows, as far as it can be imitated: no POSIX functions, no file replaced or removed that is open anywhere.

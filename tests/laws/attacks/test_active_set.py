@@ -21,7 +21,7 @@ def batches(draw) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def after(x: np.ndarray, done: list[np.ndarray]) -> ActiveSet:
-    """An active set of all of x, once everybody has left who is done in some round."""
+    """An active set of all of x, after every example has left in its round."""
     active = ActiveSet(np.arange(len(x)), x=x, halves=x[:, 0] / 2, nothing=None)
     for gone in done:
         active.drop(gone[active.rows])
@@ -91,7 +91,7 @@ MUTANTS = [
     Mutant("active: a view of the batch", line(ActiveSet, "gather", "kernels(batch).gather(batch, self.rows)", "batch if len(batch) == len(self) else batch[self.rows]"), test_what_is_gathered_is_a_copy),
     Mutant("active: written everywhere", line(ActiveSet, "scatter", "if where is None:", "if True:"), test_writing_and_counting_touch_no_other_rows),
     Mutant("active: written to the first rows", line(ActiveSet, "scatter", "batch[self.rows[where]] = values[where]", "batch[: int(where.sum())] = values[where]"), test_writing_and_counting_touch_no_other_rows),
-    Mutant("active: everybody is counted", line(ActiveSet, "count", "iterations[self.rows] += 1", "iterations += 1"), test_writing_and_counting_touch_no_other_rows),
+    Mutant("active: finished examples are counted", line(ActiveSet, "count", "iterations[self.rows] += 1", "iterations += 1"), test_writing_and_counting_touch_no_other_rows),
     Mutant("active: one array after the other", line(ActiveSet, "drop", "vars(self).update({name: a if a is None else left.gather(a) for name, a in vars(self).items()})", "[vars(self).update({name: left.gather(a)}) for name, a in list(vars(self).items()) if a is not None]"), test_ctrl_c_finds_all_rows_or_those_that_are_left),
 ]
 # fmt: on

@@ -113,16 +113,16 @@ def test_more_attempts_and_larger_radii_never_do_worse(seed, norm, radii) -> Non
     np.testing.assert_array_equal(three.x_adv[one.success], one.x_adv[one.success])
     several = apgd(net, x, goal, epsilon=0.05, objective=("margin", "dlr"), **options)
     assert (several.success >= one.success).all()
-    ladder = dict(zip(radii, apgd(net, x, goal, epsilon=radii, **options)))
+    by_radius = dict(zip(radii, apgd(net, x, goal, epsilon=radii, **options)))
     for less, more in zip(sorted(radii), sorted(radii)[1:]):
-        assert (ladder[more].success >= ladder[less].success).all()
-    assert [ladder[r].params["epsilon"] for r in radii] == radii
+        assert (by_radius[more].success >= by_radius[less].success).all()
+    assert [by_radius[r].params["epsilon"] for r in radii] == radii
     first = apgd(net, x, goal, epsilon=min(radii), **options)
-    np.testing.assert_array_equal(first.x_adv, ladder[min(radii)].x_adv)
+    np.testing.assert_array_equal(first.x_adv, by_radius[min(radii)].x_adv)
 
 
 def test_random_search_gets_what_slopes_do_not() -> None:
-    """On a network of steps; it begins anew, with what still stands alone, and never takes anything back."""
+    """On a network of steps.  Each radius starts with the examples that are not yet successful; successes stay."""
     x = np.random.default_rng(1).random((20, 1, 4, 4))
     y = steps_network(x).argmax(axis=1)
     options = {"steps": 3, "objective": ("cross_entropy", "margin")}

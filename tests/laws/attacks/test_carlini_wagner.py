@@ -304,7 +304,7 @@ MUTANTS = [
     Mutant("C&W: the last success, not the closest", line(descent.Descent, "_keep", "(lengths < cost)", "(lengths > 0)"), test_more_searches_never_end_farther_away),
     Mutant("C&W: the closest attempt forgotten", line(descent.Descent, "_keep", "~reached & (lacks < cost)", "False & reached"), lambda: test_a_failure_is_the_closest_attempt_and_marked(cw_l0)),
     Mutant("C&W: all stall together", line(descent.Descent, "_stall", "xp.where(decreased, 0, active.since + 1)", "xp.where(decreased.any(), 0, active.since + 1)"), lambda: test_batch_mates_do_not_matter(cw_l2)),
-    Mutant("C&W: nobody stalls", line(descent.Descent, "_stall", "(active.since >= self.patience)", "(active.since < 0)"), test_giving_up_early_costs_next_to_nothing),
+    Mutant("C&W: no search stops early", line(descent.Descent, "_stall", "(active.since >= self.patience)", "(active.since < 0)"), test_giving_up_early_costs_next_to_nothing),
     Mutant("C&W: a tanh as wide as the bounds", lambda patch: (patch.setattr(descent, "HALF", 0.5 + 1e-9), patch.setattr(descent, "LIMIT", atanh(1 - 2e-9))), lambda: test_pixels_at_the_bounds_can_move_and_those_without_slope_do_not(cw_l2)),
     Mutant("C&W: beyond the bounds", line(reference_steps, "tanh_adam", "xp.clip(centre + half * xp.tanh(w), *bounds)", "centre + half * 1.2 * xp.tanh(w)"), lambda: test_pixels_at_the_bounds_can_move_and_those_without_slope_do_not(cw_l2)),
     Mutant("C&W: the pull of the distance left out", line(reference_steps, "tanh_adam", "(g + pull)", "(g + 0 * pull)"), test_l2_finds_the_nearest_point_of_a_linear_networks_other_side),

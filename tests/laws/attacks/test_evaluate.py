@@ -170,10 +170,10 @@ def test_several_attacks_in_one_table() -> None:
     assert [row.name for row in table.rows] == ["fgsm, ε 0.1", "fgsm, ε 0.2", "jsma"]
     named = evaluate_attack({"gradient": several[0], "noise": sign_noise(net, x, y)}, net)
     assert [row.name for row in named.rows] == ["gradient", "noise"]
-    said = str(table)
+    text = str(table)
     for row in table.rows:
-        assert f"{row.success:.4f}" in said
-        assert f"{row.name}, linf" in said
+        assert f"{row.success:.4f}" in text
+        assert f"{row.name}, linf" in text
     assert str(AttackTable(())).count("-") > 10
     nothing = evaluate_attack(fgsm(net, x[:0], y[:0]), net).rows[0]
     assert np.isnan([nothing.success, *nothing.confidence, *nothing.distances["l0"]]).all()
@@ -182,11 +182,11 @@ def test_several_attacks_in_one_table() -> None:
 
 def test_seconds_are_kept_and_an_older_file_has_none(tmp_path) -> None:
     (x, y), net = images(0), network()
-    ladder = fgsm(net, x, y, epsilon=[0.1, 0.2])
-    assert 0 < ladder[0].seconds < ladder[1].seconds
+    results = fgsm(net, x, y, epsilon=[0.1, 0.2])
+    assert 0 < results[0].seconds < results[1].seconds
     assert jsma(net, x, y, all_targets=True).seconds > 0
-    ladder[0].save(tmp_path / "now.npz")
-    assert AttackResult.load(tmp_path / "now.npz").seconds == ladder[0].seconds
+    results[0].save(tmp_path / "now.npz")
+    assert AttackResult.load(tmp_path / "now.npz").seconds == results[0].seconds
     header, arrays = read_archive(tmp_path / "now.npz", "attack")
     write_archive(tmp_path / "then.npz", "attack", {k: v for k, v in header.items() if k != "seconds"}, arrays)
     assert np.isnan(AttackResult.load(tmp_path / "then.npz").seconds)
@@ -209,34 +209,34 @@ def outcome_of_one(p, q, y, groups, also) -> str:
 
 
 @pytest.mark.parametrize("groups", [None, "aba", "abc", "aaa"])
-@pytest.mark.parametrize("told", [True, False])
-def test_outcomes_are_the_definition(groups, told) -> None:
+@pytest.mark.parametrize("labelled", [True, False])
+def test_outcomes_are_the_definition(groups, labelled) -> None:
     """Every label, answer before, answer after, and every set of things in the picture, among three classes."""
     shown = list(itertools.product([False, True], repeat=3))
     y, p, q, pictures = zip(*itertools.product(range(3), range(3), range(3), shown))
-    also = np.array(pictures) if told else None
-    found = outcomes(ending(y, p, q), np.array(y), groups=groups and np.array(list(groups)), also=also)
-    expected = [outcome_of_one(*each, groups, s if told else None) for *each, s in zip(p, q, y, pictures)]
-    assert found.names == expected
-    assert found.counts == {name: expected.count(name) for name in OUTCOMES}
-    assert all(name in str(found) for name in OUTCOMES)
+    also = np.array(pictures) if labelled else None
+    counts = outcomes(ending(y, p, q), np.array(y), groups=groups and np.array(list(groups)), also=also)
+    expected = [outcome_of_one(*each, groups, s if labelled else None) for *each, s in zip(p, q, y, pictures)]
+    assert counts.names == expected
+    assert counts.counts == {name: expected.count(name) for name in OUTCOMES}
+    assert all(name in str(counts) for name in OUTCOMES)
     for classes in ([0, 1, 2], []):
         assert sum(outcomes(ending([], [], []), np.zeros(0, int), groups=groups and classes).counts.values()) == 0
 
 
 @given(result=endings(), norm=st.sampled_from(["l0", "l1", "l2", "linf"]))
 def test_vulnerability_is_counted_class_by_class(result, norm) -> None:
-    found = vulnerability(result, 4, norm)
+    measured = vulnerability(result, 4, norm)
     source = result.clean_pred if isinstance(result.goal, Targeted) else result.goal.labels
     for k in range(4):
         mine = [i for i in range(len(result)) if source[i] == k]
         done = [i for i in mine if result.success[i]]
         answers = [int(result.adv_pred[i]) for i in done]
-        assert found.counts[k] == len(mine)
-        np.testing.assert_equal(found.success[k], len(done) / len(mine) if mine else np.nan)
-        np.testing.assert_allclose(found.distance[k], np.mean(getattr(result, norm)[done]) if done else np.nan)
-        assert found.taken_for[k] == (min(answers, key=lambda a: (-answers.count(a), a)) if done else -1)
-    assert str(found).count("\n") == 3 + 4
+        assert measured.counts[k] == len(mine)
+        np.testing.assert_equal(measured.success[k], len(done) / len(mine) if mine else np.nan)
+        np.testing.assert_allclose(measured.distance[k], np.mean(getattr(result, norm)[done]) if done else np.nan)
+        assert measured.taken_for[k] == (min(answers, key=lambda a: (-answers.count(a), a)) if done else -1)
+    assert str(measured).count("\n") == 3 + 4
 
 
 # --- refusals, figures, other arrays ---------------------------------------------------------------------
@@ -296,8 +296,8 @@ def test_there_is_a_figure_for_each() -> None:
     curve = robustness_curve(net, X, Y, fgsm, [0.0, 0.1])
     assert "fast, top-5" in drawn(evaluation_plots.robustness_curves({"fast": curve}, scale=255))
     assert "within" in drawn(evaluation_plots.success_by_distance({"fast": result, "none": ending([], [], [])}))
-    said = drawn(evaluation_plots.outcome_bars({"fast": outcomes(result, Y), "nothing": Outcomes(np.zeros(0, int))}))
-    assert all(name in said for name in (*OUTCOMES, "nothing"))
+    texts = drawn(evaluation_plots.outcome_bars({"fast": outcomes(result, Y), "nothing": Outcomes(np.zeros(0, int))}))
+    assert all(name in texts for name in (*OUTCOMES, "nothing"))
     blurred = {"blur": ([0.5, 1.0], {"fast": [[0.1, 0.4], [0.2, np.nan]], "slow": [[0.3, 0.5], [0.2, 0.2]]})}
     figure = evaluation_plots.destruction_curves(blurred, levels={"blur": {"fast": 0.7}})
     assert "slow, top-5" in drawn(figure)
@@ -324,9 +324,9 @@ def test_measures_on_another_library(monkeypatch) -> None:
 
     monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
     with backend.use("strict"):
-        found = measured()
+        numbers = measured()
     with backend.use("numpy"):
-        for theirs, ours in zip(found, measured()):
+        for theirs, ours in zip(numbers, measured()):
             np.testing.assert_allclose(theirs, ours, rtol=1e-6)
 
 

@@ -123,14 +123,14 @@ def test_a_small_step_raises_the_loss_and_a_targeted_one_lowers_it(seed) -> None
 
 def test_a_ladder_reuses_one_gradient() -> None:
     (x, y), victim = images(0), Victim(network())
-    ladder = fgsm(victim, x, y, epsilon=[0.0, 0.1, 0.3])
+    results = fgsm(victim, x, y, epsilon=[0.0, 0.1, 0.3])
     assert (victim.forwards, victim.backwards, victim.queries) == (7 * 4, 7, 7 * 3)  # one before, three after
-    for result, epsilon in zip(ladder, (0.0, 0.1, 0.3)):
+    for result, epsilon in zip(results, (0.0, 0.1, 0.3)):
         alone = fgsm(network(), x, y, epsilon=epsilon)
         np.testing.assert_array_equal(result.x_adv, alone.x_adv)
         assert (result.forwards, result.backwards) == (alone.forwards, alone.backwards) == (14, 7)
         assert result.params["epsilon"] == epsilon
-    np.testing.assert_array_equal(ladder[0].x_adv, x)
+    np.testing.assert_array_equal(results[0].x_adv, x)
     assert fgsm(victim, x, y, epsilon=[]) == []
 
 
@@ -265,7 +265,7 @@ def test_tiny_and_zero_gradients() -> None:
 
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name != "least_likely"])  # which chooses the targets
 def test_who_is_at_the_target_comes_back_as_they_are(name) -> None:
-    """As successes, after no step; nobody else is treated otherwise because of them."""
+    """They are successes after no step, and the other examples are attacked as without them."""
     net, (x, _) = network(), images(2)
     now = net(x).argmax(axis=-1)
     away = other_targets(net, x, np.random.default_rng(2))
@@ -275,21 +275,21 @@ def test_who_is_at_the_target_comes_back_as_they_are(name) -> None:
     def attacked(t: np.ndarray) -> AttackResult:
         return ATTACKS[name](Victim(net), x, Targeted(t), t, 1.0)
 
-    found, others = attacked(targets), attacked(away)
-    np.testing.assert_array_equal(found.x_adv[there], x[there])
-    assert found.success[there].all()
-    assert not found.iterations[there].any()
-    assert f"{there.sum()} of them at their target from the start" in found.summary()
-    np.testing.assert_allclose(found.x_adv[~there], others.x_adv[~there], atol=1e-5)  # batches of other sizes
-    np.testing.assert_array_equal(found.iterations[~there], others.iterations[~there])
+    result, others = attacked(targets), attacked(away)
+    np.testing.assert_array_equal(result.x_adv[there], x[there])
+    assert result.success[there].all()
+    assert not result.iterations[there].any()
+    assert f"{there.sum()} of them at their target from the start" in result.summary()
+    np.testing.assert_allclose(result.x_adv[~there], others.x_adv[~there], atol=1e-5)  # batches of other sizes
+    np.testing.assert_array_equal(result.iterations[~there], others.iterations[~there])
 
 
 def test_misclassified_images_are_counted() -> None:
     net, (x, _) = network(), images(2)
     now = net(x).argmax(axis=-1)
     misread = np.arange(len(x)) % 3 == 1
-    said = fgsm(net, x, np.where(misread, (now + 1) % 5, now)).summary()
-    assert f"{misread.sum()} of them misclassified from the start" in said
+    summary = fgsm(net, x, np.where(misread, (now + 1) % 5, now)).summary()
+    assert f"{misread.sum()} of them misclassified from the start" in summary
     assert "from the start" not in fgsm(net, x, now).summary()
 
 

@@ -89,9 +89,9 @@ def test_on_a_linear_network_it_finds_the_best_pixels(pixels, targeted) -> None:
     result = few_pixel(never, x, Targeted(zeros + 1) if targeted else zeros, pixels=pixels)
     gains = np.maximum(-w * x, w * (1 - x)).sum(axis=1).reshape(4, -1)
     best = np.sort(gains, axis=1)[:, -pixels:].sum(axis=1)
-    found = (w * (result.x_adv - x)).sum(axis=(1, 2, 3))
-    assert (found < best * (1 + 1e-6)).all()
-    np.testing.assert_allclose(found, best, rtol=1e-6 if pixels == 1 else 0.05)
+    gain = (w * (result.x_adv - x)).sum(axis=(1, 2, 3))
+    assert (gain < best * (1 + 1e-6)).all()
+    np.testing.assert_allclose(gain, best, rtol=1e-6 if pixels == 1 else 0.05)
     assert not result.success.any()
 
 
@@ -126,12 +126,12 @@ def test_parents_differ_and_everyone_is_asked() -> None:
     for population in (4, 5, 9):
         drawn = np.random.default_rng(0).random((4000, population, 3), dtype=np.float32)
         drawn[0], drawn[1] = 2.0**-24, 1 - 2.0**-24  # the least and the greatest that are drawn
-        found = np.stack(others(drawn))
-        assert found.min() == 0
-        assert found.max() == population - 1
-        everyone = np.concatenate([found, np.broadcast_to(np.arange(population), found.shape[1:])[None]])
+        numbers = np.stack(others(drawn))
+        assert numbers.min() == 0
+        assert numbers.max() == population - 1
+        everyone = np.concatenate([numbers, np.broadcast_to(np.arange(population), numbers.shape[1:])[None]])
         assert all((np.diff(np.sort(everyone, axis=0), axis=0) > 0).ravel())
-        for r in found:
+        for r in numbers:
             counts = np.stack([(r == number).sum(axis=0) for number in range(population)])
             np.testing.assert_allclose(counts[~np.eye(population, dtype=bool)] * (population - 1) / 4000, 1, atol=0.2)
 
@@ -257,9 +257,9 @@ def test_it_runs_on_another_library(monkeypatch) -> None:
 
     monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
     with backend.use("strict"):
-        found = attacked()
+        arrays = attacked()
     with backend.use("numpy"):
-        for theirs, ours in zip(found, attacked()):
+        for theirs, ours in zip(arrays, attacked()):
             np.testing.assert_allclose(theirs, ours, rtol=1e-6)
 
 

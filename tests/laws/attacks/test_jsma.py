@@ -85,17 +85,17 @@ def test_a_smaller_budget_is_the_beginning_of_a_larger_one(seed) -> None:
     net, x = network(seed % 50, "float64"), sixteenths(seed, 20)
     which, t = every_other_class(net(x).argmax(axis=1), 5)
     whole = jsma(net, x[which], Targeted(t), max_distortion=0.75)
-    ladder = [0.125, 0.25, 0.5, 0.75]
+    budgets = [0.125, 0.25, 0.5, 0.75]
     hardness, rates, costs = np.zeros((5, 5)), [np.zeros((5, 5))], [np.zeros((5, 5))]
-    for bound in ladder:
+    for bound in budgets:
         alone = jsma(net, x[which], Targeted(t), max_distortion=bound)
         steps = int(16 * bound / 2)
         np.testing.assert_array_equal(alone.success, whole.success & (whole.iterations <= steps))
         rates.append(by_class.success_matrix(alone, 5))
         costs.append(by_class.distortion_matrix(alone, 5, successful=False))
-    hardness = sum((rates[k + 1] - rates[k]) * (costs[k + 1] + costs[k]) / 2 for k in range(len(ladder)))
-    np.testing.assert_allclose(by_class.hardness_matrix(whole, ladder, 5), hardness, atol=1e-12)
-    np.testing.assert_allclose(by_class.hardness_matrix(whole, [0, *ladder], 5), hardness, atol=1e-12)
+    hardness = sum((rates[k + 1] - rates[k]) * (costs[k + 1] + costs[k]) / 2 for k in range(len(budgets)))
+    np.testing.assert_allclose(by_class.hardness_matrix(whole, budgets, 5), hardness, atol=1e-12)
+    np.testing.assert_allclose(by_class.hardness_matrix(whole, [0, *budgets], 5), hardness, atol=1e-12)
 
 
 @given(seed=seeds)
@@ -152,13 +152,13 @@ def test_the_forward_derivative_layer_by_layer() -> None:
     net, x = convolutional(0), sixteenths(0)
     steps = forward_derivative(net, x, steps=True)
     assert list(steps) == list(net.layers)
-    for (name, h), found in zip(net.steps(net.params, x), steps.values()):
-        assert found.shape == (*h.shape, 1, 4, 4)
+    for (name, h), output in zip(net.steps(net.params, x), steps.values()):
+        assert output.shape == (*h.shape, 1, 4, 4)
         upto = models.Sequential(
             *list(net.layers.values())[: list(net.layers).index(name) + 1], input_shape=(1, 4, 4), dtype="float64"
         )
         upto.params = {key: net.params[key] for key in upto.params}
-        np.testing.assert_allclose(found, batch_jacobian(upto, x, "reverse"), atol=1e-12)
+        np.testing.assert_allclose(output, batch_jacobian(upto, x, "reverse"), atol=1e-12)
     np.testing.assert_allclose(list(steps.values())[-1], forward_derivative(net, x, chunk=5), atol=1e-12)
 
 
@@ -214,9 +214,9 @@ def test_refusals_of_the_measures() -> None:
     with pytest.raises(DTypeError, match="targeted"):
         by_class.success_matrix(untargeted, 5)
     targeted = jsma(net, x, np.zeros(4, int), all_targets=True, max_distortion=0.25)
-    for ladder in ([0.2, 0.1], [0.1, 0.5], [-0.1, 0.1], []):
+    for distortions in ([0.2, 0.1], [0.1, 0.5], [-0.1, 0.1], []):
         with pytest.raises(RangeError, match="growing"):
-            by_class.hardness_matrix(targeted, ladder, 5)
+            by_class.hardness_matrix(targeted, distortions, 5)
     t = (net(x).argmax(axis=1) + 1) % 5
     with pytest.raises(RangeError, match="θ = ±1.*theta=0.5"):
         by_class.hardness_matrix(jsma(net, x, Targeted(t), theta=0.5), [0.1], 5)
@@ -241,8 +241,8 @@ def test_the_scale_of_the_logits_does_not_matter(features) -> None:
     distances = by_class.adversarial_distance(net, x, t)
     for power in (-90, 90):
         scaled = lambda x, power=power: net(x) * 2.0**power
-        found = jsma(scaled, x, Targeted(t), features=features, max_distortion=0.6)
-        np.testing.assert_array_equal(found.x_adv, expected.x_adv)
+        result = jsma(scaled, x, Targeted(t), features=features, max_distortion=0.6)
+        np.testing.assert_array_equal(result.x_adv, expected.x_adv)
         np.testing.assert_array_equal(by_class.adversarial_distance(scaled, x, t), distances)
 
 

@@ -45,23 +45,23 @@ def test_a_quadratic_ends_where_no_free_entry_has_a_slope(seed) -> None:
     f, x = quadratics(seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("attacks.minimal.minimise.LEAST_GAIN", 1e-14)
-        found = minimise(f, x, (-1, 1), 500)
-    assert (abs(found) <= 1).all()
-    g = f(found, np.arange(4))[1]
-    assert abs(np.where(abs(found) < 1, g, 0)).max() < 1e-3
-    assert (np.where(found == -1, g, 0) >= -1e-3).all()
-    assert (np.where(found == 1, g, 0) <= 1e-3).all()
+        minimiser = minimise(f, x, (-1, 1), 500)
+    assert (abs(minimiser) <= 1).all()
+    g = f(minimiser, np.arange(4))[1]
+    assert abs(np.where(abs(minimiser) < 1, g, 0)).max() < 1e-3
+    assert (np.where(minimiser == -1, g, 0) >= -1e-3).all()
+    assert (np.where(minimiser == 1, g, 0) <= 1e-3).all()
 
 
 @given(seed=seeds, steps=st.integers(1, 9))
 def test_no_step_makes_it_worse_and_every_row_goes_its_own_way(seed, steps) -> None:
     f, x = quadratics(seed)
-    before, found = x.copy(), minimise(f, x, (-1, 1), steps)
-    assert (f(found, np.arange(4))[0] <= f(x, np.arange(4))[0]).all()
-    near = np.clip(found + 1e-3, -1, 1)  # from where a step of length 1 goes too far
+    before, minimiser = x.copy(), minimise(f, x, (-1, 1), steps)
+    assert (f(minimiser, np.arange(4))[0] <= f(x, np.arange(4))[0]).all()
+    near = np.clip(minimiser + 1e-3, -1, 1)  # from where a step of length 1 goes too far
     assert (f(minimise(f, near, (-1, 1), 1), np.arange(4))[0] <= f(near, np.arange(4))[0]).all()
     alone = minimise(lambda points, which: f(points, which + 2), x[2:3], (-1, 1), steps)
-    np.testing.assert_allclose(alone, found[2:3], atol=1e-9)
+    np.testing.assert_allclose(alone, minimiser[2:3], atol=1e-9)
     np.testing.assert_array_equal(x, before)
 
 
@@ -73,8 +73,8 @@ def test_it_is_quicker_than_steps_along_the_slope() -> None:
         calls.append(len(points))
         return 0.5 * (scale * points**2).sum(axis=1) + 1, scale * points
 
-    found = minimise(f, np.array([[0.9, 0.7]]), (-1, 1), 100)
-    np.testing.assert_allclose(found, 0, atol=1e-2)
+    minimiser = minimise(f, np.array([[0.9, 0.7]]), (-1, 1), 100)
+    np.testing.assert_allclose(minimiser, 0, atol=1e-2)
     assert sum(calls) < 30
 
 

@@ -184,10 +184,10 @@ def test_restarts_only_retry_what_stands(seed, norm) -> None:
 @given(seed=seeds, norm=norms)
 def test_what_fell_at_a_smaller_radius_stays_fallen(seed, norm) -> None:
     net, x, y = near_the_boundary(seed)
-    ladder = [0.2, 0.02, 0.08]
+    radii = [0.2, 0.02, 0.08]
     victim = Victim(net)
-    results = pgd(victim, x, y, epsilon=ladder, norm=norm, steps=3, seed=seed)
-    assert [r.params["epsilon"] for r in results] == ladder
+    results = pgd(victim, x, y, epsilon=radii, norm=norm, steps=3, seed=seed)
+    assert [r.params["epsilon"] for r in results] == radii
     large, small, middle = results
     for less, more in ((small, middle), (middle, large)):
         assert (more.success >= less.success).all()

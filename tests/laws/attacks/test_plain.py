@@ -59,7 +59,7 @@ def lines_of(function) -> int:
     return sum(1 for n, line in lines if n not in without and line.strip() and not line.strip().startswith("#"))
 
 
-PAGES = [import_module(f"attacks.plain.{found.name}") for found in pkgutil.iter_modules(plain.__path__)]
+PAGES = [import_module(f"attacks.plain.{module.name}") for module in pkgutil.iter_modules(plain.__path__)]
 FUNCTIONS = {
     f"{page.__name__.rpartition('.')[2]}.{name}": function
     for page in PAGES

@@ -70,8 +70,8 @@ def test_apgd(seed, epsilon) -> None:
     for i in range(len(x)):
         corners = ([np.where(random_signs(stream(seed, attempt), x)[i] > 0, 0.0, 1.0)] for attempt in range(4))
         rng = Replayed([*corners, *squares(lambda query: stream(seed, 0, query), x, 8, i)])
-        found = plain.apgd(f, x[i], y[i], epsilon, steps=10, targets=2, queries=8, rng=rng)
-        np.testing.assert_allclose(result.x_adv[i], found, atol=1e-7)
+        image = plain.apgd(f, x[i], y[i], epsilon, steps=10, targets=2, queries=8, rng=rng)
+        np.testing.assert_allclose(result.x_adv[i], image, atol=1e-7)
 
 
 @given(seed=seeds, pixels=st.integers(1, 2))
@@ -89,8 +89,8 @@ def test_few_pixel(seed, pixels) -> None:
         born = uniform(0, 0, pixels, 2)[i], box_muller(uniform(0, 1, pixels, 2)[i], uniform(0, 2, pixels, 2)[i])
         parents = (row for generation in range(1, 5) for row in uniform(generation, 0, 3)[i])
         rng = Replayed([number] for number in (*born, *parents))
-        found = plain.few_pixel(f, x[i], y[i], pixels, population, generations=4, rng=rng)
-        np.testing.assert_allclose(result.x_adv[i], found, atol=1e-6)
+        image = plain.few_pixel(f, x[i], y[i], pixels, population, generations=4, rng=rng)
+        np.testing.assert_allclose(result.x_adv[i], image, atol=1e-6)
 
 
 # --- from nothing ----------------------------------------------------------------------------------------------
@@ -121,8 +121,8 @@ def test_fool_direct(seed, rate) -> None:
             for child in u(generation, 3, population, *shape, 2):
                 yield from ([child[..., 0]], [child[..., 1]])
 
-    found = plain.fool_direct(f, shape, 6, population, rate, halved_every=3, rng=Replayed(replayed()))
-    np.testing.assert_allclose(result.images, found, atol=1e-9)
+    images = plain.fool_direct(f, shape, 6, population, rate, halved_every=3, rng=Replayed(replayed()))
+    np.testing.assert_allclose(result.images, images, atol=1e-9)
 
 
 class OfNetworks(Replayed):
@@ -160,8 +160,8 @@ def test_fool_cppn(seed, neurons) -> None:
 
     rng = OfNetworks(replayed())
     rng.channels = shape[0]
-    found = plain.fool_cppn(f, shape, 8, population, neurons, rng=rng)
-    np.testing.assert_allclose(result.images, found, atol=1e-9)
+    images = plain.fool_cppn(f, shape, 8, population, neurons, rng=rng)
+    np.testing.assert_allclose(result.images, images, atol=1e-9)
 
 
 @given(seed=seeds, decay=st.sampled_from([0.0, 0.01, 0.5]), rise=st.sampled_from([0.02, 0.05]))
@@ -174,8 +174,8 @@ def test_fool_gradient(seed, decay, rise) -> None:
     result = attacks.fool_gradient(net, start=m, decay=decay, rise=rise, steps=5, seed=seed)
     noise = normal(stream(seed), np.zeros((5, 1, 3, 4)))
     for k in range(5):
-        found = plain.fool_gradient(plain.one(net), m, k, decay, 5, rise, Replayed([[noise[k]]]))
-        np.testing.assert_allclose(result.images[k], found, atol=1e-9)
+        image = plain.fool_gradient(plain.one(net), m, k, decay, 5, rise, Replayed([[noise[k]]]))
+        np.testing.assert_allclose(result.images[k], image, atol=1e-9)
 
 
 #: Wrong on purpose, each beside the law that must catch it: see `test_mutants`.

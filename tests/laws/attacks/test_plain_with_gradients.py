@@ -63,10 +63,10 @@ def test_lbfgs(seed, steps, searches) -> None:
     t = other_targets(net, x, np.random.default_rng(seed))
     result = attacks.lbfgs(net, x, Targeted(t), search_steps=searches, steps=steps)
     for i in range(len(x)):
-        found = plain.lbfgs(f, x[i], t[i], searches=searches, steps=steps)
-        assert (f(found).argmax() == t[i]) == result.success[i]
+        image = plain.lbfgs(f, x[i], t[i], searches=searches, steps=steps)
+        assert (f(image).argmax() == t[i]) == result.success[i]
         if result.success[i]:
-            np.testing.assert_allclose(result.x_adv[i], found, atol=1e-6)
+            np.testing.assert_allclose(result.x_adv[i], image, atol=1e-6)
 
 
 def curved(seed: int, place: int = 3):
@@ -99,11 +99,11 @@ def test_cw_l2_for_one_c(seed, c, kappa) -> None:
         patch.setattr(page("carlini_wagner"), "ALMOST", 1.0)
         result = attacks.cw_l2(net, x, Targeted(t), confidence=kappa, initial_c=c, binary_search_steps=1,
                                abort_early=False, **FINE)  # fmt: skip
-        found = plain.cw_l2(f, x[0], t[0], kappa, c, searches=1, **FINE)
-    reached = margin(f(found), t[0]) <= -kappa
+        image = plain.cw_l2(f, x[0], t[0], kappa, c, searches=1, **FINE)
+    reached = margin(f(image), t[0]) <= -kappa
     assert reached == (margin(f(result.x_adv[0]), t[0]) <= -kappa)
     if reached:
-        np.testing.assert_allclose(result.x_adv[0], found, atol=1e-6)
+        np.testing.assert_allclose(result.x_adv[0], image, atol=1e-6)
 
 
 @few
@@ -115,10 +115,10 @@ def test_cw_l2(seed) -> None:
     """
     net, f, x, t = curved(seed)
     result = attacks.cw_l2(net, x, Targeted(t), binary_search_steps=5, initial_c=0.1, **FINE)
-    found = plain.cw_l2(f, x[0], t[0], searches=5, c=0.1, **FINE)
-    assert (f(found).argmax() == t[0]) == result.success[0]
+    image = plain.cw_l2(f, x[0], t[0], searches=5, c=0.1, **FINE)
+    assert (f(image).argmax() == t[0]) == result.success[0]
     if result.success[0]:
-        np.testing.assert_allclose(result.l2[0], np.sqrt(((found - x[0]) ** 2).sum()), rtol=0.05, atol=0.01)
+        np.testing.assert_allclose(result.l2[0], np.sqrt(((image - x[0]) ** 2).sum()), rtol=0.05, atol=0.01)
 
 
 def test_cw_l2_searches_for_c(monkeypatch) -> None:
@@ -130,9 +130,9 @@ def test_cw_l2_searches_for_c(monkeypatch) -> None:
         return x + 1 / len(tried) if c >= 0.05 else None
 
     monkeypatch.setattr(page("carlini_wagner"), "descend", pretended)
-    found = plain.cw_l2(lambda x: x, x, 0, searches=6)
+    image = plain.cw_l2(lambda x: x, x, 0, searches=6)
     np.testing.assert_allclose(tried, [0.001, 0.01, 0.1, 0.055, 0.0325, 0.04375])
-    np.testing.assert_allclose(found, 0.5 + 1 / 4)
+    np.testing.assert_allclose(image, 0.5 + 1 / 4)
 
 
 @few
@@ -142,10 +142,10 @@ def test_cw_l0(seed) -> None:
     a time, and by the slope of the cross-entropy."""
     net, f, x, t = curved(seed, place=2)
     result = attacks.cw_l0(net, x, Targeted(t), initial_c=0.5, largest_c=50.0, **COARSE)
-    found = plain.cw_l0(f, x[0], t[0], c=0.5, largest_c=50.0, **COARSE)
-    assert (f(found).argmax() == t[0]) == result.success[0]
+    image = plain.cw_l0(f, x[0], t[0], c=0.5, largest_c=50.0, **COARSE)
+    assert (f(image).argmax() == t[0]) == result.success[0]
     if result.success[0]:
-        assert abs((found != x[0]).sum() - result.l0[0]) <= 1
+        assert abs((image != x[0]).sum() - result.l0[0]) <= 1
 
 
 @few
@@ -157,10 +157,10 @@ def test_cw_l0_where_pixels_do_not_depend_on_each_other(seed, fewest) -> None:
     lack = 0.5 * (steepest.sum() - 0.3 * steepest[-1])
     net = lambda x: (x - 0.5) @ np.stack([0 * w, w], axis=1) + np.array([lack, 0.0])
     x, t = np.full((1, 8), 0.5), np.array([1])
-    found = plain.cw_l0(plain.one(net), x[0], 1, c=1.0, largest_c=8.0, **COARSE)
+    image = plain.cw_l0(plain.one(net), x[0], 1, c=1.0, largest_c=8.0, **COARSE)
     result = attacks.cw_l0(net, x, Targeted(t), initial_c=1.0, largest_c=10.0, **COARSE)
-    np.testing.assert_array_equal(found != 0.5, result.x_adv[0] != 0.5)
-    assert (found != 0.5).sum() == fewest
+    np.testing.assert_array_equal(image != 0.5, result.x_adv[0] != 0.5)
+    assert (image != 0.5).sum() == fewest
 
 
 @few
@@ -171,10 +171,10 @@ def test_cw_linf(seed) -> None:
     Or, where they are short, within what is less than a pixel moves in a step."""
     net, f, x, t = curved(seed)
     result = attacks.cw_linf(net, x, Targeted(t), initial_c=0.5, largest_c=50.0, **COARSE)
-    found = plain.cw_linf(f, x[0], t[0], c=0.5, largest_c=50.0, **COARSE)
-    assert (f(found).argmax() == t[0]) == result.success[0]
+    image = plain.cw_linf(f, x[0], t[0], c=0.5, largest_c=50.0, **COARSE)
+    assert (f(image).argmax() == t[0]) == result.success[0]
     if result.success[0]:
-        np.testing.assert_allclose(result.linf[0], abs(found - x[0]).max(), rtol=1 / 8, atol=0.01)
+        np.testing.assert_allclose(result.linf[0], abs(image - x[0]).max(), rtol=1 / 8, atol=0.01)
 
 
 #: Wrong on purpose, each beside the law that must catch it: see `test_mutants`.

@@ -72,12 +72,12 @@ def as_they_are() -> dict[str, AttackResult]:
 def test_the_unit_of_a_pixel_does_not_matter(name, unit, as_they_are) -> None:
     scale, offset = unit
     expected = as_they_are[name]
-    found = ATTACKS[name](in_units(*unit), moved(X, *unit), Y, T, scale)
-    np.testing.assert_allclose((found.x_adv - offset) / scale, expected.x_adv, atol=1e-6)
-    np.testing.assert_array_equal(found.success, expected.success)
-    np.testing.assert_array_equal(found.iterations, expected.iterations)
-    np.testing.assert_allclose(found.l2 / scale, expected.l2, atol=1e-6)
-    changed = [(abs(r.perturbation) > 1e-9 * w).sum() for r, w in ((found, scale), (expected, 1))]
+    result = ATTACKS[name](in_units(*unit), moved(X, *unit), Y, T, scale)
+    np.testing.assert_allclose((result.x_adv - offset) / scale, expected.x_adv, atol=1e-6)
+    np.testing.assert_array_equal(result.success, expected.success)
+    np.testing.assert_array_equal(result.iterations, expected.iterations)
+    np.testing.assert_allclose(result.l2 / scale, expected.l2, atol=1e-6)
+    changed = [(abs(r.perturbation) > 1e-9 * w).sum() for r, w in ((result, scale), (expected, 1))]
     assert changed[0] == changed[1]
 
 
@@ -85,10 +85,10 @@ def test_the_unit_of_a_pixel_does_not_matter(name, unit, as_they_are) -> None:
 @pytest.mark.parametrize("name", FOOLING)
 def test_the_unit_of_a_fooling_image_does_not_matter(name, unit) -> None:
     scale, offset = unit
-    expected, found = FOOLING[name](in_units(1, 0)), FOOLING[name](in_units(*unit))
+    expected, result = FOOLING[name](in_units(1, 0)), FOOLING[name](in_units(*unit))
     rounding = abs(offset) / scale + 1  # evolution works in single precision, of the pixels as they are
-    np.testing.assert_allclose((found.images - offset) / scale, expected.images, atol=3e-6 * rounding)
-    np.testing.assert_allclose(found.confidence, expected.confidence, rtol=1e-4 * rounding)
+    np.testing.assert_allclose((result.images - offset) / scale, expected.images, atol=3e-6 * rounding)
+    np.testing.assert_allclose(result.confidence, expected.confidence, rtol=1e-4 * rounding)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=str)
@@ -97,8 +97,8 @@ def test_the_unit_of_an_adversary_does_not_matter(name, unit) -> None:
     scale, offset = unit
     expected = ADVERSARIES[name]((0, 1), 1)(NET, X, Y, MOMENT)
     behind = lambda x: NET((x - offset) / scale)
-    found = ADVERSARIES[name]((offset, offset + scale), scale)(behind, moved(X, *unit), Y, MOMENT)
-    np.testing.assert_allclose((found - offset) / scale, expected, atol=1e-9)
+    images = ADVERSARIES[name]((offset, offset + scale), scale)(behind, moved(X, *unit), Y, MOMENT)
+    np.testing.assert_allclose((images - offset) / scale, expected, atol=1e-9)
 
 
 def test_the_least_distances_are_those_that_the_paper_has_on_0_to_1() -> None:
@@ -140,10 +140,10 @@ def test_pixels_that_are_not_moved_are_exactly_what_they_were(data, seed) -> Non
     np.testing.assert_array_equal(units.images(u, rows), x[rows])
     changed = rng.random(u.shape) < 0.5
     new = np.where(changed, rng.choice([0, 0.5, 1], u.shape), u).astype(np.float32)
-    found = units.images(new, rows)
-    assert offset <= found.min() <= found.max() <= offset + scale
-    np.testing.assert_array_equal(found[(new == u).reshape(found.shape)], x[rows][(new == u).reshape(found.shape)])
-    np.testing.assert_allclose(found.reshape(u.shape), offset + scale * new, rtol=1e-6, atol=1e-6 * scale)
+    images = units.images(new, rows)
+    assert offset <= images.min() <= images.max() <= offset + scale
+    np.testing.assert_array_equal(images[(new == u).reshape(images.shape)], x[rows][(new == u).reshape(images.shape)])
+    np.testing.assert_allclose(images.reshape(u.shape), offset + scale * new, rtol=1e-6, atol=1e-6 * scale)
 
 
 @pytest.mark.parametrize("norm", ["l2", "l1"])
@@ -187,9 +187,9 @@ def test_logits_of_any_size(name) -> None:
     loud = Victim(lambda x: net(x) * (np.float32(3e38) / greatest))
     quiet = Victim(lambda x: net(x) * (100 / greatest))
     y, t = net(x).argmax(axis=-1), other_targets(net, x, np.random.default_rng(2))
-    found, expected = (ATTACKS[name](victim, x, y, t, 1) for victim in (loud, quiet))
+    result, expected = (ATTACKS[name](victim, x, y, t, 1) for victim in (loud, quiet))
     assert expected.success.all()
-    assert found.success.all()
+    assert result.success.all()
 
 
 def test_gradients_that_are_not_finite_are_not_taken_for_diverged_training() -> None:
@@ -291,12 +291,12 @@ def test_rounding_is_towards_the_image(seed, size) -> None:
     x = (size * rng.random((3, 4))).astype(np.float16)
     exact = (x + size * rng.normal(size=x.shape) * 10.0 ** rng.integers(-5, 1, x.shape)).astype(np.float32)
     exact[0] = x[0]
-    found = in_dtype_of(exact, x)
-    start, there = x.astype(np.float64), found.astype(np.float64)
-    assert found.dtype == np.float16
-    np.testing.assert_array_equal(found[0], x[0])
+    rounded = in_dtype_of(exact, x)
+    start, there = x.astype(np.float64), rounded.astype(np.float64)
+    assert rounded.dtype == np.float16
+    np.testing.assert_array_equal(rounded[0], x[0])
     assert (abs(there - start) <= abs(exact - start)).all()
-    beyond = np.nextafter(found, np.where(exact > start, np.inf, -np.inf).astype(np.float16)).astype(np.float64)
+    beyond = np.nextafter(rounded, np.where(exact > start, np.inf, -np.inf).astype(np.float16)).astype(np.float64)
     assert (abs(beyond - start) > abs(exact - start)).all()  # the next one would be too far
 
 
@@ -351,7 +351,7 @@ MUTANTS = [
     Mutant("gradients that are not finite go on", line(attacks.common.victim.LinearizedPart, "vjp", "if not namespace(pulled).isfinite(pulled).all():", "if False:"), test_gradients_that_are_not_finite_are_not_taken_for_diverged_training),
     Mutant("half precision: worked on as it is", line(attacks.common.run.Run, "__init__", "in_single(given)", "given"), lambda: test_half_precision_weakens_no_attack("lbfgs")),
     Mutant("half precision: gradients in it", line(attacks.common.precision, "in_single", 'x.astype("float32") if x.dtype.itemsize < 4 else x', "x"), lambda: test_half_precision_weakens_no_attack("fgsm")),
-    Mutant("half precision: given back in single", line(attacks.common.run.Run, "end", "in_dtype_of(x_adv, self.given)", "x_adv"), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
+    Mutant("half precision: returned in single", line(attacks.common.run.Run, "end", "in_dtype_of(x_adv, self.given)", "x_adv"), lambda: test_images_come_back_as_they_came("fgsm", "float16")),
     Mutant("half precision: rounded to the nearest", line(attacks.common.precision, "in_dtype_of", "np.where(too_far, np.nextafter(rounded, start), rounded)", "rounded"), test_rounding_is_towards_the_image),
     Mutant("half precision: always a step back", line(attacks.common.precision, "in_dtype_of", "np.where(too_far, np.nextafter(rounded, start), rounded)", "np.nextafter(rounded, start)"), test_rounding_is_towards_the_image),
     Mutant("half precision: judged before it is rounded", line(attacks.common.run.Run, "as_returned", "if self.given.dtype == self.x.dtype:", "if True:"), lambda: test_half_precision_weakens_no_attack("cw_l2")),

@@ -88,9 +88,15 @@ def test_outside_a_kept_box_is_an_array_to_numpy() -> None:
     np.testing.assert_array_equal(np.concatenate([kept, kept]), [2, 4, 2, 4])
     np.testing.assert_array_equal(np.sum(a=kept, axis=0), 6)
     identity = linearize(lambda x: x, x)
-    for found in (kept * 2, x * kept * 2 / x, ops.multiply(kept, 2.0), 2 * identity.vjp(kept), 2 * identity.jvp(kept)):
-        assert isinstance(found, np.ndarray)
-        np.testing.assert_array_equal(found, [4, 8])
+    for product in (
+        kept * 2,
+        x * kept * 2 / x,
+        ops.multiply(kept, 2.0),
+        2 * identity.vjp(kept),
+        2 * identity.jvp(kept),
+    ):
+        assert isinstance(product, np.ndarray)
+        np.testing.assert_array_equal(product, [4, 8])
     assert isinstance(identity.vjp(kept), np.ndarray)
     np.testing.assert_array_equal(grad(lambda x: ops.sum(x * kept), x), [2, 4])  # a constant
 
@@ -142,9 +148,9 @@ def test_an_inner_function_that_returns_an_outer_box() -> None:
 
 
 def in_an_object_array(x):
-    found = np.empty(2, object)
-    found[0], found[1] = x[0], x[1]
-    return found
+    objects = np.empty(2, object)
+    objects[0], objects[1] = x[0], x[1]
+    return objects
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_a_convolution_written_otherwise_agrees_in_every_argument(x, w, seed) ->
     compare(plain_convolution, conv.conv2d, single, derivatives=True, seed=seed)
 
 
-def told(f, g, *options, **more) -> tuple[str, str]:
+def messages(f, g, *options, **more) -> tuple[str, str]:
     """What is said of two functions that differ: the error, and its note."""
     with pytest.raises(AssertionError) as caught:
         compare(f, g, *options, **more)
@@ -52,7 +52,7 @@ def nearly(x):
 
 
 def test_the_worst_entry_both_functions_and_the_arguments_are_shown() -> None:
-    error, note = told(nearly, ops.tanh, X)
+    error, note = messages(nearly, ops.tanh, X)
     assert error == ("value: off by 5.09e-08 relative to 1.96; allowed 1e-10; worst at [1, 0] of shape (2, 3): 0.761594256, "
                      "expected 0.761594156")  # fmt: skip
     assert note.startswith(
@@ -96,7 +96,7 @@ def with_rules(**rules) -> Primitive:
 def test_wrong_derivatives_are_told_by_walk_and_argument(rules, law, position) -> None:
     wrong = with_rules(**rules)
     compare(wrong, ops.multiply, (X, X + 1))  # the values agree
-    error, note = told(wrong, ops.multiply, (X, X + 1), derivatives=True)
+    error, note = messages(wrong, ops.multiply, (X, X + 1), derivatives=True)
     assert error.startswith(f"{law} in argument {position}: off by ")
     assert note.startswith(
         f"Law {law!r} of <primitive product>, at ((2, 3) float64, (2, 3) float64): the same as of multiply"

@@ -115,9 +115,9 @@ def test_boxes_have_the_methods_of_arrays() -> None:
             x.astype("float64", copy=False), x % 0.7, 0.7 % x,
         ]  # fmt: skip
 
-    for found, expected in zip(both(Record().box(X)), both(X), strict=True):
-        assert found.dtype == expected.dtype
-        np.testing.assert_allclose(ops.stop_gradient(found), expected, rtol=1e-12)
+    for actual, expected in zip(both(Record().box(X)), both(X), strict=True):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_allclose(ops.stop_gradient(actual), expected, rtol=1e-12)
 
 
 def test_frames_may_be_infinite() -> None:

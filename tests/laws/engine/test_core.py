@@ -143,10 +143,10 @@ def test_extra_axes_are_independent_directions(data, seed) -> None:
 def test_batch_jacobian_is_each_rows_jacobian(mode, chunk) -> None:
     net = models.mlp((2, 3), 4, (5,), activation="tanh", bias=True, init_weights=Glorot(), dtype="float64")
     x = np.random.default_rng(0).normal(size=(3, 2, 3))
-    found = batch_jacobian(net, x, mode, chunk)
-    assert found.shape == (3, 4, 2, 3)
+    jacobians = batch_jacobian(net, x, mode, chunk)
+    assert jacobians.shape == (3, 4, 2, 3)
     for i in range(3):
-        np.testing.assert_allclose(found[i], jacobian(lambda z: net(z[None])[0], x[i], mode, chunk), atol=1e-12)
+        np.testing.assert_allclose(jacobians[i], jacobian(lambda z: net(z[None])[0], x[i], mode, chunk), atol=1e-12)
 
 
 def test_jacobians_of_the_mlp_agree_in_both_modes() -> None:
@@ -302,8 +302,8 @@ def test_the_exponents_slope_is_0_unless_the_base_is_above_0() -> None:
     """∂aᵇ/∂b = 0 for a ≤ 0, also where aᵇ is infinite, for arrays, numbers, and second derivatives."""
     a, b = np.array([0.0, 0.0, 0.0, -2.0, 2.0]), np.array([-1.0, 0.0, 2.0, 2.0, 3.0])
     with np.errstate(divide="ignore"):
-        found = grad(lambda b: ops.sum(a**b), b)
-        np.testing.assert_array_equal(found, [0, 0, 0, 0, 8 * np.log(2)])
+        gradient = grad(lambda b: ops.sum(a**b), b)
+        np.testing.assert_array_equal(gradient, [0, 0, 0, 0, 8 * np.log(2)])
         np.testing.assert_array_equal(grad(lambda b: ops.sum(0.0**b), b), 0)
         np.testing.assert_array_equal(grad(lambda b: ops.sum((-2.0) ** b), np.array([2.0])), 0)
         second = grad(lambda b: ops.sum(grad(lambda b: ops.sum(a**b), b)), b)
@@ -321,16 +321,16 @@ def test_norms_of_any_size(scale) -> None:
 
 
 def test_threads_do_not_share_records() -> None:
-    found = {}
+    cotangents = {}
 
     def work(i: int) -> None:
         x = np.linspace(0, 1, 50) + i
-        found[i] = all(np.array_equal(grad(smooth, x), grad(smooth, x)) for _ in range(30)) and grad(smooth, x)
+        cotangents[i] = all(np.array_equal(grad(smooth, x), grad(smooth, x)) for _ in range(30)) and grad(smooth, x)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     for i in range(4):
-        np.testing.assert_array_equal(found[i], grad(smooth, np.linspace(0, 1, 50) + i))
+        np.testing.assert_array_equal(cotangents[i], grad(smooth, np.linspace(0, 1, 50) + i))
 
 
 def test_records_leave_no_cycles() -> None:
@@ -363,14 +363,14 @@ def test_cross_entropy_of_the_network_in_the_parameters() -> None:
 
 
 def test_walks_give_arrays_of_ones_own() -> None:
-    """What a walk returns may be written to: it is nobody else's, and not read-only."""
+    """What a walk returns may be written to: no other array shares its memory."""
     x = {"a": np.zeros(3), "b": np.ones(3)}
     t, g = {name: np.ones(3) for name in x}, np.ones(3)
     pushed = linearize(lambda p: p["a"], x).jvp(t)
     pulled = linearize(lambda p: p["a"] + p["b"], x).vjp(g)
     summed = linearize(lambda p: ops.sum(p["a"]), x).vjp(np.ones(()))
-    for found in (pushed, *pulled.values(), *summed.values()):
-        found += 7
+    for array in (pushed, *pulled.values(), *summed.values()):
+        array += 7
     assert (g == 1).all()
     assert all((piece == 1).all() for piece in t.values())
     assert (pulled["a"] == 8).all()
@@ -439,8 +439,8 @@ def test_empty_stacks_and_batches_of_images() -> None:
     x = np.zeros((2, 1, 16, 16))
     assert linearize(net, x).jvp(np.zeros((0, *x.shape))).shape == (0, 2, 3)
     assert linearize(net, x).vjp(np.zeros((0, 2, 3))).shape == (0, *x.shape)
-    found = linearize(lambda params: net.apply(params, x[:0]), net.params).vjp(np.zeros((0, 3)))
-    assert all((found[name] == np.zeros(w.shape)).all() for name, w in net.params.items())
+    gradients = linearize(lambda params: net.apply(params, x[:0]), net.params).vjp(np.zeros((0, 3)))
+    assert all((gradients[name] == np.zeros(w.shape)).all() for name, w in net.params.items())
 
 
 def test_mixed_second_derivatives_of_a_power() -> None:

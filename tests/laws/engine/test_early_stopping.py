@@ -36,12 +36,12 @@ def after() -> list[bytes]:
 
 @functools.cache
 def _after(kernels: str) -> list[bytes]:
-    found = []
+    histories = []
     for epochs in range(EPOCHS + 1):
         net = network()
         fit(net, data(), epochs=epochs, **OPTIONS)
-        found.append(parameters(net))
-    return found
+        histories.append(parameters(net))
+    return histories
 
 
 def measured(monkeypatch: Any, errors: list[int]) -> None:

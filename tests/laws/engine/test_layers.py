@@ -119,10 +119,10 @@ def test_summary_and_repr_show_layers_shapes_and_counts() -> None:
 
 def test_steps_show_every_layer() -> None:
     net = models.Sequential(Flatten(), Dense(3), ReLU(), Dense(2), input_shape=(1, 2, 2))
-    found = dict(net.steps(net.params, np.ones((5, 1, 2, 2), np.float32)))
-    assert {name: y.shape for name, y in found.items()} == {
+    outputs = dict(net.steps(net.params, np.ones((5, 1, 2, 2), np.float32)))
+    assert {name: y.shape for name, y in outputs.items()} == {
         "flatten1": (5, 4), "dense1": (5, 3), "relu1": (5, 3), "dense2": (5, 2)}  # fmt: skip
-    assert net.shapes == {name: y.shape[1:] for name, y in found.items()}
+    assert net.shapes == {name: y.shape[1:] for name, y in outputs.items()}
 
 
 def test_a_layer_of_ones_own_trains_differentiates_saves_and_loads(tmp_path) -> None:

@@ -125,7 +125,7 @@ MUTANTS = [
     Mutant("conv: stacks of filters mixed up", line(conv, "_unfold", "(p, prod(stack), length, *rest)), (1, 0, 2, 3, 4))", "(p, length, prod(stack), *rest)), (2, 0, 1, 3, 4))"), zoo("nested stacks", "conv2d")),
     Mutant("conv: bias forgotten", line(layers.Conv2d, "apply", 'y + ops.reshape(params["b"], (self.channels, 1, 1)) if self.bias else y', "y"), zoo("value", "conv_layer")),
     Mutant("max-pool: overlapping windows overwrite", line(reference_conv, "put_into_windows", "x[there] += ", "x[there] = "), zoo("adjoint", "max_pool2d")),
-    Mutant("max-pool: everyone wins", rule(conv._max_pool2d, "push", lambda t, y, x, size, stride: conv._sum_windows(t, size=size, stride=stride)), zoo("differences", "max_pool2d")),
+    Mutant("max-pool: every entry is the maximum", rule(conv._max_pool2d, "push", lambda t, y, x, size, stride: conv._sum_windows(t, size=size, stride=stride)), zoo("differences", "max_pool2d")),
     Mutant("avg-pool: not divided", line(conv, "avg_pool2d", "/ prod(size)", "/ 1"), zoo("value", "avg_pool2d")),
     Mutant("avg-pool: only the first pixel", line(reference_conv, "spread_into_windows", "x[there] += y", "x[there] = y"), zoo("adjoint", "avg_pool2d")),
     # --- losses

@@ -60,12 +60,12 @@ def test_a_real_lenet_runs_through_every_rule(name) -> None:
     with plan.one_by_one():
         expected = gradients(lenet())
     with testing.override(operation, pull={position: own}) as used:
-        found = gradients(lenet())
+        overridden = gradients(lenet())
     assert used.calls == used.counts[f"pull[{position}]"] > 0
-    assert all(np.array_equal(found[key], expected[key]) for key in expected)
+    assert all(np.array_equal(overridden[key], expected[key]) for key in expected)
     with testing.override(operation, pull={position: lambda g, y, *x, **o: own(g, y, *x, **o) * 2}):
-        found = gradients(lenet())
-    assert any(not np.array_equal(found[key], expected[key]) for key in expected)
+        overridden = gradients(lenet())
+    assert any(not np.array_equal(overridden[key], expected[key]) for key in expected)
 
 
 @given(data=st.data())
@@ -192,7 +192,7 @@ def test_ctrl_c_at_any_line_leaves_the_engine_as_it_was() -> None:
 
 
 def test_other_threads_have_the_engines_rules_or_overrides_of_their_own() -> None:
-    found, meet = {}, threading.Barrier(3, timeout=30)
+    gradients_by_thread, meet = {}, threading.Barrier(3, timeout=30)
 
     def work(name, rule) -> None:
         meet.wait()
@@ -200,9 +200,9 @@ def test_other_threads_have_the_engines_rules_or_overrides_of_their_own() -> Non
             if rule is not None:
                 stack.enter_context(testing.override(ops.tanh, pull=rule))
             meet.wait()  # all blocks are open
-            found[name] = slope(ops.tanh)
+            gradients_by_thread[name] = slope(ops.tanh)
             meet.wait()
-        found[name, "after"] = slope(ops.tanh)
+        gradients_by_thread[name, "after"] = slope(ops.tanh)
 
     before = rules_of(ops.tanh)
     threads = [
@@ -212,7 +212,7 @@ def test_other_threads_have_the_engines_rules_or_overrides_of_their_own() -> Non
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     right = 1 - np.tanh(X) ** 2
     for name, expected in {"a": 2, "b": 5, "c": right, ("a", "after"): right, ("b", "after"): right}.items():
-        np.testing.assert_allclose(found[name], np.broadcast_to(expected, X.shape))
+        np.testing.assert_allclose(gradients_by_thread[name], np.broadcast_to(expected, X.shape))
     assert all(a is b for a, b in zip(before, rules_of(ops.tanh), strict=True))
 
 
@@ -237,8 +237,8 @@ def test_rules_that_return_something_else_are_told() -> None:
         (lambda g, y, x: ops.sum(g), ShapeError, r"pull\[0\] of tanh: expected Jᵀ·g of shape \(2, 3\), got \(\)$"),
         (lambda g, y, x: g[None], ShapeError, r"got \(1, 2, 3\). Fix: sum over the axes that are too many"),
     ]
-    for rule, error, said in cases:
-        with testing.override(ops.tanh, pull=rule), pytest.raises(error, match=said):
+    for rule, error, message in cases:
+        with testing.override(ops.tanh, pull=rule), pytest.raises(error, match=message):
             linearize(ops.tanh, X).vjp(X)
     with (
         testing.override(ops.matmul, push={1: lambda t, y, a, b: t}),
@@ -274,8 +274,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_have_an_effect_is_refused_with_a_way_on(name) -> None:
-    call, error, said = REFUSED[name]
-    with pytest.raises(error, match=said) as caught:
+    call, error, message = REFUSED[name]
+    with pytest.raises(error, match=message) as caught:
         call()
     assert isinstance(caught.value, MinidlError)
 
@@ -293,8 +293,8 @@ def tidy(law):
     """The law, after which the engine is as it was, whatever a mutant leaves; rules that go round in circles break it."""
 
     def run() -> None:
-        found = [primitives.behind(operation) for operation in (ops.tanh, ops.matmul)]
-        before = [(p, name, getattr(p, name)) for p in found for name in ("forward", "push", "pull")]
+        rules = [primitives.behind(operation) for operation in (ops.tanh, ops.matmul)]
+        before = [(p, name, getattr(p, name)) for p in rules for name in ("forward", "push", "pull")]
         try:
             law()
         except RecursionError as error:

@@ -56,12 +56,14 @@ def everything(net, x, fused: bool) -> dict[str, np.ndarray]:
     def loss(x):
         return losses.cross_entropy(net(x), y)
 
-    found = {"asleep": by_input.value, "awake": awake.value, "jvp": by_input.jvp(t), "hvp": hvp(loss, x, t[0])}
-    found["vjp"] = by_input.vjp(np.random.default_rng(2).normal(size=(2, len(x), 3)))
-    found |= awake.vjp(np.random.default_rng(3).normal(size=(2, len(x), 3)))
-    found |= {f"grad of {name}": g for name, g in awake.vjp(np.random.default_rng(3).normal(size=(len(x), 3))).items()}
+    results = {"asleep": by_input.value, "awake": awake.value, "jvp": by_input.jvp(t), "hvp": hvp(loss, x, t[0])}
+    results["vjp"] = by_input.vjp(np.random.default_rng(2).normal(size=(2, len(x), 3)))
+    results |= awake.vjp(np.random.default_rng(3).normal(size=(2, len(x), 3)))
+    results |= {
+        f"grad of {name}": g for name, g in awake.vjp(np.random.default_rng(3).normal(size=(len(x), 3))).items()
+    }
     moved = {name: np.random.default_rng(4).normal(size=w.shape) for name, w in net.params.items()}
-    return found | {"awake, jvp": awake.jvp(moved)}
+    return results | {"awake, jvp": awake.jvp(moved)}
 
 
 @pytest.fixture(params=["numba", "numpy"])
@@ -152,9 +154,9 @@ def test_a_plan_is_kept_until_something_is_another() -> None:
     assert names(net) == joined
     net.layers["relu1"] = Watched()
     assert names(net) == [("conv1",), ("relu1",), ("maxpool1",), *joined[1:]]
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         net(np.zeros((1, 1, 28, 28), np.float32))
-    assert said.getvalue() == "ReLU of (1, 20, 24, 24)\n"
+    assert output.getvalue() == "ReLU of (1, 20, 24, 24)\n"
     del net.layers["relu3"]
     assert names(net)[-2:] == [("dense1",), ("dense2",)]
 

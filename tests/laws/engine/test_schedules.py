@@ -191,7 +191,7 @@ def test_checkpoints_from_before_there_were_schedules_load(tmp_path) -> None:
     assert resumed == straight
     assert history.lr == expected.lr
     assert history.validation_error == expected.validation_error
-    assert np.isnan(history.validation_loss[:2]).all()  # nobody has measured it
+    assert np.isnan(history.validation_loss[:2]).all()  # not measured yet
     assert history.validation_loss[2] == expected.validation_loss[2]
     assert len(str(history).splitlines()) == 4
 

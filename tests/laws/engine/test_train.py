@@ -43,7 +43,7 @@ def parameters(net: models.Sequential) -> bytes:
 
 @dataclass(frozen=True)
 class Brighter:
-    """An adversary of one's own: a little lighter, whatever the network thinks."""
+    """An adversary of one's own: it makes images a little lighter."""
 
     alpha: float = 0.0
     by: float = 0.1

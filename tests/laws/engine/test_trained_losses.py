@@ -97,12 +97,12 @@ def test_labels_and_weights_must_fit_the_logits() -> None:
 
 @pytest.mark.parametrize("adversary", [None, FGSMAdversary(0.2, alpha=0.5), Brighter()])
 def test_cross_entropy_as_a_loss_is_the_default_to_the_bit(adversary) -> None:
-    found = []
+    results = []
     for loss in (None, CrossEntropy(), partial(cross_entropy, reduction="none")):
         net, options = network(), {"penalty": losses.Penalty(1e-3, 1e-3), "validation": data(20, 1)}
         history = fit(net, data(), epochs=2, batch_size=16, loss=loss, adversary=adversary, **options)
-        found.append((parameters(net), history.loss, history.accuracy, history.validation_loss))
-    assert found[0] == found[1] == found[2]
+        results.append((parameters(net), history.loss, history.accuracy, history.validation_loss))
+    assert results[0] == results[1] == results[2]
 
 
 @pytest.mark.parametrize("loss", [brier, CrossEntropy(0.2, (1, 2, 0.5))])

@@ -20,9 +20,9 @@ def f(x):
 
 def rows(table: int) -> list[list[str]]:
     """The rows of one of the tables in the docstring, cell by cell."""
-    found = re.findall(r"^    (\d  \S.*)$", core.__doc__, re.MULTILINE)
-    first = [i for i, row in enumerate(found) if row.startswith("0")] + [len(found)]
-    return [re.split(r"  +", row) for row in found[first[table] : first[table + 1]]]
+    lines = re.findall(r"^    (\d  \S.*)$", core.__doc__, re.MULTILINE)
+    first = [i for i, row in enumerate(lines) if row.startswith("0")] + [len(lines)]
+    return [re.split(r"  +", row) for row in lines[first[table] : first[table + 1]]]
 
 
 def last_number(cell: str) -> float:
@@ -32,16 +32,16 @@ def last_number(cell: str) -> float:
 @pytest.fixture
 def pulled(monkeypatch) -> dict[int, list[float]]:
     """What was pulled back to each node, by its index, in the last walk."""
-    found: dict[int, list[float]] = {}
+    numbers: dict[int, list[float]] = {}
     pull = Node.pull
 
     def spied(node, position, g):
         g = pull(node, position, g)
-        found.setdefault(dict(node.parents)[position], []).append(float(core.unbox(g)))
+        numbers.setdefault(dict(node.parents)[position], []).append(float(core.unbox(g)))
         return g
 
     monkeypatch.setattr(Node, "pull", spied)
-    return found
+    return numbers
 
 
 def test_every_sum_in_the_trace_is_right() -> None:

@@ -46,7 +46,7 @@ SMALL = {"generations": 6, "population": 8, "seed": 3}
 
 
 def judge(x: np.ndarray) -> np.ndarray:
-    """Logits by NumPy alone, one image after the other: no batch mate can move a bit."""
+    """Logits by NumPy alone, one image after the other: they cannot depend on the other images of the batch."""
     return np.array([[(image * one).sum() for one in FILTERS] for image in x])
 
 
@@ -202,12 +202,12 @@ def test_a_seed_decides_and_batches_do_not(name, seed, size) -> None:
 def test_threads_change_nothing(fool, monkeypatch) -> None:
     """Of a population so large that they share it."""
     filters = np.random.default_rng(1).normal(size=(784, 3)).astype("float32")
-    found = []
+    archives = []
     for threads in ("1", "3"):
         monkeypatch.setenv("MINIDL_THREADS", threads)
         victim = lambda x: x.reshape(len(x), 784) @ filters
-        found.append(fool(victim, shape=(1, 28, 28), generations=3, population=300).archive)
-    same(*found)
+        archives.append(fool(victim, shape=(1, 28, 28), generations=3, population=300).archive)
+    same(*archives)
 
 
 def test_generations_and_seeds_draw_anew() -> None:
@@ -221,7 +221,7 @@ def test_generations_and_seeds_draw_anew() -> None:
             return self
 
     class Alike(DirectEncoding):
-        """Everyone is born grey."""
+        """Every first genome is grey."""
 
         def start(self, count, draws):
             return loop.Genome({"pixels": np.full((count, *self.shape), 0.5)})
@@ -264,26 +264,26 @@ def test_a_network_says_what_it_takes(fool, kind) -> None:
     assert result.params["encoding"].startswith(f"{kind}(shape=(3, 4, 4), bounds=(0.0, 1.0)")
     assert "rate=0.5" in result.params["encoding"]
     assert "dtype='float64'" in result.params["encoding"]
-    told = result.summary()
+    summary = result.summary()
     worst = result.confidence.argmin()
     for text in (f"{fool.__name__}(generations=2, population=6,", "for 5 classes", "archive=MapElites",
                  f"median {as_percent(np.median(result.confidence), 4)}, least {as_percent(min(result.confidence), 4)} (class {worst})",
                 "done: 2",
                  "12 forward, 0 backward"):  # fmt: skip
-        assert text in told
+        assert text in summary
 
 
 def test_progress_tells_the_median_and_the_worst(monkeypatch) -> None:
-    told, theirs = [], loop.bar
+    updates, theirs = [], loop.bar
 
     def bar(items, *arguments, **options):
         shown = theirs(items, *arguments, **options)
-        monkeypatch.setattr(shown, "set_postfix", lambda **numbers: told.append(numbers))
+        monkeypatch.setattr(shown, "set_postfix", lambda **numbers: updates.append(numbers))
         return shown
 
     monkeypatch.setattr(loop, "bar", bar)
     history = evolve(judge, ENCODINGS["direct"], **SMALL).history
-    assert [(n["median"], n["worst"]) for n in told] == [(f"{np.median(p):.4f}", f"{p.min():.4f}") for p in history]
+    assert [(n["median"], n["worst"]) for n in updates] == [(f"{np.median(p):.4f}", f"{p.min():.4f}") for p in history]
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)

@@ -46,8 +46,8 @@ def check(net: Wiring) -> None:
     assert ((net.hidden >= 0) & (net.hidden <= net.end - INPUTS)).all()
     for w, functions, hidden in zip(net.weights, net.functions, net.hidden):
         assert not np.tril(w).any()  # each hears only those before it
-        assert not w[:, :INPUTS].any()  # inputs hear nobody
-        assert not w[net.end :].any()  # outputs tell nobody
+        assert not w[:, :INPUTS].any()  # inputs have no sources
+        assert not w[net.end :].any()  # outputs have no targets
         unused = slice(INPUTS + hidden, net.end)
         assert not w[unused].any()
         assert not w[:, unused].any()
@@ -165,10 +165,10 @@ def test_a_connection_moves_at_either_end_alike() -> None:
 def splits(net: Wiring, new: Wiring, n: int, p: int) -> bool:
     """Whether neuron p of the new network n stands in the midst of a connection of the old one, all else being old."""
     (w, functions), (v, now) = compact(net, n), compact(new, n)
-    heard, told = np.flatnonzero(v[:, p]), np.flatnonzero(v[p])
-    if len(heard) != 1 or len(told) != 1:
+    heard, targets = np.flatnonzero(v[:, p]), np.flatnonzero(v[p])
+    if len(heard) != 1 or len(targets) != 1:
         return False
-    i, j = heard[0], told[0] - 1
+    i, j = heard[0], targets[0] - 1
     cut = w.copy()
     cut[i, j] = 0
     same = (without(v, p) == cut).all() and (np.delete(now, p) == functions).all()
@@ -247,17 +247,17 @@ def of(weights: np.ndarray, hidden: int, outputs: int) -> Wiring:
 @given(seed=seeds, size=st.integers(1, 6), density=st.sampled_from([0.0, 0.05, 0.5, 1.0]))
 def test_one_of_those_that_are_possible(seed, size, density) -> None:
     entries = np.random.default_rng(seed).random((COUNT, size, size)) < density
-    found, i, j = one_of(entries, Draws(seed, 0))
-    np.testing.assert_array_equal(found, entries.any(axis=(1, 2)))
-    assert entries[found, i[found], j[found]].all()
+    exists, i, j = one_of(entries, Draws(seed, 0))
+    np.testing.assert_array_equal(exists, entries.any(axis=(1, 2)))
+    assert entries[exists, i[exists], j[exists]].all()
 
 
 def test_all_that_are_possible_are_equally_likely() -> None:
     entries = np.random.default_rng(0).random((5, 6)) < 0.3
-    found, i, j = one_of(np.tile(entries, (6000, 1, 1)), Draws(3, 1))
+    exists, i, j = one_of(np.tile(entries, (6000, 1, 1)), Draws(3, 1))
     counts, expected = np.zeros((5, 6)), 6000 / entries.sum()
     np.add.at(counts, (i, j), 1)
-    assert found.all()
+    assert exists.all()
     assert entries.sum() > 5
     assert not counts[~entries].any()
     assert (abs(counts[entries] - expected) < 4 * expected**0.5).all()

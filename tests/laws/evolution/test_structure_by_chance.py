@@ -27,9 +27,9 @@ def networks() -> Wiring:
     return net
 
 
-def alike(found: np.ndarray, expected: set) -> None:
-    """Each of what is expected was found about as often as any other, and nothing else was."""
-    values, counts = np.unique(found, axis=0, return_counts=True)
+def alike(choices: np.ndarray, expected: set) -> None:
+    """Each expected value is chosen about as often as the others, and no other value is chosen."""
+    values, counts = np.unique(choices, axis=0, return_counts=True)
     share = COUNT / len(expected)
     assert set(map(tuple, values) if values.ndim > 1 else values) == expected
     assert (abs(counts - share) < 4 * share**0.5).all()

@@ -34,10 +34,10 @@ def kolmogorov_smirnov(strength: float, start: str, supposed: float) -> float:
     bounds have been stopped there, so F is compared where it can be seen: in between.
     """
     x = np.full(ENTRIES, STARTS[start])
-    found = np.sort(polynomial_mutation(7, x, RATE, strength, (LOW, HIGH)))
-    delta = (found - x) / (HIGH - LOW)
+    mutated = np.sort(polynomial_mutation(7, x, RATE, strength, (LOW, HIGH)))
+    delta = (mutated - x) / (HIGH - LOW)
     expected = RATE * distribution(delta, supposed) + (1 - RATE) * (delta > 0)
-    seen = (found > LOW) & (found < HIGH) & (found != x)
+    seen = (mutated > LOW) & (mutated < HIGH) & (mutated != x)
     before, after = np.arange(ENTRIES) / ENTRIES, np.arange(1, ENTRIES + 1) / ENTRIES
     return math.sqrt(ENTRIES) * np.maximum(abs(before - expected), abs(after - expected))[seen].max()
 
@@ -87,9 +87,9 @@ def test_mutations_by_hand(key, i) -> None:
     )
     delta = (2 * second) ** (1 / 4) - 1 if second < 0.5 else 1 - (2 * (1 - second)) ** (1 / 4)
     expected = min(max(x[i] + delta * (HIGH - LOW), LOW), HIGH) if first < RATE else x[i]
-    found = polynomial_mutation(key, x.reshape(3, 4), RATE, 3, (LOW, HIGH)).reshape(12)[i]
-    assert abs(found - expected) < 1e-14
-    assert found == polynomial_mutation(key, x[: i + 1], RATE, 3, (LOW, HIGH))[i]
+    mutated = polynomial_mutation(key, x.reshape(3, 4), RATE, 3, (LOW, HIGH)).reshape(12)[i]
+    assert abs(mutated - expected) < 1e-14
+    assert mutated == polynomial_mutation(key, x[: i + 1], RATE, 3, (LOW, HIGH))[i]
 
 
 # --- CPPNs -----------------------------------------------------------------------------------------------------
@@ -123,12 +123,12 @@ def populations(draw):
 @given(populations())
 def test_networks_compute_what_their_neurons_do(population) -> None:
     w, functions, inputs, outputs = population
-    found, neurons = cppn(*population), w.shape[1]
-    assert found.shape == (len(w), outputs, inputs.shape[1])
-    for n, o, p in np.ndindex(found.shape):
+    images, neurons = cppn(*population), w.shape[1]
+    assert images.shape == (len(w), outputs, inputs.shape[1])
+    for n, o, p in np.ndindex(images.shape):
         pixel = inputs[:, p].tolist()
         expected = value(w[n].tolist(), functions[n].tolist(), pixel, neurons - outputs + o)
-        assert abs(found[n, o, p] - expected) < 1e-12
+        assert abs(images[n, o, p] - expected) < 1e-12
 
 
 @given(populations(), st.integers(0, 2**32 - 1))
@@ -137,7 +137,7 @@ def test_what_does_not_count_has_no_effect(population, seed) -> None:
     neuron that no other listens to."""
     w, functions, inputs, outputs = population
     rng, neurons = np.random.default_rng(seed), w.shape[1]
-    w[:, len(inputs) : neurons - outputs : 2] = 0  # nobody listens to these
+    w[:, len(inputs) : neurons - outputs : 2] = 0  # these have no targets
     unheard = np.zeros(neurons, bool)
     unheard[len(inputs) : neurons - outputs : 2] = True
     expected = cppn(w, functions, inputs, outputs)
@@ -151,9 +151,9 @@ def test_what_does_not_count_has_no_effect(population, seed) -> None:
 def test_nothing_overflows() -> None:
     """Sums of any size, in float32: RuntimeWarnings are errors."""
     inputs, kinds = np.array([[-1e4, -200.0, 200.0, 1e4]], np.float32), np.arange(4)[:, None] * np.ones((1, 2), int)
-    found = cppn(np.ones((4, 2, 2), np.float32), kinds, inputs, 1)[:, 0]
-    np.testing.assert_allclose(found[0], np.sin(inputs[0].astype(np.float64)), atol=1e-6)
-    np.testing.assert_array_equal(found[1:], [[-1, -1, 1, 1], [0, 0, 0, 0], [-1, -1, 1, 1]])
+    images = cppn(np.ones((4, 2, 2), np.float32), kinds, inputs, 1)[:, 0]
+    np.testing.assert_allclose(images[0], np.sin(inputs[0].astype(np.float64)), atol=1e-6)
+    np.testing.assert_array_equal(images[1:], [[-1, -1, 1, 1], [0, 0, 0, 0], [-1, -1, 1, 1]])
 
 
 def published() -> None:

@@ -25,10 +25,10 @@ def splitmix64(state: int) -> int:
 
 @given(st.integers(0, 2**63), st.integers(0, 10**6))
 def test_random_bits_are_splitmix64(key, first) -> None:
-    found = reference.random_bits(key, np.zeros((2, 3)), first).reshape(-1)
+    bits = reference.random_bits(key, np.zeros((2, 3)), first).reshape(-1)
     expected = [splitmix64(key + (first + i + 1) * 0x9E3779B97F4A7C15) for i in range(6)]
-    assert found.dtype == np.uint64
-    assert found.tolist() == expected
+    assert bits.dtype == np.uint64
+    assert bits.tolist() == expected
 
 
 def test_splitmix64_known_answers() -> None:
@@ -119,7 +119,7 @@ def test_ten_thousand_pairs_are_the_ones_of_the_definition() -> None:
 @given(slopes())
 def test_pairs_by_definition_are_what_two_loops_find(drawn) -> None:
     a, b, domain = drawn
-    for i, found in enumerate(reference.best_pairs_by_definition(*drawn)):
+    for i, chosen in enumerate(reference.best_pairs_by_definition(*drawn)):
         best, pairs = None, []
         for p in range(a.shape[1]):
             for q in range(p + 1, a.shape[1]):
@@ -131,11 +131,11 @@ def test_pairs_by_definition_are_what_two_loops_find(drawn) -> None:
                     )
                     best = product if best is None else max(best, product)
         if best is None:
-            assert tuple(found) == (-1, -1)
+            assert tuple(chosen) == (-1, -1)
         else:
             rank = {int(p): r for r, p in enumerate(np.lexsort((np.arange(a.shape[1]), -b[i], -a[i])))}
             first = min(pairs, key=lambda pair: sorted(rank[p] for p in pair))
-            assert sorted(found) == sorted(first)
+            assert sorted(chosen) == sorted(first)
 
 
 @given(slopes(), st.sampled_from([1, 4, 20]))
@@ -144,8 +144,8 @@ def test_pairs_in_tiles_break_ties_alike(drawn, budget) -> None:
     order = reference_pairs._ranked(*(np.where(domain, v, -np.inf) for v in (a, b)))
     ranked = [np.take_along_axis(np.where(domain, v, -np.inf), order, 1) for v in (a, b)]
     places = reference_pairs._best_of_candidates(*ranked, budget)
-    found = np.where(places < 0, -1, np.take_along_axis(order, places, 1))
-    np.testing.assert_array_equal(found, reference.best_pairs_by_definition(a, b, domain))
+    pixels = np.where(places < 0, -1, np.take_along_axis(order, places, 1))
+    np.testing.assert_array_equal(pixels, reference.best_pairs_by_definition(a, b, domain))
 
 
 def test_pairs_where_every_feature_is_a_candidate() -> None:
@@ -167,9 +167,9 @@ def test_pairs_where_every_feature_is_a_candidate() -> None:
 def test_single_features_are_eq_8s_arg_max() -> None:
     a, b = np.random.default_rng(0).normal(size=(2, 50, 7))
     domain = np.random.default_rng(1).random((50, 7)) < 0.7
-    for row, found in enumerate(reference.best_features(a, b, domain)[:, 0]):
+    for row, feature in enumerate(reference.best_features(a, b, domain)[:, 0]):
         s = [a[row, i] * abs(b[row, i]) if a[row, i] > 0 and -b[row, i] < 0 and domain[row, i] else 0 for i in range(7)]
-        assert found == (int(np.argmax(s)) if max(s) > 0 else -1)
+        assert feature == (int(np.argmax(s)) if max(s) > 0 else -1)
 
 
 @given(st.integers(1, 3), st.integers(1, 2), st.integers(0, 2**32 - 1))
@@ -193,9 +193,9 @@ def test_ties_in_a_window_go_to_the_first_in_row_major_order(size, stride, seed)
 def test_sigmoid_keeps_the_digits_of_small_values() -> None:
     for kind, tolerance in ((np.float32, 1e-6), (np.float64, 1e-14)):
         x = np.array([-80, -40, -20, -15, -1, 0, 1, 20, 80], kind)
-        found = reference.sigmoid(x)
-        assert found.dtype == kind
-        np.testing.assert_allclose(found, 1 / (1 + np.exp(-x.astype(np.float64))), rtol=tolerance)
+        sigmoids = reference.sigmoid(x)
+        assert sigmoids.dtype == kind
+        np.testing.assert_allclose(sigmoids, 1 / (1 + np.exp(-x.astype(np.float64))), rtol=tolerance)
     assert reference.sigmoid(np.array([-1e4, 1e4])).tolist() == [0, 1]
 
 

@@ -28,10 +28,10 @@ def test_a_slope_is_the_derivative_of_its_activation(name, seed) -> None:
     z = np.where(abs(z) < 1e-3, 1.0, z)
     y, step = reference.ACTIVATIONS[name](z), 1e-6
     difference = (reference.ACTIVATIONS[name](z + step) - reference.ACTIVATIONS[name](z - step)) / (2 * step)
-    found = np.broadcast_to(slopes.SLOPES[name](y), z.shape)
-    np.testing.assert_allclose(found, difference, atol=1e-7)
-    np.testing.assert_array_equal(found, [slopes.SLOPES[name](float(each), 1.0) for each in y])
-    np.testing.assert_array_equal(found, np.broadcast_to(eval(slopes.in_c(name), {"y": y, "one": 1}), z.shape))
+    actual = np.broadcast_to(slopes.SLOPES[name](y), z.shape)
+    np.testing.assert_allclose(actual, difference, atol=1e-7)
+    np.testing.assert_array_equal(actual, [slopes.SLOPES[name](float(each), 1.0) for each in y])
+    np.testing.assert_array_equal(actual, np.broadcast_to(eval(slopes.in_c(name), {"y": y, "one": 1}), z.shape))
 
 
 def nested(f, z):
@@ -58,8 +58,8 @@ SLOPE = {
 def test_everybody_finds_the_same_slope(where, name) -> None:
     z = np.array([-2.0, -0.5, 0.0, 0.25, 1.0, 3.0])
     with backend.use("numpy"):
-        found = SLOPE[where](z, name)
-    np.testing.assert_array_equal(found, slopes.SLOPES[name](reference.ACTIVATIONS[name](z)))
+        actual = SLOPE[where](z, name)
+    np.testing.assert_array_equal(actual, slopes.SLOPES[name](reference.ACTIVATIONS[name](z)))
 
 
 @pytest.mark.parametrize("name", layers.ACTIVATIONS)

@@ -38,9 +38,9 @@ def test_kernels_in_parts_are_the_references(law, data, parts) -> None:
 def penalty(side, data) -> None:
     w, factors = np.array([[3.0, -2.0], [0.0, 1.0]]), data.draw(st.sampled_from([(0.0, 0.0), (0.5, 0.0), (0.1, 0.2)]))
     for dtype in (np.float32, np.float64):
-        found = side.kernels.penalty(w.astype(dtype), *factors)
-        np.testing.assert_allclose(found, factors[0] * 6 + factors[1] * 14, rtol=1e-6)
-        assert found.dtype == dtype
+        actual = side.kernels.penalty(w.astype(dtype), *factors)
+        np.testing.assert_allclose(actual, factors[0] * 6 + factors[1] * 14, rtol=1e-6)
+        assert actual.dtype == dtype
 
 
 @given(data=st.data())

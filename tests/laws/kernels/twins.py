@@ -60,22 +60,22 @@ def to_host(x):
     return x._held if isinstance(x, strict.ndarray) else x.get() if hasattr(x, "get") else x
 
 
-def assert_same(found, expected, exactly: bool = False, each: bool = False) -> None:
+def assert_same(actual, expected, exactly: bool = False, each: bool = False) -> None:
     """exactly: to the bit; otherwise up to the tolerance, of the greatest, or of each one."""
-    found = to_host(found)
-    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    actual = to_host(actual)
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
     if exactly or expected.dtype.kind != "f":
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(actual, expected)
     else:
         limit = TOLERANCE[str(expected.dtype)]
         least = np.finfo(expected.dtype).tiny if each else limit * max(1, abs(expected).max(initial=0))
-        np.testing.assert_allclose(found, expected, rtol=10 * limit if each else 0, atol=least)
+        np.testing.assert_allclose(actual, expected, rtol=10 * limit if each else 0, atol=least)
 
 
 def compare(side, name, *arguments, exactly: bool = False, each: bool = False, **options) -> None:
-    found = getattr(side.kernels, name)(*(side.to_device(a) for a in arguments), **options)
+    actual = getattr(side.kernels, name)(*(side.to_device(a) for a in arguments), **options)
     expected = getattr(reference, name)(*arguments, **options)
-    for ours, theirs in zip(found, expected) if isinstance(expected, tuple) else [(found, expected)]:
+    for ours, theirs in zip(actual, expected) if isinstance(expected, tuple) else [(actual, expected)]:
         assert_same(ours, theirs, exactly, each)
 
 
@@ -122,8 +122,8 @@ def update(name, slots, *options):
         ours = [side.to_device(place(np.array(a))) for place, a in zip(places, (w, *states))]
         getattr(reference, name)(theirs[0], g, *theirs[1:], *numbers)
         getattr(side.kernels, name)(ours[0], side.to_device(g), *ours[1:], *numbers)
-        for found, expected in zip(ours, theirs):
-            assert_same(found, expected, exactly=side.keeps_roundings)
+        for actual, expected in zip(ours, theirs):
+            assert_same(actual, expected, exactly=side.keeps_roundings)
 
     return law
 
@@ -146,10 +146,10 @@ def tanh_adam(side, data) -> None:
     rest = 0.05, bounds, half, limit
     for step in (rng.integers(1, 9, shape[0]), rng.integers(9, 999, shape[0])):
         expected = reference.tanh_adam(*theirs, g, x, step, *rest, free, tau)
-        found = side.kernels.tanh_adam(
+        actual = side.kernels.tanh_adam(
             *ours, *map(side.to_device, (g, x, step)), *rest, *map(side.to_device, (free, tau))
         )
-        for a, b in zip((found, *ours), (expected, *theirs)):
+        for a, b in zip((actual, *ours), (expected, *theirs)):
             assert_same(a, b)
 
 
@@ -192,8 +192,8 @@ def sign_step(side, data) -> None:
     shape, dtype = data.draw(shapes(2)), data.draw(FLOATS)
     x, g = data.draw(tensors(shape, dtype)), data.draw(tensors(shape, dtype, ties=True))
     bounds, origin = data.draw(st.sampled_from([None, (-0.5, 0.7)])), data.draw(st.none() | tensors(shape, dtype))
-    found = side.kernels.sign_step(*(side.to_device(a) for a in (x, g)), 0.3, bounds, side.to_device(origin), 0.1)
-    assert_same(found, reference.sign_step(x, g, 0.3, bounds, origin, 0.1), exactly=True)
+    actual = side.kernels.sign_step(*(side.to_device(a) for a in (x, g)), 0.3, bounds, side.to_device(origin), 0.1)
+    assert_same(actual, reference.sign_step(x, g, 0.3, bounds, origin, 0.1), exactly=True)
 
 
 def cross_entropy(side, data) -> None:
@@ -285,8 +285,8 @@ def best_pairs(side, data) -> None:
     compare(side, "best_features", a, b, domain)
     compare(side, "best_pairs", a, b, domain)
     if n:
-        found = side.kernels.best_pairs(*(side.to_device(v) for v in (a, b, domain)))
-        assert_same(found, reference.best_pairs_by_definition(a, b, domain))
+        actual = side.kernels.best_pairs(*(side.to_device(v) for v in (a, b, domain)))
+        assert_same(actual, reference.best_pairs_by_definition(a, b, domain))
 
 
 def matmul(side, data) -> None:
@@ -303,10 +303,10 @@ def channel_sums(side, data) -> None:
     """To within a part of what is summed, which may cancel."""
     shape = (*data.draw(st.sampled_from([(), (2,), (0,)])), *data.draw(shapes(4)))
     g = data.draw(tensors(shape, data.draw(FLOATS)))
-    found, expected = to_host(side.kernels.channel_sums(side.to_device(g))), reference.channel_sums(g)
-    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    actual, expected = to_host(side.kernels.channel_sums(side.to_device(g))), reference.channel_sums(g)
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
     limit = TOLERANCE[str(g.dtype)] * reference.channel_sums(abs(g.astype(np.float64)))
-    assert (abs(found.astype(np.float64) - expected) <= limit).all()
+    assert (abs(actual.astype(np.float64) - expected) <= limit).all()
 
 
 RATES = (0.1, 0.9)
