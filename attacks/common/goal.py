@@ -92,5 +92,13 @@ class Targeted(Goal):
 
 
 def as_goal(goal: Any) -> Goal:
-    """A goal as it is; an array of labels as `Untargeted`."""
+    """The goal itself, or `Untargeted` for an array of labels.
+
+    goal: a `Goal`, or labels (N,).
+
+    >>> import numpy as np
+    >>> from attacks.common.goal import as_goal
+    >>> type(as_goal(np.array([3, 5]))).__name__
+    'Untargeted'
+    """
     return goal if isinstance(goal, Goal) else Untargeted(goal)

@@ -82,23 +82,58 @@ def dlr(goal: Goal, logits: Array) -> Array:
 
 
 def positive(difference: Array) -> Array:
-    """A difference to divide by: at least the least positive number.  It is 0 only where the margin is 0, too."""
+    """A difference to divide by: at least the least positive number.  It is 0 only where the margin is 0, too.
+
+    difference: of two logits, at least 0, any shape.
+
+    >>> import numpy as np
+    >>> from attacks.common.objectives import positive
+    >>> bool((positive(np.array([0.0, 2.0])) > 0).all())
+    True
+    """
     return ops.maximum(difference, float(namespace(unbox(difference)).finfo(unbox(difference).dtype).tiny))
 
 
 def rounding_tolerance(logits: Array) -> Array:
-    """The margin (N,) that a success needs to be one in batches of other sizes, too, where rounding differs."""
+    """The margin (N,) that a success needs to be one in batches of other sizes, too, where rounding differs.
+
+    logits: (N, K).
+
+    >>> import numpy as np
+    >>> from attacks.common.objectives import rounding_tolerance
+    >>> rounding_tolerance(np.ones((2, 10))).shape
+    (2,)
+    """
     return ROUNDING_ERRORS * float(namespace(logits).finfo(logits.dtype).eps) * abs(logits).max(axis=-1)
 
 
 def ranked(logits: Array, place: int) -> Array:
-    """The logit at that place of each row, counted from the largest at 0: (N,)."""
+    """The logit at that place of each row: (N,).
+
+    logits: (N, K).
+    place: 0 for the largest, 1 for the second, ….
+
+    >>> import numpy as np
+    >>> from attacks.common.objectives import ranked
+    >>> ranked(np.array([[1.0, 3.0, 2.0]]), 1)
+    array([2.])
+    """
     order = unbox(logits).argsort(axis=-1)[:, -1 - place]
     return ops.index(logits, (namespace(order).arange(len(order)), order))
 
 
 def is_label(goal: Goal, logits: Array) -> Array:
-    """onehot(labels): (N, K) bool."""
+    """onehot(labels): (N, K) bool.
+
+    goal: with labels (N,).
+    logits: (N, K); only their shape is used.
+
+    >>> import numpy as np
+    >>> from attacks import Untargeted
+    >>> from attacks.common.objectives import is_label
+    >>> is_label(Untargeted(np.array([2])), np.zeros((1, 3)))
+    array([[False, False,  True]])
+    """
     return namespace(goal.labels).arange(logits.shape[-1]) == goal.labels[:, None]
 
 

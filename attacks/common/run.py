@@ -32,7 +32,7 @@ class Run:
     given: the caller's images (N, ...); x itself unless they are in half precision.
     clean_logits, clean_pred: logits (N, K) and predicted classes (N,) of x.
     gradient: that of the objective at x, like x, if `begin` was given an objective; from the same run of the network.
-    attack, victim, goal, seed: as given to `begin`.  objective: see there.
+    attack, victim, goal, seed, objective: as given to `begin`.
 
     >>> import numpy as np
     >>> from attacks.common.run import begin
@@ -137,7 +137,14 @@ class Run:
 
 
 def stream(*numbers: int) -> int:
-    """The key of a stream of random numbers: a hash of these whole numbers.  Zeros at the end do not change it."""
+    """The key of a stream of random numbers: a hash of these whole numbers.  Zeros at the end do not change it.
+
+    numbers: for example a seed and the number of a restart.
+
+    >>> from attacks.common.run import stream
+    >>> stream(0, 1) == stream(0, 2), stream(0, 1) == stream(0, 1)
+    (False, True)
+    """
     return int(np.random.SeedSequence(tuple(map(int, numbers))).generate_state(1, np.uint64)[0])
 
 
