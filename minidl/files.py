@@ -32,16 +32,16 @@ def regular_file(operation: str, path: str | Path, most: int | None = None) -> N
     or longer than that, and for a path that cannot be looked at.
     """
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(operation, f"a file {path}", "no such file", "check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise DataError(operation, f"a file {path}", repr(error), "check the path and who may read it") from error
-    if not stat.S_ISREG(found.st_mode):
-        got = "a folder" if stat.S_ISDIR(found.st_mode) else "a FIFO, socket or device"
+    if not stat.S_ISREG(status.st_mode):
+        got = "a folder" if stat.S_ISDIR(status.st_mode) else "a FIFO, socket or device"
         raise DataError(operation, f"{path} to be a regular file", got, "put the file itself there")
-    if most is not None and found.st_size > most:
-        raise DataError(operation, f"at most {most} bytes in {path}", f"{found.st_size}", "fetch it again")
+    if most is not None and status.st_size > most:
+        raise DataError(operation, f"at most {most} bytes in {path}", f"{status.st_size}", "fetch it again")
 
 
 def check_writable(operation: str, path: str | Path) -> None:
@@ -62,7 +62,7 @@ def check_writable(operation: str, path: str | Path) -> None:
 def atomically(path: str | Path) -> Iterator[IO[bytes]]:
     """A file to write, that takes its name once it is whole and on disk; if the block fails nothing is left.
 
-    Whoever was killed while writing to the same name has left a part of a file beside it, which is swept away first.
+    A writer that was killed has left a part of a file beside it, which is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def atomically(path: str | Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
             if fcntl is not None:
-                os.replace(parts[-1], path)  # while it is locked: nobody can sweep it away
+                os.replace(parts[-1], path)  # while it is locked: no other writer can remove it
         if fcntl is None:
             os.replace(parts[-1], path)
     except BaseException:
@@ -101,7 +101,7 @@ def _begun(path: Path, parts: list[Path]) -> IO[bytes]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed writers have left of this file: parts that nobody has locked."""
+    """Remove what killed writers have left of this file: parts that are not locked."""
     part = re.compile(re.escape(f".{path.name}.") + r"\w{8}\.part")
     for entry in os.scandir(path.parent):
         if part.fullmatch(entry.name):

@@ -159,22 +159,22 @@ def resume(
     return str(theirs.get("start")), history, kept
 
 
-def _history(path: str | Path, told: Any, settings: dict[str, Any], patience: int | None) -> History:
+def _history(path: str | Path, saved: Any, settings: dict[str, Any], patience: int | None) -> History:
     """The history in a checkpoint's header; `DataError` for anything else."""
-    told = _completed(told, settings) if isinstance(told, dict) else {}
-    series: dict[str, Any] = {name: told.get(name) for name in _SERIES}
+    saved = _completed(saved, settings) if isinstance(saved, dict) else {}
+    series: dict[str, Any] = {name: saved.get(name) for name in _SERIES}
     numbers = all(isinstance(s, list) and all(isinstance(v, int | float) for v in s) for s in series.values())
     if not numbers or len({len(s) for s in series.values() if s}) > 1:
-        raise DataError("fit", f"{path} to hold the history of a run", f"{told!r}"[:200])
+        raise DataError("fit", f"{path} to hold the history of a run", f"{saved!r}"[:200])
     return History(**series, patience=patience)
 
 
-def _completed(told: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def _completed(saved: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """A history with what older files leave out: the rate, which was one number, and the loss on a validation set."""
-    optimizer, error = settings.get("optimizer"), told.get("validation_error")
+    optimizer, error = settings.get("optimizer"), saved.get("validation_error")
     rate = optimizer.get("lr", math.nan) if isinstance(optimizer, dict) else math.nan
-    epochs, measured = (len(each) if isinstance(each, list) else 0 for each in (told.get("loss"), error))
-    return {"lr": [rate] * epochs, "validation_loss": [math.nan] * measured, **told}
+    epochs, measured = (len(each) if isinstance(each, list) else 0 for each in (saved.get("loss"), error))
+    return {"lr": [rate] * epochs, "validation_loss": [math.nan] * measured, **saved}
 
 
 def _but_for_the_rate(settings: dict[str, Any]) -> dict[str, Any]:

@@ -91,9 +91,13 @@ def opened(path: str | Path, kind: str) -> Iterator[Archive]:
                 raise DataError("load", expected, "something that is not an .npz archive")
         with zipfile.ZipFile(path) as members:
             archive = Archive(path, members, os.path.getsize(path))
-            found = archive.header.get("kind"), archive.header.get("version")
-            if found not in ((kind, 1), (kind, VERSION)):
-                raise DataError("load", f"{expected}, version {VERSION}", f"{found[0]!r}, version {found[1]!r}")
+            kind_and_version = archive.header.get("kind"), archive.header.get("version")
+            if kind_and_version not in ((kind, 1), (kind, VERSION)):
+                raise DataError(
+                    "load",
+                    f"{expected}, version {VERSION}",
+                    f"{kind_and_version[0]!r}, version {kind_and_version[1]!r}",
+                )
             yield archive
     except DataError:
         raise
@@ -129,12 +133,12 @@ class Archive:
 
     def shapes_and_dtypes(self) -> ShapesAndDtypes:
         """What the file says of its arrays, without reading their values."""
-        found = {}
+        entries = {}
         for name, info in self._entries().items():
             with self._members.open(info) as member:
                 shape, dtype, _ = _declared(member)
-            found[name] = shape, str(dtype)
-        return found
+            entries[name] = shape, str(dtype)
+        return entries
 
     def arrays(self, most: int | None = None) -> dict[str, np.ndarray]:
         """All arrays, by name; most: how many bytes they may have, as many as the file if None.
@@ -146,10 +150,10 @@ class Archive:
         needed, allowed = sum(info.file_size for info in entries.values()), self._size if most is None else most
         if needed > allowed:
             raise DataError("load", f"{self.path} to hold at most {allowed} bytes of arrays", f"{needed}")
-        found = {name: self._array(info, "fiub") for name, info in entries.items()}
-        if not self.is_older and _digest(self.header, found) != self._sha256:
+        loaded = {name: self._array(info, "fiub") for name, info in entries.items()}
+        if not self.is_older and _digest(self.header, loaded) != self._sha256:
             raise DataError("load", f"{self.path} to be as it was saved", "other contents (SHA-256 differs)")
-        return found
+        return loaded
 
     def _entries(self) -> dict[str, zipfile.ZipInfo]:
         every = {info.filename.removesuffix(".npy"): info for info in self._members.infolist()}

@@ -219,8 +219,8 @@ def logsumexp(x: Array, axis: ops.Axes = None, keepdims: bool = False) -> Array:
     scale = xp.where(xp.isfinite(greatest), greatest, 0)
     total = ops.sum(ops.exp(x - scale), axis, keepdims=True)
     nothing = total == 0
-    found = ops.log(ops.where(nothing, 1, total)) + xp.where(nothing, -xp.inf, scale)
-    return ops.sum(found, axis, keepdims)  # of one number each: it only takes the axes away
+    result = ops.log(ops.where(nothing, 1, total)) + xp.where(nothing, -xp.inf, scale)
+    return ops.sum(result, axis, keepdims)  # of one number each: it only takes the axes away
 
 
 def _along_rows(g: Array) -> Array:

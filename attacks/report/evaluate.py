@@ -77,10 +77,10 @@ class RobustnessCurve(Tabled):
         return self.accuracy[self.k.index(k)]
 
     def __repr__(self) -> str:
-        told = f"{self.attack}, {len(self.epsilons)} epsilons"
+        text = f"{self.attack}, {len(self.epsilons)} epsilons"
         if len(self.epsilons):
-            told += f" to {self.epsilons[-1]:g}, top-{self.k[0]} accuracy to {self.accuracy[0, -1]:.4f}"
-        return f"RobustnessCurve({told}{', interrupted' * self.interrupted})"
+            text += f" to {self.epsilons[-1]:g}, top-{self.k[0]} accuracy to {self.accuracy[0, -1]:.4f}"
+        return f"RobustnessCurve({text}{', interrupted' * self.interrupted})"
 
     def _tables(self) -> list[Table]:
         rows = [[f"{e:g}", *map(float, column)] for e, column in zip(self.epsilons, self.accuracy.T)]
@@ -136,8 +136,8 @@ def robustness_curve(
 def _at_each(lengths: list[float], attack: Callable[..., Any], *arguments: Any) -> Iterable[AttackResult]:
     """The results for each ε, at once if the attack is marked as one that can."""
     *given, parameters = arguments
-    told = inspect.signature(attack).parameters
-    if "epsilon" not in told and not any(p.kind is p.VAR_KEYWORD for p in told.values()):
+    accepted = inspect.signature(attack).parameters
+    if "epsilon" not in accepted and not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
         name = getattr(attack, "__name__", "it")
         raise RangeError("robustness_curve", "an attack that takes epsilon", f"{name}, which does not",
                          "draw evaluation_plots.success_by_distance")  # fmt: skip

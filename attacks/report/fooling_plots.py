@@ -157,10 +157,10 @@ def judged(
 
 def reaching(weights: np.ndarray, outputs: int) -> np.ndarray:
     """From which neurons of a CPPN (V, V) a path leads to one of its last `outputs`: (V,) bool."""
-    found = np.arange(len(weights)) >= len(weights) - outputs
+    reaches = np.arange(len(weights)) >= len(weights) - outputs
     for i in range(len(weights) - 1, -1, -1):  # a neuron speaks only to those behind it
-        found[i] |= bool((found & (weights[i] != 0)).any())
-    return found
+        reaches[i] |= bool((reaches & (weights[i] != 0)).any())
+    return reaches
 
 
 def layers(weights: np.ndarray, outputs: int) -> list[list[int]]:

@@ -79,13 +79,13 @@ def own_binary(
     except DataError as error:
         root = Path(path or os.environ["MINIDL_DATA"])
         places = [place / name for place in (root, root / pickled, root / folder) for name in PICKLES]
-        if found := next((place for place in places if os.path.isfile(place)), None):
-            raise _pickled(operation, found) from error
+        if file := next((place for place in places if os.path.isfile(place)), None):
+            raise _pickled(operation, file) from error
         raise
 
 
 def _pickled(operation: str, path: str | Path) -> DataError:
-    got = f"{path}, pickled for Python: such a file can do anything to whoever opens it, so none is opened here"
+    got = f"{path}, pickled for Python: opening such a file can run any program, so it is not opened"
     return DataError(operation, "CIFAR in its binary version", got, f"fetch that from {HOME}; its images are the same")
 
 

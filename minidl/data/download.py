@@ -49,7 +49,7 @@ def _attempt(url: str, most: int, check: Callable[[bytes], T]) -> T | Exception:
 
     It happens in a thread, because no timeout of a socket ends a server that drips, but a thread can be left.  It
     is a daemon, so that the interpreter can exit without it.  Its file is in memory and closed when it is left: it
-    can then write nowhere, and whatever it still does comes to nobody.
+    can then write nowhere, and its result is dropped.
     """
     arriving = _Arriving(most + SLACK)
     outcome: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()

@@ -119,10 +119,10 @@ def own_folder(
     if not root:
         return None
     places = [Path(root) / name for name in names] + [Path(root)] * (path is not None)
-    found = next((place for place in places if not _absent(place, needed)), None)
-    if found is None:
+    folder = next((place for place in places if not _absent(place, needed)), None)
+    if folder is None:
         raise _nothing_there(operation, Path(root), places, needed, path is not None)
-    return found
+    return folder
 
 
 def _absent(folder: Path, needed: Sequence[Sequence[str]]) -> list[str]:
@@ -172,7 +172,7 @@ def cache_folder() -> Path:
 def written_to(operation: str, folder: Path) -> Iterator[Path]:
     """A temporary folder within a folder, which is made if need be.  What is moved out of it stays, the rest goes.
 
-    Opened before a download, so that a folder nobody can write into is told first.
+    Opened before a download, so that a folder without write permission raises an error first.
     Raises `DataError`, in the name of the operation, if writing fails, here or in the block.
     """
     try:

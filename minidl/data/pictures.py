@@ -126,9 +126,9 @@ def _picture(file: Path, size: Size | None, channels: int | None) -> np.ndarray:
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises errors of many types for damaged files, some of them its own
-        told = str(error) if isinstance(error, _Unsuited) else repr(error)
+        message = str(error) if isinstance(error, _Unsuited) else repr(error)
         raise DataError(
-            "from_folder", f"{file} to be a sound PNG or JPEG picture", told, "remove it, or save it anew"
+            "from_folder", f"{file} to be a sound PNG or JPEG picture", message, "remove it, or save it anew"
         ) from error
 
 

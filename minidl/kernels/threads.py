@@ -66,7 +66,7 @@ _CALLER, _WORKER = "its caller", "a worker"
 
 
 class _Task:
-    """A part of a range.  It belongs to whoever claims it first, and is done once or, if its caller fails, never."""
+    """A part of a range.  The first thread that claims it does it.  It is done once, or never if its caller fails."""
 
     __slots__ = ("arguments", "bell", "claims", "failure", "function", "over")
 
@@ -129,7 +129,7 @@ class _Worker(threading.Thread):
         while True:
             task = self.tasks.get()
             task.run(_WORKER)
-            del task  # while it waits, it keeps nobody's arrays alive
+            del task  # while it waits, it keeps no array alive
 
 
 _workers: dict[int, _Worker] = {}
@@ -167,7 +167,7 @@ def on_one_blas_thread(products: Callable[[], T]) -> T:
 _holders: set[int] = set()  # the threads that are within
 _before: list[int] = []  # how many threads each library had when the first came
 _blas_lock = threading.Lock()
-_own = threading.local()  # the same, of libraries that keep a number for each thread
+_per_thread = threading.local()  # the same, of libraries that keep a number for each thread
 
 
 def _hold() -> None:
@@ -175,19 +175,19 @@ def _hold() -> None:
         if not _holders:
             _before[:] = _numbers(_of_the_process())
         if _of_each_thread() and threading.get_ident() not in _holders:
-            _own.before = _numbers(_of_each_thread())
+            _per_thread.before = _numbers(_of_each_thread())
         _holders.add(threading.get_ident())
         _limit(_of_the_process(), 1)
     _limit(_of_each_thread(), 1)
 
 
 def _release() -> None:
-    """Set back the number of threads if nobody else is within.  To be called twice is as good as once."""
+    """Restore the number of threads if no other thread is within.  A second call does nothing."""
     me = threading.get_ident()
     if me not in _holders:
         return
     if _of_each_thread():
-        _limit(_of_each_thread(), *_own.before)
+        _limit(_of_each_thread(), *_per_thread.before)
     with _blas_lock:
         if _holders == {me}:
             _limit(_of_the_process(), *_before)

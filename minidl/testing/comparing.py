@@ -68,10 +68,10 @@ def _allowed(tolerance: float | None, expected: np.ndarray) -> float:
 
 
 def _same_value(f: Function, g: Function, arguments: Arguments, tolerance: float | None) -> None:
-    found, expected = np.asarray(f(*_copies(arguments))), np.asarray(g(*_copies(arguments)))
-    close("value", found, expected, _allowed(tolerance, expected))
-    if found.dtype != expected.dtype:
-        raise AssertionError(f"value: dtype {found.dtype}, expected {expected.dtype}")
+    actual, expected = np.asarray(f(*_copies(arguments))), np.asarray(g(*_copies(arguments)))
+    close("value", actual, expected, _allowed(tolerance, expected))
+    if actual.dtype != expected.dtype:
+        raise AssertionError(f"value: dtype {actual.dtype}, expected {expected.dtype}")
 
 
 def _left_alone(f: Function, arguments: Arguments) -> None:
@@ -89,8 +89,8 @@ def _same_derivative(law: str, f: Function, g: Function, arguments: Arguments, i
     mine, theirs = (linearize(lambda x, h=h: h(*before, x, *after), x) for h in (f, g))
     if law == "J·t":
         direction = rng.normal(size=x.shape)
-        found, expected = mine.jvp(direction), theirs.jvp(direction)
+        actual, expected = mine.jvp(direction), theirs.jvp(direction)
     else:
         direction = rng.normal(size=theirs.value.shape)
-        found, expected = mine.vjp(direction), theirs.vjp(direction)
-    close(f"{law} in argument {i}", found, expected, _allowed(tolerance, expected))
+        actual, expected = mine.vjp(direction), theirs.vjp(direction)
+    close(f"{law} in argument {i}", actual, expected, _allowed(tolerance, expected))

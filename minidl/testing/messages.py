@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 
 
-def close(law: str, found: Any, expected: Any, tolerance: float) -> None:
+def close(law: str, actual: Any, expected: Any, tolerance: float) -> None:
     """Raise `AssertionError` unless two arrays have one shape, and all their entries are as good as equal.
 
     tolerance: for the greatest difference, as a part of 1 + the greatest of |expected|.
     """
-    found, expected = np.asarray(found), np.asarray(expected)
-    if found.shape != expected.shape:
-        raise AssertionError(f"{law}: shape {found.shape}, expected {expected.shape}")
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    if actual.shape != expected.shape:
+        raise AssertionError(f"{law}: shape {actual.shape}, expected {expected.shape}")
     scale = 1 + (np.abs(expected).max() if expected.size else 0.0)
-    worst = np.abs(found - expected).max() / scale if expected.size else 0.0
+    worst = np.abs(actual - expected).max() / scale if expected.size else 0.0
     if not worst <= tolerance:
-        at = np.unravel_index(np.abs(found - expected).argmax(), found.shape)
-        entry = f"worst at {list(map(int, at))} of shape {found.shape}: {found[at]:.10g}, expected {expected[at]:.10g}"
+        at = np.unravel_index(np.abs(actual - expected).argmax(), actual.shape)
+        entry = (
+            f"worst at {list(map(int, at))} of shape {actual.shape}: {actual[at]:.10g}, expected {expected[at]:.10g}"
+        )
         raise AssertionError(f"{law}: off by {worst:.3g} relative to {scale:.3g}; allowed {tolerance:g}; {entry}")
 
 

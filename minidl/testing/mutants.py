@@ -59,8 +59,9 @@ def line(owner: Any, name: str, old: str, new: str) -> Plant:
     """
 
     def plant(patch: Any) -> None:
-        found = inspect.getattr_static(owner, name)
-        function = getattr(found, "func", None) or getattr(found, "fget", None) or found  # of properties too
+        attribute = inspect.getattr_static(owner, name)
+        of_property = getattr(attribute, "func", None) or getattr(attribute, "fget", None)
+        function = of_property or attribute
         function = inspect.unwrap(function)  # of class methods, and of what is decorated
         text = textwrap.dedent(inspect.getsource(function))
         assert old in text, f"{old!r} is no longer in {name}"

@@ -68,7 +68,7 @@ def override(operation: Callable[..., Array], *, push: Rules | None = None, pull
     Rules are looked up when they are needed: a walk within the block takes yours, whenever the record was made.  Of
     overrides of the same rule the innermost counts; while a rule runs, the one that it replaced is back in its place,
     and can be called.  Threads and tasks that began elsewhere go on with the engine's rules.  A generator that waits
-    within the block leaves it open for whoever asked it, as with `backend.use`.
+    within the block leaves it open, as with `backend.use`.
     Raises `DTypeError` or `RangeError` for what could have no effect: a function that is composed of others, a position
     without a rule, an operation that only joined layers use, and rules that do not take those arguments; and, when it
     is called, `DTypeError` or `ShapeError` for a rule that returns no array, or one of another shape.
@@ -82,8 +82,8 @@ def override(operation: Callable[..., Array], *, push: Rules | None = None, pull
     rules: dict[Key, Rule] = {} if forward is None else {("forward", 0): _function("forward", forward, 0)}
     for direction, given in (("push", push), ("pull", pull)):
         if given is not None:
-            found = _by_position(direction, given, getattr(primitive, direction))
-            rules |= {(direction, position): rule for position, rule in found.items()}
+            by_position = _by_position(direction, given, getattr(primitive, direction))
+            rules |= {(direction, position): rule for position, rule in by_position.items()}
     if not rules:
         raise RangeError("override", f"a rule to put in the place of one of {primitive.name}", "none", "pull={0: rule}")
     return _holding(Used(primitive, rules))
@@ -169,28 +169,28 @@ def _watched(used: Used, key: Key, rule: Rule) -> Rule:
         used.counts[name] += 1
         before = _running.set((*_running.get(), (used, key)))
         try:
-            found = rule(*arguments, **options)
+            product = rule(*arguments, **options)
         finally:
             _running.reset(before)
         operation = f"{name} of {used.primitive.name}"
-        if not hasattr(found, "shape"):
-            fix = "end the rule with return" if found is None else ""
-            raise DTypeError(operation, "a rule that returns an array", type(found).__name__, fix)
+        if not hasattr(product, "shape"):
+            fix = "end the rule with return" if product is None else ""
+            raise DTypeError(operation, "a rule that returns an array", type(product).__name__, fix)
         if direction != "forward":
-            _check_shape(operation, found.shape, direction, arguments[0], arguments[1], arguments[2 + position])
-        return found
+            _check_shape(operation, product.shape, direction, arguments[0], arguments[1], arguments[2 + position])
+        return product
 
     return watched
 
 
-def _check_shape(operation: str, found: tuple[int, ...], direction: str, moved: Array, y: Array, x: Array) -> None:
+def _check_shape(operation: str, returned: tuple[int, ...], direction: str, moved: Array, y: Array, x: Array) -> None:
     """Of J·t (..., *y.shape), where t is (..., *x.shape), or of Jᵀ·g, the other way round."""
     start, end = (x, y) if direction == "push" else (y, x)
     expected = moved.shape[: moved.ndim - start.ndim] + end.shape
-    if found != expected:
+    if returned != expected:
         what = "J·t" if direction == "push" else "Jᵀ·g"
-        fix = "sum over the axes that are too many" if len(found) > len(expected) else ""
-        raise ShapeError(operation, f"{what} of shape {expected}", f"{found}", fix)
+        fix = "sum over the axes that are too many" if len(returned) > len(expected) else ""
+        raise ShapeError(operation, f"{what} of shape {expected}", f"{returned}", fix)
 
 
 # --- what is given ---------------------------------------------------------------------------------------

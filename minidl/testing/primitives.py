@@ -17,11 +17,11 @@ def behind(operation: Any) -> Primitive | None:
 
     The last is known by its name: `matmul` checks, and `_matmul`, in the same file, is the primitive.
     """
-    found = getattr(operation, "__wrapped__", operation)
-    if inspect.isfunction(found):
-        found = found.__globals__.get(f"_{found.__name__}")
-        found = getattr(found, "__wrapped__", found)
-    return found if isinstance(found, Primitive) else None
+    candidate = getattr(operation, "__wrapped__", operation)
+    if inspect.isfunction(candidate):
+        candidate = candidate.__globals__.get(f"_{candidate.__name__}")
+        candidate = getattr(candidate, "__wrapped__", candidate)
+    return candidate if isinstance(candidate, Primitive) else None
 
 
 def primitive_of(operation: Any, caller: str) -> Primitive:

@@ -16,7 +16,7 @@ Reading order:
     evolution          mutations, and networks that paint
 """
 
-import numba  # noqa: F401  so that whoever asks for these kernels learns whether there is Numba
+import numba  # noqa: F401  so that importing these kernels fails without Numba
 
 from ..memory import keep_freed_memory
 from ..reference import (  # noqa: F401

@@ -139,18 +139,18 @@ def conv2d_input(y: Array, w: Array, stride: int, padding: int, size: Size) -> A
 def conv2d_weights(x: Array, y: Array, stride: int, padding: int, size: Size) -> Array:
     x, y = _channels_last(x, padding), _channels_last(y)
     (n, *_, channels), outputs = x.shape, y.shape[3]
-    found = np.zeros((PARTS, outputs, prod(size) * channels), x.dtype)
-    step = max(1, BLOCK // (prod(y.shape[1:3]) * found[0, 0].nbytes))
+    out = np.zeros((PARTS, outputs, prod(size) * channels), x.dtype)
+    step = max(1, BLOCK // (prod(y.shape[1:3]) * out[0, 0].nbytes))
 
     def pull(first: int, last: int) -> None:
         for part in range(first, last):
             end = n * (part + 1) // PARTS
             for i in range(n * part // PARTS, end, step):
                 j = min(i + step, end)
-                found[part] += y[i:j].reshape(-1, outputs).T @ _windows(x[i:j], size, stride)
+                out[part] += y[i:j].reshape(-1, outputs).T @ _windows(x[i:j], size, stride)
 
-    threads.on_one_blas_thread(lambda: threads.share(pull, PARTS, y.size * found.shape[2]))
-    return found.sum(axis=0).reshape(outputs, *size, channels).transpose(0, 3, 1, 2)
+    threads.on_one_blas_thread(lambda: threads.share(pull, PARTS, y.size * out.shape[2]))
+    return out.sum(axis=0).reshape(outputs, *size, channels).transpose(0, 3, 1, 2)
 
 
 # --- max-pooling -----------------------------------------------------------------------------------------
@@ -263,14 +263,12 @@ def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: 
     (n, height, width, channels), outputs, taps = x.shape, g.shape[3], prod(filters)
     work = g.size * channels * taps
     if _small((outputs, channels, *filters), stride):
-        found = np.empty((PARTS, outputs, channels, taps), g.dtype)
+        out = np.empty((PARTS, outputs, channels, taps), g.dtype)
         images = np.ascontiguousarray(_channels_first(x)).reshape(n, channels, height * width)
         shifts, behind, run = _shifts(width, filters, size, between)
-        threads.share(
-            loops.pull_weights_planes, PARTS, work, images, g, places, shifts, behind, step, width, run, found
-        )
-        return found.sum(axis=0).reshape(outputs, channels, *filters)
-    found = np.empty((PARTS, outputs, taps * channels), g.dtype)
+        threads.share(loops.pull_weights_planes, PARTS, work, images, g, places, shifts, behind, step, width, run, out)
+        return out.sum(axis=0).reshape(outputs, channels, *filters)
+    out = np.empty((PARTS, outputs, taps * channels), g.dtype)
     sizes = (channels, *filters, stride, size, step, *between)
-    threads.share(loops.pull_weights, PARTS, work, _lines(x), g, places, *sizes, found)
-    return found.sum(axis=0).reshape(outputs, *filters, channels).transpose(0, 3, 1, 2)
+    threads.share(loops.pull_weights, PARTS, work, _lines(x), g, places, *sizes, out)
+    return out.sum(axis=0).reshape(outputs, *filters, channels).transpose(0, 3, 1, 2)

@@ -122,16 +122,16 @@ def pull_input(first, last, g, places, filters, channels, height, stride, size, 
 
 
 @compiled()
-def pull_weights(first, last, x, g, places, channels, height, width, stride, size, step, down, across, found):
-    """found[part] (O, h·w·C) for g (N, I, J, O), parts first … last of the images: for each filter, its windows."""
-    n_images, outputs, parts = g.shape[0], g.shape[3], found.shape[0]
+def pull_weights(first, last, x, g, places, channels, height, width, stride, size, step, down, across, out):
+    """out[part] (O, h·w·C) for g (N, I, J, O), parts first … last of the images: for each filter, its windows."""
+    n_images, outputs, parts = g.shape[0], g.shape[3], out.shape[0]
     pooled = g.shape[1] * g.shape[2]
     rows = np.empty((down * across, height * width * channels), g.dtype)
     which, factors = np.empty((outputs, pooled), np.uint64), np.empty((outputs, pooled), g.dtype)
     count = np.empty(outputs, np.int64)
     behind = np.array([q // size[1] * across + q % size[1] for q in range(size[0] * size[1])])  # division is slow
     for part in range(first, last):
-        found[part] = 0
+        out[part] = 0
         for n in range(n_images * part // parts, n_images * (part + 1) // parts):
             read_windows(0, 1, x[n : n + 1], channels, height, width, stride, down, across, rows)
             count[:] = 0
@@ -143,7 +143,7 @@ def pull_weights(first, last, x, g, places, channels, height, width, stride, siz
                         which[o, k], factors[o, k] = window + behind[np.uint64(place[o])], value[o]
                         count[o] += value[o] != 0
             for o in range(outputs):
-                add_rows(found[part, o], rows, which[o], factors[o], count[o])
+                add_rows(out[part, o], rows, which[o], factors[o], count[o])
 
 
 @compiled()
@@ -172,16 +172,16 @@ def pull_input_planes(first, last, g, places, w, shifts, behind, step, width, ru
 
 
 @compiled()
-def pull_weights_planes(first, last, x, g, places, shifts, behind, step, width, run, found):
-    """found[part] (O, C, h·w) for g (N, I, J, O), parts first … last: each plane times the image, at each shift."""
-    planes, parts = np.empty((g.shape[3], run), g.dtype), len(found)
+def pull_weights_planes(first, last, x, g, places, shifts, behind, step, width, run, out):
+    """out[part] (O, C, h·w) for g (N, I, J, O), parts first … last: each plane times the image, at each shift."""
+    planes, parts = np.empty((g.shape[3], run), g.dtype), len(out)
     for part in range(first, last):
-        found[part] = 0
+        out[part] = 0
         for n in range(len(g) * part // parts, len(g) * (part + 1) // parts):
             unpool_planes(g[n], places[n], behind, step, width, planes)
             for o in range(len(planes)):
                 for c in range(x.shape[1]):
-                    add_products(found[part, o, c], planes[o], x[n, c], shifts)
+                    add_products(out[part, o, c], planes[o], x[n, c], shifts)
 
 
 @compiled()

@@ -26,17 +26,17 @@ def _product(a: Array, b: Array) -> Array:
     if b.ndim != 2 or a.ndim < 2 or a.size * b.shape[1] < WORTH_SHARING:
         return a @ b
     rows = a.reshape(a.size // a.shape[-1], a.shape[-1])
-    found = np.empty((len(rows), b.shape[1]), a.dtype)
+    out = np.empty((len(rows), b.shape[1]), a.dtype)
 
     def by_rows(first: int, last: int) -> None:
-        np.matmul(rows[first:last], b, out=found[first:last])
+        np.matmul(rows[first:last], b, out=out[first:last])
 
     def by_columns(first: int, last: int) -> None:
-        np.matmul(rows, b[:, first:last], out=found[:, first:last])
+        np.matmul(rows, b[:, first:last], out=out[:, first:last])
 
     longer = by_rows if len(rows) >= b.shape[1] else by_columns
-    threads.share(longer, max(found.shape), rows.size * b.shape[1])
-    return found if a.ndim == 2 else found.reshape(*a.shape[:-1], b.shape[1])
+    threads.share(longer, max(out.shape), rows.size * b.shape[1])
+    return out if a.ndim == 2 else out.reshape(*a.shape[:-1], b.shape[1])
 
 
 KINDS = {name: kind for kind, name in enumerate(slopes.SLOPES)}
@@ -77,12 +77,12 @@ def activate(z: Array, bias: Any, activation: str, key: int | None, rate: float)
 
 
 @compiled(relaxed=False)
-def _activate_vjp(first, last, g, y, kind, drop, key, least, factor, kept, found):
+def _activate_vjp(first, last, g, y, kind, drop, key, least, factor, kept, out):
     """g (S, M) times the slope at y (M), at positions first … last; kept is 1 - rate, so that φ = kept·y."""
     one, zero = factor / factor, factor - factor
     y = y[first:last]
     for s in range(g.shape[0]):
-        cotangents, products = g[s, first:last], found[s, first:last]
+        cotangents, products = g[s, first:last], out[s, first:last]
         for i in range(len(y)):
             phi, slope = kept * y[i], factor
             if kind == RELU:  # what was dropped is 0, too
@@ -105,9 +105,9 @@ def activate_vjp(g: Array, y: Array, activation: str, key: int | None, rate: flo
         back = np.argsort(there)
         y, g = y.transpose(order), g.transpose(there)
     flat, stacked = flattened(y)[0], np.ascontiguousarray(g).reshape(g.size // y.size, y.size)
-    found = np.empty(stacked.shape, y.dtype)
+    out = np.empty(stacked.shape, y.dtype)
     kept = y.dtype.type(1 - rate if key is not None else 1)
     mask = dropout(key, rate, y.dtype)
-    threads.share(_activate_vjp, y.size, 4 * g.size, stacked, flat, KINDS[activation], *mask, kept, found)
-    found = found.reshape(g.shape)
-    return found if key is not None else found.transpose(back)
+    threads.share(_activate_vjp, y.size, 4 * g.size, stacked, flat, KINDS[activation], *mask, kept, out)
+    out = out.reshape(g.shape)
+    return out if key is not None else out.transpose(back)

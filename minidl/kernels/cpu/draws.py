@@ -46,28 +46,28 @@ def dropout(key: int | None, rate: float, dtype: Any) -> tuple[bool, Any, Any, A
 
 
 @compiled(relaxed=False)
-def _mask(first, last, key, least, factor, found):
-    found = found[first:last]
-    for i in range(len(found)):
-        found[i] = factor if draw(key, first + i) >= least else factor - factor
+def _mask(first, last, key, least, factor, out):
+    out = out[first:last]
+    for i in range(len(out)):
+        out[i] = factor if draw(key, first + i) >= least else factor - factor
 
 
 @twin
 def dropout_mask(key: int, like: Array, rate: float) -> Array:
-    found = np.empty(like.shape, like.dtype)
-    threads.share(_mask, like.size, 4 * like.size, *dropout(key, rate, like.dtype)[1:], found.reshape(like.size))
-    return found
+    out = np.empty(like.shape, like.dtype)
+    threads.share(_mask, like.size, 4 * like.size, *dropout(key, rate, like.dtype)[1:], out.reshape(like.size))
+    return out
 
 
 @compiled(relaxed=False)
-def _uniform(first, last, key, offset, shift, part, found):
-    found = found[first:last]
-    for i in range(len(found)):
-        found[i] = uniform(key, offset + first + i, shift, part)
+def _uniform(first, last, key, offset, shift, part, out):
+    out = out[first:last]
+    for i in range(len(out)):
+        out[i] = uniform(key, offset + first + i, shift, part)
 
 
 @twin
 def random_uniform(key: int, like: Array, first: int = 0) -> Array:
-    found, numbers = np.empty(like.shape, like.dtype), (stream(key), first, *parts(like.dtype))
-    threads.share(_uniform, like.size, 4 * like.size, *numbers, found.reshape(like.size))
-    return found
+    out, numbers = np.empty(like.shape, like.dtype), (stream(key), first, *parts(like.dtype))
+    threads.share(_uniform, like.size, 4 * like.size, *numbers, out.reshape(like.size))
+    return out

@@ -14,37 +14,37 @@ Array = Any
 
 
 @compiled(relaxed=False)
-def _mutate(first, last, x, key, shift, part, rate, power, low, high, found):
+def _mutate(first, last, x, key, shift, part, rate, power, low, high, out):
     """Entries first … last.  Those that move are listed first: else the compiler would take roots for all of them."""
-    x, found = x[first:last], found[first:last]
+    x, out = x[first:last], out[first:last]
     moving, count = np.empty(len(x), np.int64), 0
     for k in range(len(x)):
-        found[k], moving[count] = x[k], k
+        out[k], moving[count] = x[k], k
         count += uniform(key, 2 * (first + k), shift, part) < rate
     for k in moving[:count]:
         r = uniform(key, 2 * (first + k) + 1, shift, part)
         delta = (2 * r) ** power - 1 if r < 0.5 else 1 - (2 * (1 - r)) ** power
-        found[k] = min(max(x[k] + delta * (high - low), low), high)
+        out[k] = min(max(x[k] + delta * (high - low), low), high)
 
 
 @twin
 def polynomial_mutation(key: int, x: Array, rate: float, strength: float, bounds: tuple[float, float]) -> Array:
-    found, entries = np.empty(x.shape, x.dtype), np.ascontiguousarray(x).reshape(x.size)
+    out, entries = np.empty(x.shape, x.dtype), np.ascontiguousarray(x).reshape(x.size)
     rate, low, high = (float(x.dtype.type(number)) for number in (rate, *bounds))  # as the reference compares with them
     numbers = stream(key), *parts(x.dtype), rate, 1 / (strength + 1), low, high
-    threads.share(_mutate, x.size, 10 * x.size, entries, *numbers, found.reshape(x.size))
-    return found
+    threads.share(_mutate, x.size, 10 * x.size, entries, *numbers, out.reshape(x.size))
+    return out
 
 
 @compiled(relaxed=False)
 def _needed(w, outputs):
     """Which neurons the outputs depend on."""
-    found = np.arange(len(w)) >= len(w) - outputs
+    needed = np.arange(len(w)) >= len(w) - outputs
     for j in range(len(w) - 1, 0, -1):
-        if found[j]:
+        if needed[j]:
             for i in range(j):
-                found[i] |= w[i, j] != 0
-    return found
+                needed[i] |= w[i, j] != 0
+    return needed
 
 
 @compiled(relaxed=False)
@@ -66,9 +66,9 @@ def _compute(z, function, one):
 
 
 @compiled(relaxed=False)
-def _cppn(first, last, weights, functions, inputs, one, found):
+def _cppn(first, last, weights, functions, inputs, one, out):
     """Networks first … last, each with the values of all neurons at hand."""
-    neurons, outputs = weights.shape[1], found.shape[1]
+    neurons, outputs = weights.shape[1], out.shape[1]
     values = np.empty((neurons, inputs.shape[1]), weights.dtype)
     values[: len(inputs)] = inputs
     for n in range(first, last):
@@ -83,14 +83,14 @@ def _cppn(first, last, weights, functions, inputs, one, found):
                         for p in range(len(z)):
                             z[p] += weight * v[p]
                 _compute(z, functions[n, j], one)
-        found[n] = values[neurons - outputs :]
+        out[n] = values[neurons - outputs :]
 
 
 @twin(integers=True)
 def cppn(weights: Array, functions: Array, inputs: Array, outputs: int) -> Array:
-    found = np.empty((len(weights), outputs, inputs.shape[1]), weights.dtype)
+    out = np.empty((len(weights), outputs, inputs.shape[1]), weights.dtype)
     work = 10 * np.count_nonzero(weights) * inputs.shape[1]
     weights, inputs = np.array(weights, order="C"), np.array(inputs, order="C")  # copied: compiled once, not for each
     functions = np.array(functions, np.int64, order="C")  # mixture of arrays that may be written to and that may not
-    threads.share(_cppn, len(weights), work, weights, functions, inputs, weights.dtype.type(1), found)
-    return found
+    threads.share(_cppn, len(weights), work, weights, functions, inputs, weights.dtype.type(1), out)
+    return out

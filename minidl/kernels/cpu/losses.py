@@ -16,27 +16,27 @@ Array = Any
 
 
 @compiled(relaxed=False)
-def _cross_entropy(first, last, z, labels, found):
+def _cross_entropy(first, last, z, labels, out):
     """-log p_label of rows first … last."""
     for n in range(first, last):
         top, total = z[n].max(), z.dtype.type(0)
         for k in range(z.shape[1]):
             total += np.exp(z[n, k] - top)
-        found[n] = np.log(total) - (z[n, labels[n]] - top)
+        out[n] = np.log(total) - (z[n, labels[n]] - top)
 
 
 @compiled(relaxed=False)
-def _cross_entropy_gradient(first, last, z, labels, found):
+def _cross_entropy_gradient(first, last, z, labels, out):
     """p - onehot of rows first … last, with -Σ_{j≠label} p_j in the place of the label."""
     for n in range(first, last):
         top, total, others = z[n].max(), z.dtype.type(0), z.dtype.type(0)
         for k in range(z.shape[1]):
-            found[n, k] = np.exp(z[n, k] - top)
-            total += found[n, k]
+            out[n, k] = np.exp(z[n, k] - top)
+            total += out[n, k]
         for k in range(z.shape[1]):
-            found[n, k] /= total
-            others += found[n, k] if k != labels[n] else z.dtype.type(0)
-        found[n, labels[n]] = -others
+            out[n, k] /= total
+            others += out[n, k] if k != labels[n] else z.dtype.type(0)
+        out[n, labels[n]] = -others
 
 
 def _name_classes(labels: Array, z: Array) -> bool:
@@ -53,9 +53,9 @@ def _logits_and_labels(z: Array, labels: Array) -> tuple[Array, Array]:
 def cross_entropy(z: Array, labels: Array) -> Array:
     if not _name_classes(labels, z):
         return reference.cross_entropy(z, labels)
-    found = np.empty(labels.shape, z.dtype)
-    threads.share(_cross_entropy, labels.size, 10 * z.size, *_logits_and_labels(z, labels), found.reshape(labels.size))
-    return found
+    out = np.empty(labels.shape, z.dtype)
+    threads.share(_cross_entropy, labels.size, 10 * z.size, *_logits_and_labels(z, labels), out.reshape(labels.size))
+    return out
 
 
 @twin(integers=True)
@@ -63,6 +63,6 @@ def cross_entropy_gradient(z: Array, labels: Array) -> Array:
     if not _name_classes(labels, z):
         return reference.cross_entropy_gradient(z, labels)
     rows, flat = _logits_and_labels(z, labels)
-    found = np.empty(rows.shape, z.dtype)
-    threads.share(_cross_entropy_gradient, labels.size, 10 * z.size, rows, flat, found)
-    return found.reshape(z.shape)
+    out = np.empty(rows.shape, z.dtype)
+    threads.share(_cross_entropy_gradient, labels.size, 10 * z.size, rows, flat, out)
+    return out.reshape(z.shape)

@@ -18,21 +18,21 @@ STEPS = 8  # of the bounds; with 8 a handful of LeNet's 784 features is left
 
 
 @compiled(relaxed=False)
-def _best_features(first, last, a, b, domain, found):
+def _best_features(first, last, a, b, domain, out):
     """Eq. 8's arg max for rows first … last."""
     for n in range(first, last):
-        best, found[n, 0] = a.dtype.type(0), -1
+        best, out[n, 0] = a.dtype.type(0), -1
         for i in range(a.shape[1]):
             if domain[n, i] and a[n, i] > 0 and b[n, i] > 0 and a[n, i] * b[n, i] > best:
-                best, found[n, 0] = a[n, i] * b[n, i], i
+                best, out[n, 0] = a[n, i] * b[n, i], i
 
 
 @compiled(relaxed=False)
-def _products(a, b, with_a, with_b, found):
-    """found[p] = (a_p + with_a)(b_p + with_b), or -1 where one of the sums is not positive."""
+def _products(a, b, with_a, with_b, out):
+    """out[p] = (a_p + with_a)(b_p + with_b), or -1 where one of the sums is not positive."""
     for p in range(len(a)):
         up, down = a[p] + with_a, b[p] + with_b
-        found[p] = up * down if (up > 0) & (down > 0) else a.dtype.type(-1)
+        out[p] = up * down if (up > 0) & (down > 0) else a.dtype.type(-1)
 
 
 @compiled(relaxed=False)
@@ -133,7 +133,7 @@ def _best_of_candidates(a, b, names, products, half):
 
 
 @compiled(relaxed=False)
-def _best_pairs(first, last, a, b, domain, found):
+def _best_pairs(first, last, a, b, domain, out):
     """The best pair of rows first … last."""
     features, none = a.shape[1], a.dtype.type(-np.inf)
     ups, downs, bound = np.empty(features, a.dtype), np.empty(features, a.dtype), np.empty(features, a.dtype)
@@ -144,14 +144,14 @@ def _best_pairs(first, last, a, b, domain, found):
         count = _candidates(ups, downs, bound, products, half, kept)
         for i in range(count):
             ups[i], downs[i] = ups[kept[i]], downs[kept[i]]
-        found[n] = _best_of_candidates(ups[:count], downs[:count], kept, products, half)
+        out[n] = _best_of_candidates(ups[:count], downs[:count], kept, products, half)
 
 
 def _searched(search: Any, a: Array, b: Array, domain: Array, width: int) -> Array:
-    found = np.empty((len(a), width), np.int64)
+    out = np.empty((len(a), width), np.int64)
     arrays = (np.ascontiguousarray(a), np.ascontiguousarray(b), np.ascontiguousarray(domain))
-    threads.share(search, len(a), 10 * a.size, *arrays, found)
-    return found
+    threads.share(search, len(a), 10 * a.size, *arrays, out)
+    return out
 
 
 @twin(integers=True, alike=True)

@@ -14,27 +14,27 @@ Array = Any
 
 
 @compiled(relaxed=False)
-def _sign_step(first, last, x, g, step, low, high, origin, epsilon, found):
+def _sign_step(first, last, x, g, step, low, high, origin, epsilon, out):
     """x ± step, within ε of the origin unless that is empty, and within low … high."""
-    x, g, origin, found = x[first:last], g[first:last], origin[first:last], found[first:last]
+    x, g, origin, out = x[first:last], g[first:last], origin[first:last], out[first:last]
     for i in range(len(x)):
         value = x[i] + (step if g[i] > 0 else -step if g[i] < 0 else g[i])  # which is 0, or NaN
         if len(origin):
             value = min(max(value, origin[i] - epsilon), origin[i] + epsilon)
-        found[i] = min(max(value, low), high)
+        out[i] = min(max(value, low), high)
 
 
 @twin(alike=True)
 def sign_step(x: Array, g: Array, step: float, bounds: tuple[float, float] | None, origin: Any = None,
               epsilon: float = 0.0) -> Array:  # fmt: skip
     number, (low, high) = x.dtype.type, bounds or (-np.inf, np.inf)
-    found = np.empty(x.shape, x.dtype)
+    out = np.empty(x.shape, x.dtype)
     images, slopes, centre = flattened(x, g, x[:0] if origin is None else origin)
     numbers = number(step), number(low), number(high)
     threads.share(
-        _sign_step, x.size, 4 * x.size, images, slopes, *numbers, centre, number(epsilon), found.reshape(x.size)
+        _sign_step, x.size, 4 * x.size, images, slopes, *numbers, centre, number(epsilon), out.reshape(x.size)
     )
-    return found
+    return out
 
 
 @compiled(relaxed=False)
@@ -58,7 +58,7 @@ def _step(w, mean, mean_square, x_adv, g, x, rate, correction, free, tau, centre
 
 
 @compiled()
-def _images(x_adv, x, free, tau, centre, half, low, high, found):
+def _images(x_adv, x, free, tau, centre, half, low, high, out):
     """From tanh(w) to x', in place, and its distances from x."""
     zero = half - half
     for n in range(len(x_adv)):
@@ -70,7 +70,7 @@ def _images(x_adv, x, free, tau, centre, half, low, high, found):
             x_adv[n, i] = value
             d = abs(value - x[n, i])
             total += max(d - allowed, zero) if len(tau) else d * d
-        found[n] = total
+        out[n] = total
 
 
 @twin(integers=True)
@@ -86,7 +86,7 @@ def tanh_adam(w: Array, mean: Array, mean_square: Array, x_adv: Array, g: Array,
     tau = np.empty(0, w.dtype) if tau is None else np.ascontiguousarray(tau)
     low, high, centre = number(bounds[0]), number(bounds[1]), number((bounds[0] + bounds[1]) / 2)
     adam = map(number, (BETA1, 1 - BETA1, BETA2, 1 - BETA2, EPSILON))
-    numbers, found = (centre, number(half), number(limit), *adam), np.empty(len(w), w.dtype)
+    numbers, out = (centre, number(half), number(limit), *adam), np.empty(len(w), w.dtype)
 
     def part(first: int, last: int) -> None:
         w_, mean_, square_, adv_, g_, x_, rate_, correction_, free_, tau_ = (
@@ -94,7 +94,7 @@ def tanh_adam(w: Array, mean: Array, mean_square: Array, x_adv: Array, g: Array,
         )
         _step(w_, mean_, square_, adv_, g_, x_, rate_, correction_, free_, tau_, *numbers)
         np.tanh(w_, out=adv_)  # NumPy's own, which uses wider instructions than ours would
-        _images(adv_, x_, free_, tau_, centre, number(half), low, high, found[first:last])
+        _images(adv_, x_, free_, tau_, centre, number(half), low, high, out[first:last])
 
     threads.share(part, len(w), 20 * w.size)
-    return found
+    return out

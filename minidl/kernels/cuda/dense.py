@@ -39,7 +39,7 @@ def activate(z: Array, bias: Any, activation: str, key: int | None, rate: float)
 @twin
 def activate_vjp(g: Array, y: Array, activation: str, key: int | None, rate: float) -> Array:
     """All in one pass, which draws the mask once more."""
-    g, y, found = contiguous(g), contiguous(y), empty(g.shape, g)
+    g, y, out = contiguous(g), contiguous(y), empty(g.shape, g)
     kept = y.dtype.type(1 if key is None else 1 - rate)
     run(
         "activate_vjp",
@@ -47,10 +47,10 @@ def activate_vjp(g: Array, y: Array, activation: str, key: int | None, rate: flo
         g.size,
         g,
         y,
-        found,
+        out,
         np.int64(y.size),
         CODES[activation],
         *dropout_numbers(y, key, rate),
         kept,
     )
-    return found
+    return out

@@ -19,14 +19,14 @@ def _features_first(*arrays: Array) -> tuple[Array, ...]:
 @twin
 def best_features(a: Array, b: Array, domain: Array) -> Array:
     """One thread for each row."""
-    found = empty((len(a), 1), a, "int64")
-    run("best_features", a, len(a), *_features_first(a, b, domain), found, np.int32(a.shape[1]))
-    return found
+    out = empty((len(a), 1), a, "int64")
+    run("best_features", a, len(a), *_features_first(a, b, domain), out, np.int32(a.shape[1]))
+    return out
 
 
 @twin
 def best_pairs(a: Array, b: Array, domain: Array) -> Array:
     """One thread for each row.  Without sorting: `cuda.cu` says how."""
-    found, lists = empty((len(a), 2), a, "int64"), empty(a.shape[::-1], a, "int32")
-    run("best_pairs", a, len(a), *_features_first(a, b, domain), lists, found, np.int32(a.shape[1]))
-    return found
+    out, lists = empty((len(a), 2), a, "int64"), empty(a.shape[::-1], a, "int32")
+    run("best_pairs", a, len(a), *_features_first(a, b, domain), lists, out, np.int32(a.shape[1]))
+    return out

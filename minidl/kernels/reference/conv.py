@@ -62,13 +62,13 @@ def max_windows(x: Array, size: tuple[int, int], stride: int) -> Array:
 
 
 def argmax_windows(x: Array, y: Array, size: tuple[int, int], stride: int) -> Array:
-    """Which pixel u·width + v of each window of x is the y found by `max_windows`; the first in row-major order."""
+    """Which pixel u·width + v of each window of x is the y of `max_windows`; the first in row-major order."""
     xp, small = library(x), place_dtype(size)
-    places, found = xp.zeros_like(y, dtype=small), xp.zeros_like(y, dtype=bool)
+    places, has_maximum = xp.zeros_like(y, dtype=small), xp.zeros_like(y, dtype=bool)
     for u, v, there in _offsets(size, stride, y.shape[-2:]):
-        first = (x[there] == y) & ~found
+        first = (x[there] == y) & ~has_maximum
         places += first.astype(small) * (u * size[1] + v)
-        found |= first
+        has_maximum |= first
     return places
 
 

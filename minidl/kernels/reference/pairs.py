@@ -59,7 +59,7 @@ def best_pairs(a: Array, b: Array, domain: Array) -> Array:
     runner_up = _running_max(xp.minimum(b[:, 1:], largest[:, :-1]))  # the second largest so far
     candidate = b > -infinity
     candidate[:, 2:] &= b[:, 2:] > runner_up[:, :-1]
-    found = xp.full((len(a), 2), -1)
+    out = xp.full((len(a), 2), -1)
     counts = candidate.sum(axis=1)
     for rows in _alike(counts):
         width = int(counts[rows].max())
@@ -68,8 +68,8 @@ def best_pairs(a: Array, b: Array, domain: Array) -> Array:
         some_a, some_b = (xp.where(known, xp.take_along_axis(v[rows], places, axis=1), -infinity) for v in (a, b))
         pairs = _best_of_candidates(some_a, some_b)
         chosen = xp.take_along_axis(order[rows], xp.take_along_axis(places, pairs, axis=1), axis=1)
-        found[rows] = xp.where(pairs < 0, -1, chosen)
-    return found
+        out[rows] = xp.where(pairs < 0, -1, chosen)
+    return out
 
 
 def _ranked(a: Array, b: Array) -> Array:

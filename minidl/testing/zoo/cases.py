@@ -79,10 +79,10 @@ def case(function: Callable[[Draw], Case]) -> st.SearchStrategy[Case]:
 def check_value(case: Case) -> None:
     """The value is NumPy's, in shape, dtype and number, on plain arrays and on boxes."""
     expected = np.asarray(case.numpy(case.x))
-    for found in (case.f(case.x), core.linearize(case.f, case.x).value):
-        close("value", found, expected, 1e-12)
-        if found.dtype != expected.dtype:
-            raise AssertionError(f"value: dtype {found.dtype}, expected {expected.dtype}")
+    for actual in (case.f(case.x), core.linearize(case.f, case.x).value):
+        close("value", actual, expected, 1e-12)
+        if actual.dtype != expected.dtype:
+            raise AssertionError(f"value: dtype {actual.dtype}, expected {expected.dtype}")
 
 
 def _of_function(law: Callable[..., None], **options: Any) -> Callable[[Case, int], None]:

@@ -167,8 +167,8 @@ def einsum(draw: Draw) -> Case:
 
     def shape(word: str) -> tuple[int, ...]:
         shared = tuple(draw(st.sampled_from([n, 1])) for n in dots[draw(st.integers(0, len(dots))) :])
-        before, found, after = word.partition("...")
-        return (*(lengths[c] for c in before), *(shared if found else ()), *(lengths[c] for c in after))
+        before, ellipsis, after = word.partition("...")
+        return (*(lengths[c] for c in before), *(shared if ellipsis else ()), *(lengths[c] for c in after))
 
     operands = [draw(arrays(shape(word))) for word in subscripts.split("->")[0].split(",")]
     which, several = draw(st.integers(0, len(operands) - 1)), draw(st.booleans())

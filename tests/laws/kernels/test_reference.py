@@ -203,7 +203,7 @@ def test_sigmoid_keeps_the_digits_of_small_values() -> None:
 # fmt: off
 MUTANTS = [
     # --- convolution and pooling
-    Mutant("max-pool: the last of equals wins", line(reference_conv, "argmax_windows", "& ~found", ""), test_ties_in_a_window_go_to_the_first_in_row_major_order),
+    Mutant("max-pool: the last of equals wins", line(reference_conv, "argmax_windows", "& ~has_maximum", ""), test_ties_in_a_window_go_to_the_first_in_row_major_order),
     # --- layers and random draws
     Mutant("dropout: not inverted", line(reference, "dropout_mask", "* (1.0 / (1.0 - rate))", ""), lambda: test_dropout_mask_keeps_the_mean(0.2)),
     Mutant("dropout: keeps what it should drop", line(reference, "dropout_mask", ">=", "<"), lambda: test_dropout_mask_keeps_the_mean(0.2)),
