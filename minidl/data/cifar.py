@@ -57,6 +57,8 @@ def load_cifar10(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
     Raises:  `DataError` if the files are not there, cannot be downloaded or cached, or are not what they should be,
     such as the version for Python, which is pickled; nothing damaged is cached.
 
+        train, test = load_cifar10("downloads")
+
     >>> from minidl.data import load_cifar10
     >>> load_cifar10("no such folder")
     Traceback (most recent call last):

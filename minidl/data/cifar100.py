@@ -30,6 +30,8 @@ def load_cifar100(path: str | Path | None = None, coarse: bool = False) -> tuple
     Returns: (train, test), two `Dataset`s of images (N, 3, 32, 32).
     Raises: `DataError` as `load_cifar10` does.
 
+        train, test = load_cifar100("downloads")
+
     >>> from minidl.data import load_cifar100
     >>> load_cifar100("no such folder")
     Traceback (most recent call last):

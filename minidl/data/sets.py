@@ -123,6 +123,8 @@ def load_mnist(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
     Returns: (train, test), two `Dataset`s of images (N, 1, 28, 28).
     Raises: `DataError` if the files are not there or are not what they should be.
 
+        train, test = load_mnist("data")  # a folder where torchvision has kept them
+
     >>> from minidl.data import load_mnist
     >>> load_mnist("no such folder")
     Traceback (most recent call last):
@@ -196,6 +198,8 @@ def load_emnist(split: str, path: str | Path | None = None) -> tuple[Dataset, Da
 
     Returns: (train, test), two `Dataset`s of images (N, 1, 28, 28).
     Raises: `DataError` if the files are not there or are not what they should be.
+
+        train, test = load_emnist("letters", "downloads/gzip")  # as the authors' archive unpacks
 
     >>> from minidl.data import load_emnist
     >>> load_emnist("letters", "no such folder")
