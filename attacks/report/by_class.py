@@ -1,7 +1,7 @@
-"""What attacks say about the classes of a network: matrices by source and target class, hardness, who is vulnerable.
+"""Attacks by class: matrices by source and target class, hardness, and the vulnerability of each class.
 
-The measures for pairs are those of Papernot et al. 2016, §IV-V.  There the source of an example is the class the
-network took it for, so that no attack has its source for a target, and the diagonals are nan.
+The measures for pairs are those of Papernot et al. 2016, §IV-V.  There the source of an example is its predicted
+class, so that no source is its own target, and the diagonals are nan.
 """
 
 from __future__ import annotations
@@ -26,7 +26,21 @@ from .tables import Table, Tabled
 def success_matrix(result: AttackResult, classes: int = 10) -> np.ndarray:
     """τ(s, t): the share of attacks from class s (row) on target t (column) that succeed: (K, K) (Fig. 12).
 
-    nan where there were none.  Raises `DTypeError` if the attack was not targeted.
+    result: of a targeted attack.
+    classes: K.
+
+    Returns: the matrix, nan where there were no attacks.
+    Raises: `DTypeError` if the attack was not targeted.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import Targeted, jsma
+    >>> from attacks.report.by_class import success_matrix
+    >>> net, x = models.mlp((4,), 3, hidden=(5,), seed=0), np.zeros((2, 4), dtype=np.float32)
+    >>> t = (net(x).argmax(axis=1) + 1) % 3
+    >>> result = jsma(net, x, Targeted(t), max_distortion=0.5)
+    >>> success_matrix(result, classes=3).shape
+    (3, 3)
     """
     return _by_pair(result, to_numpy(result.success).astype(np.float64), classes)
 
@@ -34,33 +48,63 @@ def success_matrix(result: AttackResult, classes: int = 10) -> np.ndarray:
 def distortion_matrix(result: AttackResult, classes: int = 10, successful: bool = True) -> np.ndarray:
     """ε(s, t): the mean fraction of features changed from class s (row) to target t (column): (K, K) (Fig. 13).
 
-    Over the successful attacks, or over all of them.  nan where there were none.
+    result: of a targeted attack.
+    classes: K.
+    successful: whether to count the successful attacks alone, or all.
+
+    Returns: the matrix, nan where there were no attacks.
+    Raises: `DTypeError` if the attack was not targeted.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import Targeted, jsma
+    >>> from attacks.report.by_class import distortion_matrix
+    >>> net, x = models.mlp((4,), 3, hidden=(5,), seed=0), np.zeros((2, 4), dtype=np.float32)
+    >>> t = (net(x).argmax(axis=1) + 1) % 3
+    >>> result = jsma(net, x, Targeted(t), max_distortion=0.5)
+    >>> distortion_matrix(result, classes=3, successful=False).shape
+    (3, 3)
     """
     which = to_numpy(result.success) if successful else np.ones(len(result), bool)
     return _by_pair(result, to_numpy(result.distortion), classes, which)
 
 
-def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int = 10) -> np.ndarray:
-    """H(s, t) = ∫ ε(s, t, τ) dτ, how much must be changed to fool from s to t, over all success rates: (K, K)
-    (eqs. 12 and 13, Fig. 14).
+def hardness_matrix(result: AttackResult, distortions: Sequence[float], classes: int = 10) -> np.ndarray:
+    """H(s, t) = ∫ ε(s, t, τ) dτ: the mean distortion from s to t, over all success rates: (K, K) (eq. 13, Fig. 14).
 
-    ladder: growing values of Υ.  Each gives a success rate τ_k and a mean distortion ε_k over all attacks, and
-    H ≈ Σ_k (τ_{k+1} - τ_k)·(ε_{k+1} + ε_k)/2.  All come from the one run, whose Υ must be at least the last: under
-    a smaller Υ, `jsma` would have taken the same steps, and stopped earlier.  Unlike the paper, which ran the
-    attack again for each Υ, and counts from its smallest, we begin at τ = 0, where nothing is changed.
-    Raises `RangeError` for a ladder that falls or goes beyond the run, for a run that was interrupted, and for
-    |θ| < 1, where a feature is moved several times and the number of steps does not say how many were changed.
+    H ≈ Σ_k (τ_{k+1} - τ_k)·(ε_{k+1} + ε_k)/2, where the k-th value of Υ has the success rate τ_k and the mean
+    distortion ε_k over all attacks.  All come from one run: under a smaller Υ, `jsma` would have taken the same steps,
+    and stopped earlier.
+
+    result: of `jsma` with θ = ±1, not interrupted.
+    distortions: increasing values of Υ, up to that of the run.
+    classes: K.
+
+    Raises: `RangeError` for distortions that do not increase or are beyond the run, for an interrupted run, and for
+    |θ| < 1, where a feature is changed several times, so that the number of steps is not the number of changed
+    features.  Unlike the paper, which ran the attack again for each Υ and starts from the smallest, we start at τ = 0.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import Targeted, jsma
+    >>> from attacks.report.by_class import hardness_matrix
+    >>> net, x = models.mlp((4,), 3, hidden=(5,), seed=0), np.zeros((2, 4), dtype=np.float32)
+    >>> t = (net(x).argmax(axis=1) + 1) % 3
+    >>> result = jsma(net, x, Targeted(t), max_distortion=0.5)
+    >>> hardness_matrix(result, [0.25, 0.5], classes=3).shape
+    (3, 3)
     """
     features, largest = result.params.get("features", 0), result.params.get("max_distortion", 0.0)
     if not features or abs(result.params["theta"]) != 1 or result.params["interrupted"]:
         got = ", ".join(f"{name}={result.params.get(name)}" for name in ("attack", "theta", "interrupted"))
         raise RangeError("hardness_matrix", "a complete run of jsma with θ = ±1", got)
-    if list(ladder) != sorted(ladder) or not len(ladder) or not 0 <= ladder[0] <= ladder[-1] <= largest + 1e-12:
-        raise RangeError("hardness_matrix", f"growing distortions in [0, {largest:g}]", f"{list(ladder)}")
+    bounds = list(distortions)
+    if not bounds or bounds != sorted(bounds) or not 0 <= bounds[0] <= bounds[-1] <= largest + 1e-12:
+        raise RangeError("hardness_matrix", f"growing distortions in [0, {largest:g}]", f"{bounds}")
     width = result.features
     steps, final = to_numpy(result.iterations), to_numpy(result.distortion)
     rates, costs = [np.zeros((classes, classes))], [np.zeros((classes, classes))]
-    for bound in ladder:
+    for bound in bounds:
         allowed = steps_allowed(width, bound, features)
         done = to_numpy(result.success) & (steps <= allowed)
         rates.append(_by_pair(result, done.astype(np.float64), classes))
@@ -69,18 +113,54 @@ def hardness_matrix(result: AttackResult, ladder: Sequence[float], classes: int 
 
 
 def adversarial_distance(victim: Any, x: Array, target: Array, theta: float = 1.0, **options: Any) -> np.ndarray:
-    """A(X, t) = 1 - (1/M)·Σ_i 1[S(X, t)[i] > 0]: the share of features that do not serve the target: (N,) (eq. 14)."""
+    """A(X, t) = 1 - (1/M)·Σ_i 1[S(X, t)[i] > 0]: the share of features not salient for the target: (N,) (eq. 14).
+
+    victim: the network.
+    x: images (N, ...).
+    target: classes (N,).
+    theta: 1 for features that are to increase, -1 for those that are to decrease.
+    options: of `attacks.minimal.jsma.is_salient`.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks.report.by_class import adversarial_distance
+    >>> adversarial_distance(models.mlp(), np.zeros((2, 784), dtype=np.float32), np.array([3, 5])).shape
+    (2,)
+    """
     serves = to_numpy(is_salient(victim, x, target, theta=theta, **options))
     return 1 - serves.mean(axis=tuple(range(1, serves.ndim)))
 
 
 def robustness(distances: np.ndarray) -> float:
-    """R(F) = min over X and t of A(X, t) (eq. 15).  nan if there are none."""
+    """R(F) = min over X and t of A(X, t) (eq. 15).
+
+    distances: of `adversarial_distance`, any shape.
+
+    Returns: the least, nan if there are none.
+
+    >>> import numpy as np
+    >>> from attacks.report.by_class import robustness
+    >>> robustness(np.array([0.5, 0.25]))
+    0.25
+    """
     return float(distances.min()) if distances.size else float("nan")
 
 
 def mean_by_pair(source: Array, target: Array, values: Array, classes: int = 10) -> np.ndarray:
-    """The mean of values (N,) for each pair of source (row) and target (column) class: (K, K), nan where none is."""
+    """The mean of values for each pair of source (row) and target (column) class: (K, K).
+
+    source, target: classes (N,).
+    values: numbers (N,).
+    classes: K.
+
+    Returns: the matrix, nan for pairs without examples.
+    Raises: `RangeError` for classes that are not in 0 … K-1.
+
+    >>> from attacks.report.by_class import mean_by_pair
+    >>> mean_by_pair([0, 0], [1, 1], [2.0, 4.0], classes=2)
+    array([[nan,  3.],
+           [nan, nan]])
+    """
     source, target = _wide(source), _wide(target)
     _check_classes("mean_by_pair", (source, target), classes)
     cells = source * classes + target
@@ -101,11 +181,22 @@ def _by_pair(result: AttackResult, values: np.ndarray, classes: int, which: Any 
 
 @dataclass(frozen=True, eq=False)
 class Vulnerability(Tabled):
-    """How each class fares under an attack, all (K,): ``str()`` gives the table.
+    """How often each class is attacked successfully, and at which distance.  ``str()`` returns the table.
 
-    counts: its examples.  success: the share of them that were attacked successfully.  distance: how far the
-    successful ones were moved on average, in `norm`.  taken_for: what the network most often takes the successful
-    ones for (the first of equals).  nan, and -1 in taken_for, where there are none.
+    norm: of the distances.
+    counts: the number of examples of each class (K,).
+    success: the success rate of each class (K,), nan where there are no examples.
+    distance: the mean distance of the successful examples of each class (K,), nan where there are none.
+    taken_for: the most frequent prediction for the successful examples of each class (K,), -1 where there are none.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.by_class import vulnerability
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> result = fgsm(net, x, y, epsilon=0.1)
+    >>> vulnerability(result, classes=3)
+    Vulnerability(3 classes, 2 examples, l2)
     """
 
     norm: str
@@ -126,11 +217,25 @@ class Vulnerability(Tabled):
 
 
 def vulnerability(result: AttackResult, classes: int = 10, norm: str = "l2") -> Vulnerability:
-    """Success, distance and the commonest confusion for each source class.
+    """Success rate, distance and most frequent wrong prediction of each source class.
 
-    The source is the true label where the attack was untargeted, and the class the network took the example for
-    where it was targeted.  norm: "linf", "l2", "l1", or "l0" for the number of entries changed.
-    Raises `RangeError` for an unknown norm, or classes that do not reach the largest there is.
+    The source is the label for untargeted attacks, and the prediction on the clean image for targeted ones.
+
+    result: of any attack.
+    classes: K.
+    norm: "linf", "l2", "l1", or "l0" for the number of changed entries.
+
+    Returns: a `Vulnerability`.
+    Raises: `RangeError` for an unknown norm, or for labels that are not in 0 … K-1.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.by_class import vulnerability
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> result = fgsm(net, x, y, epsilon=0.1)
+    >>> vulnerability(result, classes=3).counts
+    array([1, 0, 1])
     """
     if norm != "l0":
         norm_named("vulnerability", norm)

@@ -1,7 +1,7 @@
-"""What attacks did to a network: accuracy against ε, and a table of several attacks.
+"""How robust a network is: accuracy against ε, and a table of several attacks.
 
-Results are NumPy arrays, on the host (`top_k` excepted).  A mean over no examples is nan.  What attacks say of
-classes is in `by_class`, and what became of each image in `four_outcomes`; both can be asked for here too.
+Results are NumPy arrays on the host, except of `top_k`.  A mean over no examples is nan.  Measures by class are in
+`by_class`, and the outcome of each image in `outcomes`; both can be imported from here too.
 """
 
 from __future__ import annotations
@@ -40,11 +40,20 @@ from .tables import Table, Tabled
 
 
 def top_k(logits: Array, labels: Array, k: int) -> Array:
-    """Whether each label (N,) is among the k greatest of its logits (N, K): (N,) bool.
+    """Whether each label is among the k greatest of its logits: (N,) bool.
 
     Of equal logits the first counts as the greatest, as in ``argmax``, so that k = 1 is the prediction.
-    Raises as `minidl.losses.check_labels` does, and `RangeError` unless k is a whole number from 1 to K and no logit
-    is NaN.
+
+    logits: (N, K), without NaN.
+    labels: (N,).
+    k: from 1 to K.
+
+    Raises: as `minidl.losses.check_labels`, and `RangeError` for another k or for NaN.
+
+    >>> import numpy as np
+    >>> from attacks.report.evaluate import top_k
+    >>> top_k(np.array([[0.1, 0.7, 0.2]]), np.array([2]), 2)
+    array([ True])
     """
     check_labels("top_k", labels, logits)
     _check_k("top_k", k, logits.shape[-1])
@@ -58,10 +67,22 @@ def top_k(logits: Array, labels: Array, k: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class RobustnessCurve(Tabled):
-    """Accuracy under an attack of growing strength: epsilons (E,), k, and accuracy (len(k), E), one row for each k.
+    """Accuracy under an attack of increasing strength.  ``str()`` returns the table.
 
-    interrupted: whether Ctrl-C ended the attack.  Then only the ε that it was done with are here: those of a
-    half-finished attack would make the network look robust.  ``str()`` gives the table, and says so.
+    attack: its name.
+    epsilons: (E,), those that are done.
+    k: for each row, how many of the greatest logits count.
+    accuracy: (len(k), E).
+    interrupted: whether Ctrl-C ended the attack.  Then the ε that it was working on is left out: half an attack would
+    make the network look robust.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.evaluate import robustness_curve
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> robustness_curve(net, x, y, fgsm, [0.0, 0.1]).top(1).shape
+    (2,)
     """
 
     attack: str
@@ -99,16 +120,29 @@ def robustness_curve(
     goal: Goal | None = None,
     **parameters: Any,
 ) -> RobustnessCurve:
-    """How often the label y is still among the k likeliest classes, after an attack within each ε.
+    """How often the label is still among the k greatest logits after an attack, for each ε.
 
-    x (N, ...) and y (N,) as for every attack; all images count, those that were misclassified from the start too.
-    attack: any that takes ``epsilon``, with its other parameters by name.  One that is marked by `norms.takes_several`
-    gets them all at once, and shares the work; others are called for one after another.
-    epsilons: growing, at least 0; ε = 0 shows the accuracy before.  k: one or several; if None, 1, and 5 where there
-    are as many classes.  goal: what the attack is
-    after, if not any class but y: with ``Targeted(t)`` the curve still counts y.
-    Raises `RangeError` for a ladder that is empty or does not grow, or for a k beyond the number of classes, and as
-    `minidl.losses.check_labels` and the attack do, all before any work.
+    victim: the network.
+    x: images (N, ...).  All of them count, also those that are misclassified without an attack.
+    y: labels (N,).
+    attack: any with a parameter ``epsilon``.  One that is marked by `norms.takes_several` is called once with all ε,
+    and shares the work; others are called for each.
+    epsilons: increasing, at least 0; ε = 0 shows the accuracy before.
+    k: one number or several; None: 1, and also 5 if there are as many classes.
+    goal: of the attack; None: any class but y.  With ``Targeted(t)`` the curve still counts y.
+    parameters: of the attack, by name.
+
+    Returns: a `RobustnessCurve`.
+    Raises:  `RangeError` for epsilons that are empty or do not increase, or for a k beyond the number of classes;
+    otherwise as `minidl.losses.check_labels` and the attack, all before any work.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.evaluate import robustness_curve
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> robustness_curve(net, x, y, fgsm, [0.0, 0.1, 0.2]).accuracy.shape
+    (1, 3)
     """
     victim, given = as_victim(victim), list(epsilons) if isinstance(epsilons, Iterable) else epsilons
     lengths = as_radii("robustness_curve", given)
@@ -156,14 +190,29 @@ def _check_k(operation: str, k: Any, classes: int) -> None:
 
 
 class BeforeAndAfter(NamedTuple):
-    """A mean over the same examples as they were, and as the attack left them."""
+    """A mean over the same examples before and after an attack.
+
+    before, after: the two means.
+
+    >>> from attacks.report.evaluate import BeforeAndAfter
+    >>> BeforeAndAfter(0.98, 0.75).after
+    0.75
+    """
 
     before: float
     after: float
 
 
 class Spread(NamedTuple):
-    """Where many values lie: mean, median, and the 10th and 90th percentile (between two values, linearly)."""
+    """Mean and quantiles of many values.
+
+    mean, median: of all.
+    low, high: the 10th and the 90th percentile, linear between two values.
+
+    >>> from attacks.report.evaluate import Spread
+    >>> Spread(1.5, 1.4, 1.0, 2.0).median
+    1.4
+    """
 
     mean: float
     median: float
@@ -173,12 +222,25 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class AttackReport:
-    """What one attack did.
+    """The numbers of one attack.
 
-    success: the share of the examples.  confidence: the mean of the largest softmax probability over all of them,
-    and confidence_of_successes over the successful ones alone: the papers rarely say which they mean.
-    distances: by norm ("l0", "l1", "l2", "linf"), over the successful ones: how far a failure went says nothing.
-    forwards, backwards: per example.  seconds: of the whole attack.
+    name: in the table.
+    examples: how many were attacked.
+    success: the share of them that are successful.
+    confidence: the mean confidence over all of them.
+    confidence_of_successes: the same over the successful ones.  Papers rarely say which of the two they mean.
+    distances: by norm ("l0", "l1", "l2", "linf"), of the successful ones.
+    forwards, backwards: runs of the network for each example.
+    seconds: run time of the whole attack.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.evaluate import evaluate_attack
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> result = fgsm(net, x, y, epsilon=0.1)
+    >>> evaluate_attack(result, net).rows[0].examples
+    2
     """
 
     name: str
@@ -197,7 +259,19 @@ class AttackReport:
 
 @dataclass(frozen=True)
 class AttackTable(Tabled):
-    """Attacks side by side, one row each: ``str()`` prints them, ``rows`` has the numbers."""
+    """Attacks side by side, one row each.  ``str()`` returns the table.
+
+    rows: an `AttackReport` for each.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.evaluate import evaluate_attack
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> result = fgsm(net, x, y, epsilon=0.1)
+    >>> evaluate_attack([result, result], net)
+    AttackTable(2 attacks)
+    """
 
     rows: tuple[AttackReport, ...]
 
@@ -217,11 +291,22 @@ class AttackTable(Tabled):
 
 
 def evaluate_attack(results: Any, victim: Any) -> AttackTable:
-    """The table of one attack or several: success, confidence before and after, distances, queries, seconds.
+    """The table of one attack or several: success, confidences, distances, runs of the network, seconds.
 
-    results: an `AttackResult`, a list of them, or a dict from the names to be printed.  victim: the network that was
-    attacked; it is asked for the confidences, which the results do not have.
-    Raises `DTypeError` for anything that is not a result.
+    results: an `AttackResult`, a list of them, or a dict with their names in the table.
+    victim: the network that was attacked; it computes the confidences, which results do not have.
+
+    Returns: an `AttackTable`.
+    Raises: `DTypeError` for anything that is not a result.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.evaluate import evaluate_attack
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> result = fgsm(net, x, y, epsilon=0.1)
+    >>> evaluate_attack({"FGSM": result}, net)
+    AttackTable(1 attacks)
     """
     victim = as_victim(victim)
     if isinstance(results, AttackResult):
@@ -238,8 +323,8 @@ def _name(result: Any) -> str:
     return str(result.params.get("attack", "attack")) + ("" if epsilon is None else f", ε {epsilon:g}")
 
 
-def _told(name: str, result: AttackResult) -> str:
-    """A half-finished attack is said to be one."""
+def _marked(name: str, result: AttackResult) -> str:
+    """The name, marked if the attack was interrupted."""
     return f"{name} (interrupted)" if result.params.get("interrupted") else name
 
 
@@ -250,14 +335,24 @@ def _report(name: str, result: AttackResult, victim: Victim) -> AttackReport:
     distances = {norm: spread(to_numpy(getattr(result, norm))[done]) for norm in ("l0", "l1", "l2", "linf")}
     each = max(len(result), 1)
     return AttackReport(
-        _told(name, result), len(result), _mean(done), BeforeAndAfter(_mean(before), _mean(after)),
+        _marked(name, result), len(result), _mean(done), BeforeAndAfter(_mean(before), _mean(after)),
         BeforeAndAfter(_mean(before[done]), _mean(after[done])), distances,
         result.forwards / each, result.backwards / each, result.seconds,
     )  # fmt: skip
 
 
 def spread(values: np.ndarray) -> Spread:
-    """Mean, median, 10th and 90th percentile of values (N,); all nan if there are none."""
+    """Mean, median, 10th and 90th percentile.
+
+    values: (N,).
+
+    Returns: a `Spread`; all nan if there are no values.
+
+    >>> import numpy as np
+    >>> from attacks.report.evaluate import spread
+    >>> spread(np.arange(11.0)).high
+    9.0
+    """
     if not values.size:
         return Spread(*[float("nan")] * 4)
     return Spread(_mean(values), *(float(np.percentile(values, q)) for q in (50, 10, 90)))

@@ -1,4 +1,4 @@
-"""A figure for each measure: accuracy against ε, success against distance, destruction, outcomes, vulnerable classes.
+"""Figures of the measures: accuracy against ε, success against distance, destruction, outcomes, vulnerability.
 
 As in `plots`, each function returns a Figure, and ``figure.savefig("name.png")`` writes it.
 """
@@ -26,9 +26,22 @@ if TYPE_CHECKING:
 def robustness_curves(
     curves: Mapping[str, RobustnessCurve], *, title: str = "", x_label: str = "ε", scale: float = 1.0
 ) -> Figure:
-    """Accuracy against ε: a colour for each attack, drawn through for the first k, dashed and dotted for the others.
+    """Accuracy against ε: a colour for each attack; a solid line for the first k, dashes and dots for the others.
 
-    scale: what ε is multiplied by on the axis, 255 for steps of a byte.
+    curves: by name, of `robustness_curve`.
+    title: above the figure.
+    x_label: of the axis of ε.
+    scale: what ε is multiplied by on the axis, such as 255 for steps of a byte.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.evaluate import robustness_curve
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> from attacks.report import evaluation_plots
+    >>> curve = robustness_curve(net, x, y, fgsm, [0.0, 0.1])
+    >>> len(evaluation_plots.robustness_curves({"FGSM": curve}).axes)
+    1
     """
     figure = new_figure(6.0, 4.2, title)
     axes = figure.subplots()
@@ -49,11 +62,18 @@ def destruction_curves(
     title: str = "",
     levels: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
-    """Destruction rates against the amount of each transformation, side by side, as Kurakin et al. 2016 draw them.
+    """Destruction rates against the strength of each transformation, side by side, as in Kurakin et al. 2016.
 
-    panels: by the label of its axis, the amounts, and by the name of each attack its rates, a row for each k: the first
-    is drawn through, the others dashed and dotted.  Amounts that fall, such as JPEG's quality, fall along the axis.
-    levels: by panel and attack, a rate to compare with, a triangle at the right edge.
+    panels: by the label of the axis, the strengths (N,) and, by attack, its rates, a row (N,) for each k.  Strengths
+    that decrease, such as JPEG's quality, decrease along the axis.
+    k: for each row, how many of the greatest logits count.  The first row is a solid line, the others dashes and dots.
+    title: above the figure.
+    levels: by panel and attack, a rate to compare with: a triangle at the right edge.
+
+    >>> from attacks.report import evaluation_plots
+    >>> panels = {"blur": ([0.5, 1.0], {"FGSM": [[0.1, 0.3]]})}
+    >>> len(evaluation_plots.destruction_curves(panels, k=(1,)).axes)
+    1
     """
     columns = min(3, max(len(panels), 1))
     down = -(-len(panels) // columns) or 1
@@ -82,7 +102,21 @@ def destruction_curves(
 
 
 def success_by_distance(results: Mapping[str, AttackResult], norm: str = "l2", *, title: str = "") -> Figure:
-    """The share of the images that each attack fooled within each distance: curves that end at its success."""
+    """The share of images for which each attack succeeds within each distance.
+
+    results: by name, of any attack.
+    norm: "linf", "l2", "l1" or "l0".
+    title: above the figure.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.evaluation_plots import success_by_distance
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> result = fgsm(net, x, y, epsilon=0.1)
+    >>> len(success_by_distance({"FGSM": result}).axes)
+    1
+    """
     figure = new_figure(6.0, 3.8, title)
     axes = figure.subplots()
     reached = [to_numpy(getattr(result, norm))[to_numpy(result.success)] for result in results.values()]
@@ -97,32 +131,57 @@ def success_by_distance(results: Mapping[str, AttackResult], norm: str = "l2", *
     return figure
 
 
-def outcome_bars(found: Mapping[str, Outcomes], *, title: str = "What became of the images") -> Figure:
-    """A bar for each attack, cut into the shares of the outcomes."""
-    figure = new_figure(6.6, 0.45 * len(found) + 1.6, title)
+def outcome_bars(by_attack: Mapping[str, Outcomes], *, title: str = "What became of the images") -> Figure:
+    """A bar for each attack, divided into the shares of the outcomes.
+
+    by_attack: by name, of `outcomes`.
+    title: above the figure.
+
+    >>> import numpy as np
+    >>> from attacks.report.evaluation_plots import outcome_bars
+    >>> from attacks.report.outcomes import Outcomes
+    >>> len(outcome_bars({"FGSM": Outcomes(np.array([0, 0, 3]))}).axes)
+    1
+    """
+    figure = new_figure(6.6, 0.45 * len(by_attack) + 1.6, title)
     axes = figure.subplots()
-    shares = np.array([[each.counts[name] / max(len(each.which), 1) for name in OUTCOMES] for each in found.values()])
-    shares = shares.reshape(len(found), len(OUTCOMES))
+    rows = [[each.counts[name] / max(len(each.which), 1) for name in OUTCOMES] for each in by_attack.values()]
+    shares = np.array(rows).reshape(len(by_attack), len(OUTCOMES))
     left = np.cumsum(shares, axis=1) - shares
     colours = [COLOURS[1], COLOURS[4], COLOURS[3], COLOURS[2], "#C8C8C8"]
     for i, (name, colour) in enumerate(zip(OUTCOMES, colours)):
-        bars = axes.barh(range(len(found)), shares[:, i], left=left[:, i], color=colour, label=name)
+        bars = axes.barh(range(len(by_attack)), shares[:, i], left=left[:, i], color=colour, label=name)
         written = [f"{100 * share:.0f} %" if share >= 0.06 else "" for share in shares[:, i]]
         axes.bar_label(bars, written, label_type="center", fontsize=7)
-    axes.set(yticks=range(len(found)), yticklabels=list(found), xlim=(0, 1), xlabel="share of the images")
+    axes.set(yticks=range(len(by_attack)), yticklabels=list(by_attack), xlim=(0, 1), xlabel="share of the images")
     axes.invert_yaxis()
     figure.legend(fontsize=8, ncols=3, loc="outside lower center")
     return figure
 
 
-def vulnerability_bars(found: Vulnerability, class_names: Sequence[str] = (), *, title: str = "") -> Figure:
-    """How often each class is attacked successfully, and over the bar what it is mostly taken for."""
-    classes = len(found.counts)
+def vulnerability_bars(measured: Vulnerability, class_names: Sequence[str] = (), *, title: str = "") -> Figure:
+    """The success rate of each class, and above each bar its most frequent wrong prediction.
+
+    measured: of `vulnerability`.
+    class_names: under the bars; their numbers if there are none.
+    title: above the figure.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.by_class import vulnerability
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> result = fgsm(net, x, y, epsilon=0.1)
+    >>> from attacks.report.evaluation_plots import vulnerability_bars
+    >>> len(vulnerability_bars(vulnerability(result, classes=3)).axes)
+    1
+    """
+    classes = len(measured.counts)
     names = list(class_names) or [str(k) for k in range(classes)]
     figure = new_figure(max(4.5, 0.62 * classes + 1.2), 3.4, title)
     axes = figure.subplots()
-    bars = axes.bar(range(classes), np.nan_to_num(found.success), color=COLOURS[0])
-    axes.bar_label(bars, [f"→ {names[t]}" if t >= 0 else "" for t in found.taken_for], fontsize=7)
+    bars = axes.bar(range(classes), np.nan_to_num(measured.success), color=COLOURS[0])
+    axes.bar_label(bars, [f"→ {names[t]}" if t >= 0 else "" for t in measured.taken_for], fontsize=7)
     axes.set(xlabel="class (→ what it is mostly taken for)", ylabel="success", ylim=(0, 1.1), xticks=range(classes))
     _name(axes, names)
     axes.grid(alpha=0.3, axis="y")

@@ -1,6 +1,6 @@
 """The class of all figures here: matplotlib's, but drawn in a notebook when a cell ends with one.
 
-matplotlib itself does that only for figures of pyplot, and pyplot keeps each in a list that everybody shares.
+matplotlib itself does that only for figures of pyplot, and pyplot keeps each in a global list.
 A file of its own, imported with the first figure: matplotlib takes a while.
 """
 

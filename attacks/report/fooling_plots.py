@@ -1,4 +1,4 @@
-"""What evolution made, drawn for a report: the images, how sure the network grew of them, and the CPPNs as graphs.
+"""Figures of evolved images: the images, their confidences by generation, and the CPPNs as graphs.
 
 Each function returns a Figure, as those of `attacks.report.plots` do.
 """
@@ -24,7 +24,7 @@ from .plots import COLOURS, DASHES, as_picture, image_rows, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: What the paper says of MNIST (§3.1 and §3.2): by which generation, and how sure; None where it gives no number.
+#: What the paper says of MNIST (§3.1 and §3.2): generation and confidence; None where it gives no number.
 PAPER: dict[str, tuple[int, float | None]] = {
     "the paper: high by generation 50": (50, None),
     "the paper: 99.99 % by generation 200": (200, 0.9999),
@@ -42,7 +42,7 @@ INPUT_COLOUR = "#dddddd"
 
 
 def _check_some(figure: str, given: Mapping[str, Any]) -> None:
-    """Refuse what would be an empty figure."""
+    """Raise `ShapeError` if the figure would be empty."""
     if not given or not all(map(len, given.values())):
         got = ", ".join(f"{len(some)} of {name}" for name, some in given.items()) or "nothing"
         raise ShapeError(figure, "at least one of each", got)
@@ -55,10 +55,23 @@ def gallery(
     title: str = "",
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Figure:
-    """The paper's Figures 4 and 5: the image of each class (column) in each result (row), the confidence under it.
+    """The paper's Figures 4 and 5: the image of each class (column) in each result (row), with its confidence.
 
-    Framed is what is taken for its class with less than 50 %.  class_names: above the columns, their numbers if
-    none are given.  bounds: the values drawn black and white.  Raises `ShapeError` if there is nothing to draw.
+    results: by name, of an evolution.
+    class_names: above the columns; their numbers if there are none.
+    title: above the figure.
+    bounds: the values drawn black and white.
+
+    Images with a confidence below 50 % are framed.
+    Raises: `ShapeError` if there is no result.
+
+    >>> from attacks.evolution import fool_direct
+    >>> from attacks.report import fooling_plots
+    >>> from minidl import models
+    >>> net = models.lenet(seed=0)
+    >>> result = fool_direct(net, generations=2, population=5)
+    >>> len(fooling_plots.gallery({"noise": result}).axes)
+    10
     """
     _check_some("gallery", results)
     low, high = bounds
@@ -77,12 +90,24 @@ def median_confidence(
     title: str = "The median over the classes of the confidence",
     marks: Mapping[str, tuple[int, float | None]] = PAPER,
 ) -> Figure:
-    """Confidence against generation, on the scale of log p/(1 - p), on which 99.9 and 99.99 % are as far apart as
-    they are hard to reach.
+    """The median confidence over the classes against the generation.
 
-    results: several runs for each name, such as those of several seeds; thin lines are runs, a thick one with signs
-    on it is their median, up to the end of the shortest.  marks: generation and confidence by name; a line where there
-    is no confidence.  Raises `ShapeError` if there is nothing to draw.
+    The scale is log p/(1 - p): 99.9 % is as far from 99.99 % as 90 % is, nearly, from 99 %.
+
+    results: by name, several runs, such as those of several seeds.  Thin lines are runs, the thick one with markers is
+    their median, up to the end of the shortest.
+    title: above the figure.
+    marks: by name, generation and confidence of a point; a vertical line where the confidence is None.
+
+    Raises: `ShapeError` if there is no result.
+
+    >>> from attacks.evolution import fool_direct
+    >>> from attacks.report import fooling_plots
+    >>> from minidl import models
+    >>> net = models.lenet(seed=0)
+    >>> result = fool_direct(net, generations=2, population=5)
+    >>> len(fooling_plots.median_confidence({"noise": [result]}).axes)
+    1
     """
     _check_some("median_confidence", results)
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -122,10 +147,23 @@ def judged(
     *,
     title: str = "",
 ) -> Figure:
-    """The images of each result, and below each how sure other networks are that it is of its class.
+    """The images of each result, and below each its confidence by other networks, in the class it was evolved for.
 
-    judges: by the judge's name and the result's, the confidences (K,) in the class that the image was evolved for.
-    Raises `ShapeError` if there is nothing to draw.
+    results: by name, of an evolution.
+    judges: by the name of the network and of the result, the confidences (K,).
+    class_names: above the columns; their numbers if there are none.
+    title: above the figure.
+
+    Raises: `ShapeError` if there is no result or no network.
+
+    >>> from attacks.evolution import fool_direct
+    >>> from attacks.report import fooling_plots
+    >>> from minidl import models
+    >>> net = models.lenet(seed=0)
+    >>> result = fool_direct(net, generations=2, population=5)
+    >>> figure = fooling_plots.judged({"noise": result}, {"itself": {"noise": result.confidence}})
+    >>> len(figure.axes)  # ten images and a strip of numbers
+    11
     """
     _check_some("judged", results)
     _check_some("judged", judges)
@@ -156,24 +194,40 @@ def judged(
 
 
 def reaching(weights: np.ndarray, outputs: int) -> np.ndarray:
-    """From which neurons of a CPPN (V, V) a path leads to one of its last `outputs`: (V,) bool."""
+    """Whether a path leads from a neuron of a CPPN to an output: (V,) bool.
+
+    weights: (V, V), 0 where there is no connection.
+    outputs: how many of the last neurons are outputs.
+
+    >>> import numpy as np
+    >>> from attacks.report.fooling_plots import reaching
+    >>> reaching(np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0]]), 1)
+    array([ True, False,  True])
+    """
     reaches = np.arange(len(weights)) >= len(weights) - outputs
-    for i in range(len(weights) - 1, -1, -1):  # a neuron speaks only to those behind it
+    for i in range(len(weights) - 1, -1, -1):  # a neuron is connected to later ones only
         reaches[i] |= bool((reaches & (weights[i] != 0)).any())
     return reaches
 
 
 def layers(weights: np.ndarray, outputs: int) -> list[list[int]]:
-    """The neurons of a CPPN (V, V) that a drawing of it shows, in layers: each hears only layers before its own.
+    """The neurons of a CPPN that are drawn, in layers: the sources of each are in earlier layers.
 
-    First the inputs, all of them; then the hidden neurons from which a path leads to an output, by the longest path
-    to them; last the outputs.
+    First all inputs; then the hidden neurons with a path to an output, by the longest path to them; last the outputs.
+
+    weights: (V, V), 0 where there is no connection.
+    outputs: how many of the last neurons are outputs.
+
+    >>> import numpy as np
+    >>> from attacks.report.fooling_plots import layers
+    >>> layers(np.ones((6, 6)), 1)
+    [[0, 1, 2, 3], [4], [5]]
     """
     shown, last = reaching(weights, outputs), len(weights) - outputs
     depth = np.zeros(len(weights), dtype=int)
     for j in range(INPUTS, last):
-        heard = shown[:j] & (weights[:j, j] != 0)
-        depth[j] = 1 + depth[:j][heard].max(initial=0)
+        sources = shown[:j] & (weights[:j, j] != 0)
+        depth[j] = 1 + depth[:j][sources].max(initial=0)
     hidden = [j for j in range(INPUTS, last) if shown[j]]
     between = [[j for j in hidden if depth[j] == d] for d in sorted({int(depth[j]) for j in hidden})]
     return [list(range(INPUTS)), *between, list(range(last, len(weights)))]
@@ -188,11 +242,26 @@ def cppn_graph(
     columns: int = 2,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Figure:
-    """CPPNs, from x, y, the radius and 1 at the left to the outputs at the right, each beside the image it paints.
+    """CPPNs as graphs, from x, y, the radius and 1 on the left to the outputs on the right, each beside its image.
 
-    genomes: N of them.  images (N, C, H, W).  A connection is as wide as its weight is great.  Left out is whatever
-    does not reach an output; an input that none hears is faint.
-    Raises `ShapeError` if there are not as many names and images as genomes, `DTypeError` for other genomes.
+    genomes: N of CPPNs.
+    names: N titles.
+    images: (N, C, H, W).
+    title: above the figure.
+    columns: how many graphs side by side.
+    bounds: the values drawn black and white.
+
+    The width of a connection is its absolute weight.  Neurons without a path to an output are left out; an input
+    without connections is faint.
+    Raises: `ShapeError` if there are not as many names and images as genomes, `DTypeError` for other genomes.
+
+    >>> from attacks.evolution import fool_cppn
+    >>> from attacks.report import fooling_plots
+    >>> from minidl import models
+    >>> result = fool_cppn(models.lenet(seed=0), generations=2, population=5)
+    >>> genomes = result.archive.genomes.take([0, 1])
+    >>> len(fooling_plots.cppn_graph(genomes, ["0", "1"], result.images[:2]).axes)
+    4
     """
     if "weights" not in genomes.arrays:
         raise DTypeError("cppn_graph", "genomes of CPPNs", f"genomes of {', '.join(genomes.arrays)}")
@@ -239,13 +308,13 @@ def _draw_graph(axes: Any, weights: np.ndarray, functions: np.ndarray, outputs: 
 def _places(weights: np.ndarray, shown: list[list[int]]) -> dict[int, tuple[float, float]]:
     """Where each neuron is drawn, from 0 to 1 to the right and upwards.
 
-    A layer is in the order of what its neurons hear, and every other one a little higher, so that connections that skip
+    A layer is in the order of its sources, and every other layer is a little higher, so that connections that skip
     a layer do not run through its neurons.
     """
     at: dict[int, tuple[float, float]] = {}
     for k, layer in enumerate(shown):
-        heard = {j: [at[i][1] for i in at if weights[i, j]] for j in layer}
-        order = sorted(layer, key=lambda j: (-np.mean(heard[j]) if heard[j] else 0.0, j)) if k else layer
+        sources = {j: [at[i][1] for i in at if weights[i, j]] for j in layer}
+        order = sorted(layer, key=lambda j: (-np.mean(sources[j]) if sources[j] else 0.0, j)) if k else layer
         for place, j in enumerate(order):
             higher = 0.0 if k in (0, len(shown) - 1) else (0.25 if k % 2 else -0.25)
             at[j] = k / (len(shown) - 1), 1 - (place + 0.5 - higher) / len(order)

@@ -1,7 +1,7 @@
-"""What became of each image under attack: the four outcomes of Billovits, Eric and Agarwala 2016 ("Hitting depth").
+"""The outcome of each attacked image: the four outcomes of Billovits, Eric and Agarwala 2016 ("Hitting depth").
 
-Not every answer that changes is a success for the attacker: the network may have been put right, look at something
-else in the picture, or take one bird for another.
+Not every changed prediction is a success for the attacker: the new prediction may be right, or name another object in
+the picture, or a similar class.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ OUTCOMES = ("true adversarial", "re-focused", "conatural", "benign adversarial",
 
 @dataclass(frozen=True, eq=False)
 class Outcomes(Tabled):
-    """What became of each image: which (N,), places in `OUTCOMES`.  ``str()`` gives the counts."""
+    """The outcome of each image.  ``str()`` returns the table of counts.
+
+    which: (N,), places in `OUTCOMES`.
+
+    >>> import numpy as np
+    >>> from attacks.report.outcomes import Outcomes
+    >>> Outcomes(np.array([0, 0, 3]))
+    Outcomes(2 true adversarial, 0 re-focused, 0 conatural, 1 benign adversarial, 0 none)
+    """
 
     which: np.ndarray
 
@@ -48,23 +56,35 @@ class Outcomes(Tabled):
 
 
 def outcomes(result: AttackResult, y: Array, *, groups: Any = None, also: Any = None) -> Outcomes:
-    """Which of the four outcomes each image had.
+    """The outcome of each image, one of four or none.
 
-    With p the answer before and q the answer after, and y (N,) the true labels:
+    With p the prediction before, q the prediction after, and y the labels:
 
-    - *benign adversarial*: p ≠ y = q.  The network was wrong, and the change put it right.
-    - *re-focused*: p = y ≠ q, and q is in the picture too.  Only its attention moved.
-    - *conatural*: p = y ≠ q, and q is of the same group as y: one bird taken for another.
-    - *true adversarial*: p = y ≠ q, and neither excuses the network.
+    - *benign adversarial*: p ≠ y = q.  The prediction was wrong, and is right now.
+    - *re-focused*: p = y ≠ q, and an object of class q is in the picture too.
+    - *conatural*: p = y ≠ q, and q is of the same group as y: one bird predicted for another.
+    - *true adversarial*: p = y ≠ q, and neither of these.
     - *none*: p = q, or wrong before and wrong after.
 
-    The names are theirs; what they mean exactly, that the four exclude each other, and that re-focused goes before
-    conatural, is our reading.
+    The names are theirs.  The exact definitions, that the four exclude each other, and that re-focused goes before
+    conatural, are our reading.
 
-    groups (K,): the group of each class; without it nothing is conatural.
-    also (N, K) bool: which classes are in each picture besides y; without it nothing is re-focused.
-    Raises `ShapeError` for labels, groups or `also` that do not fit, `DTypeError` or `RangeError` for labels that are
-    no classes.
+    result: of any attack.
+    y: labels (N,).
+    groups: the group of each class (K,); None: no image is conatural.
+    also: (N, K) bool, the classes in each picture besides y; None: no image is re-focused.
+
+    Raises:  `ShapeError` for labels, groups or `also` that do not fit; `DTypeError` or `RangeError` for labels that are
+    not classes.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> from attacks import fgsm
+    >>> from attacks.report.outcomes import outcomes
+    >>> net, x, y = models.mlp((4,), 3, seed=0), np.full((2, 4), 0.5, dtype=np.float32), np.array([0, 2])
+    >>> result = fgsm(net, x, y, epsilon=0.1)
+    >>> sum(outcomes(result, y).counts.values())
+    2
     """
     y, p, q = to_numpy(Untargeted(y).labels), to_numpy(result.clean_pred), to_numpy(result.adv_pred)
     if y.shape != p.shape:

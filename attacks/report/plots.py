@@ -26,7 +26,15 @@ DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (
 
 
 def new_figure(width: float, height: float, title: str = "") -> Figure:
-    """An empty figure of that size in inches."""
+    """An empty figure.
+
+    width, height: in inches.
+    title: above it.
+
+    >>> from attacks.report import plots
+    >>> float(plots.new_figure(4, 3).get_figwidth())
+    4.0
+    """
     from .figure import ReportFigure
 
     figure = ReportFigure(figsize=(width, height), layout="constrained", dpi=150)
@@ -36,9 +44,16 @@ def new_figure(width: float, height: float, title: str = "") -> Figure:
 
 
 def as_picture(image: Array) -> np.ndarray:
-    """One example as rows of pixels: (H, W) for grey images, (H, W, 3) for colour.
+    """One image as rows of pixels: (H, W) for grey images, (H, W, 3) for colour.
 
-    Takes (C, H, W) with C 1 or 3, (H, W), or a flat square.  Raises `ShapeError` for anything else.
+    image: (C, H, W) with C 1 or 3, (H, W), or a flat square.
+
+    Raises: `ShapeError` for any other shape.
+
+    >>> import numpy as np
+    >>> from attacks.report import plots
+    >>> plots.as_picture(np.zeros((3, 8, 6))).shape
+    (8, 6, 3)
     """
     pixels = to_numpy(image)
     if pixels.ndim == 1 and int(pixels.size**0.5) ** 2 == pixels.size:
@@ -60,11 +75,21 @@ def image_rows(
     heads: Sequence[str] = (),
     rings: Mapping[str, Sequence[Array]] | None = None,
 ) -> Figure:
-    """Rows of images, each named on its left: the same examples in every column, or what `heads` says.
+    """Rows of images, each named on its left; the columns are the same examples, or what `heads` says.
 
-    captions: a line under each image of a row.  scales: the values drawn black and white, (0, 1) where none is
-    given; a scale symmetric about 0, as of perturbations, is drawn in blue and red.  A row with a scale has its key at
-    the right.  wrong: images to frame.  rings: by row, for each image the pixels (H, W) to draw a ring around.
+    rows: by name, the images of each row.
+    captions: by row, a line under each image.
+    title: above the figure.
+    scales: by row, the values drawn black and white; (0, 1) by default.  A scale symmetric about 0, as for
+    perturbations, is drawn in blue and red.  A row with a scale has its colour key at the right.
+    wrong: by row, which images to frame.
+    heads: above the columns.
+    rings: by row, for each image the pixels (H, W) to draw a ring around.
+
+    >>> import numpy as np
+    >>> from attacks.report import plots
+    >>> type(plots.image_rows({"digits": np.zeros((3, 28, 28))}, {"digits": ["0", "1", "2"]})).__name__
+    'ReportFigure'
     """
     captions, scales, wrong, rings = captions or {}, scales or {}, wrong or {}, rings or {}
     columns = max(len(images) for images in rows.values())
@@ -111,7 +136,20 @@ def curves(
     y_limits: tuple[float, float] | None = (-0.02, 1.02),
     marks: dict[str, tuple[float, float]] | None = None,
 ) -> Figure:
-    """Lines over a shared axis with a legend; marks are single points, such as a paper's figures."""
+    """Lines over a shared axis, with a legend.
+
+    x: the values on the axis (N,).
+    lines: by name, the values (N,) of each line.
+    title: above the figure.
+    x_label, y_label: of the axes.
+    y_limits: of the y axis; None: as the lines need it.
+    marks: by name, single points (x, y), such as a paper's numbers.
+
+    >>> from attacks.report import plots
+    >>> figure = plots.curves([0, 0.1], {"FGSM": [1, 0.4]}, title="Accuracy", x_label="ε", y_label="accuracy")
+    >>> len(figure.axes)
+    1
+    """
     figure = new_figure(6.0, 3.8, title)
     axes = figure.subplots()
     for colour, dashes, (name, values) in zip(cycle(COLOURS), cycle(DASHES), lines.items()):
@@ -136,7 +174,19 @@ def image_grid(
     column_label: str = "",
     framed: Sequence[Sequence[bool]] | None = None,
 ) -> Figure:
-    """A contact sheet: images[row][column], None for an empty place; names along the left and the top; some framed."""
+    """A grid of images, with names on the left and above.
+
+    images: images[row][column]; None for an empty place.
+    title: above the figure.
+    rows, columns: names of the rows and of the columns.
+    row_label, column_label: of the two axes.
+    framed: framed[row][column], which images to frame.
+
+    >>> import numpy as np
+    >>> from attacks.report import plots
+    >>> len(plots.image_grid([[np.zeros((28, 28)), None]], columns=["0", "1"]).axes)
+    2
+    """
     down, across = len(images), max(len(row) for row in images)
     figure = new_figure(0.62 * across + 0.9, 0.62 * down + 0.9, title)
     grid = figure.subplots(down, across, squeeze=False, gridspec_kw={"wspace": 0.03, "hspace": 0.03})
@@ -167,10 +217,20 @@ def matrix(
     values: np.ndarray, *, title: str, label: str, form: str = "{:.2f}", row_label: str = "source class",
     column_label: str = "target class", rows: Sequence[str] = (), limits: tuple[float, float] | None = None,
 ) -> Figure:  # fmt: skip
-    """A (K, K) matrix in shades, the numbers written in; nan stays empty.
+    """A matrix in shades, with its numbers written in; nan stays empty.
 
-    rows: names of the rows, their numbers if none are given.  limits: the values of the darkest and the lightest shade;
-    if None, the least and the greatest there is, which makes little of much where all are alike.
+    values: (R, K).
+    title: above the figure.
+    label: of the shades.
+    form: how a number is written.
+    row_label, column_label: of the two axes.
+    rows: names of the rows; their numbers if there are none.
+    limits: the values of the darkest and the lightest shade; None: the least and the greatest.
+
+    >>> import numpy as np
+    >>> from attacks.report import plots
+    >>> len(plots.matrix(np.eye(3), title="Success", label="success rate").axes)  # the matrix and the key
+    2
     """
     classes = len(values)
     figure = new_figure(0.5 * classes + 1.6, 0.42 * classes + 1.0, title)
@@ -199,10 +259,20 @@ def surface(
     marks: dict[str, Any],
     seen_from: float = -130,
 ) -> Figure:
-    """z (len(x), len(y)) as a surface over the plane; marks are points (x, y, z) by name.
+    """z = f(x, y) as a surface.
 
-    seen_from: the direction in degrees, anticlockwise from that of growing x.  Marks are drawn over the surface even
-    where it hides them: turn it until it does not.
+    x, y: the values on the axes (N,), (M,).
+    z: (N, M).
+    title: above the figure.
+    labels: of the three axes.
+    marks: by name, points (x, y, z).  They are drawn over the surface even where it hides them.
+    seen_from: the direction in degrees, anticlockwise from that of increasing x.
+
+    >>> import numpy as np
+    >>> from attacks.report import plots
+    >>> t = np.linspace(0, 1, 3)
+    >>> len(plots.surface(t, t, np.outer(t, t), title="xy", labels=("x", "y", "z"), marks={}).axes)
+    1
     """
     figure = new_figure(6.4, 4.8, title)
     axes = surface_axes(figure, 111, x, y, z, labels, seen_from)
@@ -218,10 +288,21 @@ def surface_axes(
     figure: Figure, place: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, labels: tuple[str, str, str],
     seen_from: float = -130, limits: tuple[float, float] | None = None,
 ) -> Any:  # fmt: skip
-    """A surface as one part of a figure: its axes.
+    """A surface as one part of a figure.
 
-    place: as `Figure.add_subplot` takes it.  limits: of the heights and of their colours, so that equal heights look
-    alike in every part.
+    figure: that gets it.
+    place: as in `Figure.add_subplot`.
+    x, y, z, labels, seen_from: as in `surface`: the values (N,), (M,) and (N, M), the names of the axes, the direction.
+    limits: of the heights and their colours, so that equal heights look alike in every part; None: the least and the
+    greatest.
+
+    Returns: its axes.
+
+    >>> import numpy as np
+    >>> from attacks.report import plots
+    >>> t = np.linspace(0, 1, 3)
+    >>> plots.surface_axes(plots.new_figure(4, 3), 111, t, t, np.outer(t, t), ("x", "y", "z")).name
+    '3d'
     """
     axes: Any = figure.add_subplot(place, projection="3d", computed_zorder=False)
     low, high = limits or (None, None)
@@ -237,5 +318,12 @@ def surface_axes(
 
 
 def percent(value: Any) -> str:
-    """0.123 as 12.3 %."""
+    """0.123 as "12.3 %".
+
+    value: a fraction.
+
+    >>> from attacks.report import plots
+    >>> plots.percent(0.123)
+    '12.3 %'
+    """
     return f"{100 * float(value):.1f} %"
