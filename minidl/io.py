@@ -24,7 +24,7 @@ def save(net: Sequential, path: str | Path) -> None:
     name.
 
     `load` returns the same network.  So nothing is written, and an error is raised, if it could not:
-    Raises:  `DTypeError` or `ShapeError` if ``net.params`` are not what the layers need, or if a layer is not described
+    Raises: `DTypeError` or `ShapeError` if ``net.params`` are not what the layers need, or if a layer is not described
     by its fields; `DataError` if the file cannot be written.
 
     >>> import pathlib, tempfile

@@ -143,7 +143,7 @@ def fit(
 
     Returns: a `History`.  After Ctrl-C or an error, the parameters are those after the last completed epoch, or with
     patience the best one.  Ctrl-C returns with a warning, and with ``history.interrupted`` set.
-    Raises:  `RangeError` if a loss is not finite.  Before any work:  `ShapeError`, `DTypeError`, `RangeError` or
+    Raises: `RangeError` if a loss is not finite.  Before any work:  `ShapeError`, `DTypeError`, `RangeError` or
     `DataError` for arguments that do not fit, and `DTypeError` for a network whose outputs depend on no parameter.  A
     warning names parameters that the outputs do not depend on.
 

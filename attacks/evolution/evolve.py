@@ -159,7 +159,7 @@ def evolve(
 
     Returns: a `FoolingResult`.  Ctrl-C ends the run after the last whole generation, with ``params["interrupted"]``
     set; before the first, it is raised.
-    Raises:  `RangeError` for a number out of range; `ShapeError`, `DTypeError` or `RangeError` for images that the
+    Raises: `RangeError` for a number out of range; `ShapeError`, `DTypeError` or `RangeError` for images that the
     network does not accept, or an encoding that returns another number of them; `DataError` for a checkpoint of another
     run; `DTypeError` for a checkpoint with a victim, encoding or archive without a name.
     Source: Nguyen, Yosinski and Clune 2015, §2.

@@ -56,7 +56,7 @@ def fool_gradient(
     progress: whether to show a bar over the steps.
 
     Returns: a `FoolingResult` of the last step; `history` (steps, K) is p after each step.  Ctrl-C ends it early.
-    Raises:  `RangeError` for a number out of range, `ShapeError` if the shape is not known, or not that of `start`,
+    Raises: `RangeError` for a number out of range, `ShapeError` if the shape is not known, or not that of `start`,
     `DTypeError` for a network that is not made of minidl operations.
     Source: Nguyen, Yosinski and Clune 2015, §3.4 and supplement.  Their unregularised images are those of
     ``decay=0, steps=500, rise=0.02``.

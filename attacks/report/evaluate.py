@@ -133,7 +133,7 @@ def robustness_curve(
     parameters: of the attack, by name.
 
     Returns: a `RobustnessCurve`.
-    Raises:  `RangeError` for epsilons that are empty or do not increase, or for a k beyond the number of classes;
+    Raises: `RangeError` for epsilons that are empty or do not increase, or for a k beyond the number of classes;
     otherwise as `minidl.losses.check_labels` and the attack, all before any work.
 
     >>> import numpy as np

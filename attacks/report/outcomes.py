@@ -74,7 +74,7 @@ def outcomes(result: AttackResult, y: Array, *, groups: Any = None, also: Any = 
     groups: the group of each class (K,); None: no image is conatural.
     also: (N, K) bool, the classes in each picture besides y; None: no image is re-focused.
 
-    Raises:  `ShapeError` for labels, groups or `also` that do not fit; `DTypeError` or `RangeError` for labels that are
+    Raises: `ShapeError` for labels, groups or `also` that do not fit; `DTypeError` or `RangeError` for labels that are
     not classes.
 
     >>> import numpy as np

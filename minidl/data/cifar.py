@@ -54,7 +54,7 @@ def load_cifar10(path: str | Path | None = None) -> tuple[Dataset, Dataset]:
     set, else from the user's cache, else downloaded into it and checked by SHA-256.
 
     Returns: (train, test), two `Dataset`s of images (N, 3, 32, 32), in the order of the files.
-    Raises:  `DataError` if the files are not there, cannot be downloaded or cached, or are not what they should be,
+    Raises: `DataError` if the files are not there, cannot be downloaded or cached, or are not what they should be,
     such as the version for Python, which is pickled; nothing damaged is cached.
 
         train, test = load_cifar10("downloads")

@@ -78,7 +78,7 @@ class Dataset:
             test = Dataset.from_folder("pets/test", size=(32, 32), class_names=train.class_names)
 
         Returns: a `Dataset`; pictures are in order of class, then of file name, turned upright by their EXIF data.
-        Raises:  `DataError`, which names the picture, for one that is damaged, of another size, of more than 8 bits, or
+        Raises: `DataError`, which names the picture, for one that is damaged, of another size, of more than 8 bits, or
         partly transparent; for other files among them, classes without pictures, and more than 2³⁰ values in all.
         `RangeError` for a size or channels out of range.
         """
@@ -101,7 +101,7 @@ class Dataset:
             train, validation = Dataset.from_csv("digit-recognizer/train.csv").split(0.9)
 
         Returns: a `Dataset`, with pixels in [0, 1], float32.
-        Raises:  `DataError`, which names the line, for one with too few or too many columns or other numbers; for a
+        Raises: `DataError`, which names the line, for one with too few or too many columns or other numbers; for a
         table without labels, pixels that do not fit the shape, and labels without a name.
         """
         x, y, names = read_csv(path, shape, class_names, progress)

@@ -28,7 +28,7 @@ def read_idx(path: str | Path, rank: int | None = None, most: int = LARGEST) -> 
     most: the largest number of values it may have.
 
     Returns: an array of uint8, int8, int16, int32, float32 or float64, as the file says.
-    Raises:  `DataError` if the file is missing, not a regular file, damaged, of another type or rank, too short, too
+    Raises: `DataError` if the file is missing, not a regular file, damaged, of another type or rank, too short, too
     long, or has too many values.
 
     >>> import tempfile, pathlib

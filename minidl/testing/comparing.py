@@ -1,4 +1,4 @@
-"""`compare`: a function of one's own beside one that is known to be right."""
+"""`compare`: a function against one that is known to be right."""
 
 from __future__ import annotations
 
@@ -30,15 +30,26 @@ def compare(f: Function, g: Function, case: Any, derivatives: bool = False, seed
             tolerance: float | None = None) -> None:  # fmt: skip
     """Raise `AssertionError` unless two functions agree on a case: in value, shape and dtype, and in their derivatives.
 
+    f: yours.
+    g: the one that is known to be right.
+    case: an array, a tuple of arguments, or a `Case` of the zoo, whose point is used.
+    derivatives: whether to compare J·t and Jᵀ·g too, in each floating-point argument.
+    seed: of the random directions t and g.
+    tolerance: for the largest difference, relative to 1 + the largest entry; None: 1e-10, or 1e-4 in float32.
+
+    The error shows the worst entry, both values and its place; its note names the functions, the arguments, and the
+    likely causes.  With drawn arguments, in a test:
+
         @given(x=testing.arrays((2, 1, 5, 5)), w=testing.arrays((3, 1, 2, 2)))
         def test_mine(x, w):
             testing.compare(my_convolution, conv.conv2d, (x, w), derivatives=True)
 
-    f: yours.  g: the one it is held against.  case: an array, a tuple of arguments, or a `Case` of the zoo, whose point
-    is taken.  derivatives: compare J·t and Jᵀ·g too, in each floating-point argument, for directions drawn by the seed.
-    tolerance: for the greatest difference, as a part of 1 + the greatest entry; None for 1e-10, or 1e-4 in float32.
-    What is raised shows the worst entry with both values and its place; its note says of which function, which
-    arguments, and from what it may come.
+    >>> import numpy as np
+    >>> from minidl import testing
+    >>> testing.compare(lambda x: x * x, lambda x: x**2, np.array([1.0, 2.0]), derivatives=True)
+    >>> testing.compare(lambda x: x + x, lambda x: x**2, np.array([1.0, 2.0]))
+    Traceback (most recent call last):
+    AssertionError: value: off by 0.2 relative to 5; allowed 1e-10; worst at [0] of shape (2,): 2, expected 1...
     """
     case = getattr(case, "x", case)
     arguments: Arguments = case if isinstance(case, tuple) else (case,)

@@ -23,12 +23,18 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]  # what a composite strategy is g
 
 
 def load_profile(name: str = "minidl", **options: Any) -> None:
-    """Let Hypothesis draw without deadlines: the first call of a compiled kernel takes seconds, and is no failure.
+    """Let Hypothesis draw without deadlines: the first call of a compiled kernel takes seconds, which is not a failure.
 
-    name: what the profile is registered as.  options: of `hypothesis.settings`, such as ``max_examples=300``.
-    For a notebook, or the top of a file of tests:
+    name: of the profile.
+    options: of `hypothesis.settings`.
 
-        testing.load_profile(max_examples=100)
+    For a notebook, or the top of a test file.
+
+    >>> from minidl import testing
+    >>> testing.load_profile("mine", max_examples=20)
+    >>> import hypothesis
+    >>> hypothesis.settings.default.max_examples
+    20
     """
     slow = [hypothesis.HealthCheck.too_slow]
     hypothesis.settings.register_profile(name, **{"deadline": None, "suppress_health_check": slow} | options)

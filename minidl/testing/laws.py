@@ -1,7 +1,7 @@
-"""The laws: what must hold of every differentiable function, as checks that raise `AssertionError`.
+"""The laws of every differentiable function, as checks that raise `AssertionError`.
 
-Each takes a function f of one array, a point x (float64), and a seed for the directions it draws.  They are
-what the project's own tests run, and what coursework can run on a primitive or a layer of its own:
+Each takes a function f of one array, a point x (float64), and a seed for its random directions.  The project's own
+tests run them, and coursework can run them on its own operations and layers:
 
     from minidl import testing
     testing.check_all(my_layer, np.random.default_rng(0).normal(size=(5, 3)))
@@ -23,9 +23,19 @@ Function = Callable[[Any], Any]
 
 
 def check_adjoint(f: Function, x: np.ndarray, seed: int = 0, stacked: tuple[int, ...] = ()) -> None:
-    """⟨J·t, g⟩ = ⟨t, Jᵀ·g⟩ for random t and random g: the two walks are transposes of each other.
+    """⟨J·t, g⟩ = ⟨t, Jᵀ·g⟩ for random t and g: push-forward and pull-back are transposes of each other.
 
-    `stacked` are extra leading axes for t; g gets none, so every pair is compared.
+    f: of one array; it returns one.
+    x: the point, float64.
+    seed: of the random directions.
+    stacked: extra leading axes of t; g has none, so that each t is compared.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_adjoint(ops.tanh, x)
     """
     rng, lin = np.random.default_rng(seed), linearize(f, x)
     t = rng.normal(size=stacked + x.shape)
@@ -39,7 +49,20 @@ def check_adjoint(f: Function, x: np.ndarray, seed: int = 0, stacked: tuple[int,
 
 
 def check_differences(f: Function, x: np.ndarray, seed: int = 0, step: float = 1e-6) -> None:
-    """J·t = (f(x + h·t) - f(x - h·t))/2h, away from kinks, for a random direction t of length 1."""
+    """J·t = (f(x + h·t) - f(x - h·t))/2h for a random direction t of length 1, away from kinks.
+
+    f: of one array; it returns one.
+    x: the point, float64.
+    seed: of the random directions.
+    step: h of the differences.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_differences(ops.tanh, x)
+    """
     t = np.random.default_rng(seed).normal(size=x.shape)
     t /= max(float(np.sqrt((t * t).sum())), 1e-12)
     difference = (np.asarray(f(x + step * t)) - np.asarray(f(x - step * t))) / (2 * step)
@@ -47,7 +70,19 @@ def check_differences(f: Function, x: np.ndarray, seed: int = 0, step: float = 1
 
 
 def check_linear(f: Function, x: np.ndarray, seed: int = 0) -> None:
-    """J·(a·s + b·t) = a·J·s + b·J·t, and the same of Jᵀ."""
+    """J·(a·s + b·t) = a·J·s + b·J·t, and the same for Jᵀ.
+
+    f: of one array; it returns one.
+    x: the point, float64.
+    seed: of the random directions.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_linear(ops.tanh, x)
+    """
     rng, lin = np.random.default_rng(seed), linearize(f, x)
     (s, t), (g, h) = rng.normal(size=(2, *x.shape)), rng.normal(size=(2, *lin.value.shape))
     close("linear jvp", lin.jvp(2 * s - 3 * t), 2 * lin.jvp(s) - 3 * lin.jvp(t), 1e-10)
@@ -55,7 +90,19 @@ def check_linear(f: Function, x: np.ndarray, seed: int = 0) -> None:
 
 
 def check_modes(f: Function, x: np.ndarray, chunk: int | None = None) -> None:
-    """The Jacobian by forward walks is the Jacobian by reverse walks, however they are cut into chunks."""
+    """The Jacobian by push-forwards is the Jacobian by pull-backs, for any number of basis vectors at once.
+
+    f: of one array; it returns one.
+    x: the point, float64.
+    chunk: how many basis vectors to push forward at once; None: as many as fit.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_modes(ops.tanh, x)
+    """
     forward, reverse = jacobian(f, x, "forward", chunk), jacobian(f, x, "reverse")
     close("modes", forward, reverse, 1e-10)
     if forward.shape != np.shape(f(x)) + x.shape:
@@ -63,7 +110,20 @@ def check_modes(f: Function, x: np.ndarray, chunk: int | None = None) -> None:
 
 
 def check_nested(f: Function, x: np.ndarray, seed: int = 0, step: float = 1e-6) -> None:
-    """The derivative of Jᵀ·g in x agrees with its differences: rules can themselves be differentiated."""
+    """The derivative of Jᵀ·g in x equals its differences: rules can be differentiated themselves.
+
+    f: of one array; it returns one.
+    x: the point, float64.
+    seed: of the random directions.
+    step: h of the differences.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_nested(ops.tanh, x)
+    """
     rng = np.random.default_rng(seed)
     g = rng.normal(size=np.shape(f(x)))
     check_differences(lambda x: linearize(f, x).vjp(g), x, seed, step)
@@ -71,9 +131,22 @@ def check_nested(f: Function, x: np.ndarray, seed: int = 0, step: float = 1e-6) 
 
 
 def check_nested_stacks(f: Function, x: np.ndarray, seed: int = 0, step: float = 1e-6) -> None:
-    """So do the derivatives of whole stacks: two tangents, or two cotangents, walked at once inside a function.
+    """The derivatives of stacks equal their differences: two tangents, or two cotangents, at once.
 
-    f is bent a little in front and behind, u ↦ u·(1 + u - u₀), so that the stacks depend on x even where f is linear.
+    f is multiplied by something near 1 before and after, u ↦ u·(1 + u - u₀), so that the stacks depend on x even where
+    f is linear.
+
+    f: of one array; it returns one.
+    x: the point, float64.
+    seed: of the random directions.
+    step: h of the differences.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_nested_stacks(ops.tanh, x)
     """
     rng, at, value = np.random.default_rng(seed), x, np.asarray(f(x))
     t, g = rng.normal(size=(2, *x.shape)), rng.normal(size=(2, *value.shape))
@@ -88,7 +161,19 @@ def check_nested_stacks(f: Function, x: np.ndarray, seed: int = 0, step: float =
 
 
 def check_plain(f: Function, x: np.ndarray, seed: int = 0) -> None:
-    """Recording changes nothing: same value, same dtype; x, tangent and cotangent are left as they were."""
+    """Recording changes no value and no dtype; x, tangent and cotangent are left unchanged.
+
+    f: of one array; it returns one.
+    x: the point, float64.
+    seed: of the random directions.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_plain(ops.tanh, x)
+    """
     rng, before, plain = np.random.default_rng(seed), x.copy(), np.asarray(f(x))
     lin = linearize(f, x)
     if plain.shape != lin.value.shape or plain.dtype != lin.value.dtype or not np.array_equal(plain, lin.value):
@@ -104,7 +189,18 @@ def check_plain(f: Function, x: np.ndarray, seed: int = 0) -> None:
 
 
 def check_float32(f: Function, x: np.ndarray) -> None:
-    """float32 in, float32 out, forward and back: no rule promotes."""
+    """float32 in, float32 out, in both directions: no rule changes the dtype.
+
+    f: of one array; it returns one.
+    x: the point, float64.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_float32(ops.tanh, x)
+    """
     lin = linearize(f, x.astype(np.float32))
     kinds = [lin.value.dtype, lin.jvp(np.ones(x.shape, np.float32)).dtype, lin.vjp(np.ones_like(lin.value)).dtype]
     if any(kind != np.float32 for kind in kinds):
@@ -112,7 +208,18 @@ def check_float32(f: Function, x: np.ndarray) -> None:
 
 
 def check_rows(f: Function, x: np.ndarray) -> None:
-    """A batch is nothing but its rows: each row's value and Jacobian are what it would have alone."""
+    """The rows of a batch are independent: value and Jacobian of each row are those of the row alone.
+
+    f: of one array; it returns one.
+    x: the point, float64.
+
+    Raises: `AssertionError` where the law is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    >>> testing.check_rows(ops.tanh, x)
+    """
     if len(x) == 0:
         return
     alone = [f(x[i : i + 1]) for i in range(len(x))]
@@ -150,10 +257,23 @@ CAUSES = {
 
 
 def check_all(f: Function, x: np.ndarray) -> None:
-    """Every law that holds of any function; `check_rows` is for batches, `check_float32` for f without constants.
+    """Every law of `LAWS`.  For a batch there is also `check_rows`, for f without constants `check_float32`.
 
-    What the first broken law raises carries a note: which law, of which function and point, and the likely causes.
-    Raises `DTypeError` unless x is an array of dtype float64: in float32 rounding hides what the laws look for.
+    f: of one array; it returns one.
+    x: the point, an array of dtype float64.
+
+    The error of the first broken law has a note: the law, the function, the point, and the likely causes.
+    Raises: `DTypeError` for x of another dtype: in float32, rounding errors would hide what the laws test.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> testing.check_all(ops.tanh, np.array([[0.5, -1.0]]))
+    >>> try:
+    ...     testing.check_all(lambda x: x * ops.stop_gradient(x), np.array([0.5]))
+    ... except AssertionError as error:
+    ...     print(error.__notes__[0].splitlines()[0])
+    Law 'differences' of <lambda>, at x (1,) float64:  J·t = (f(x + h·t) - f(x - h·t))/2h for a random direction t of
+    length 1, away from kinks.
     """
     if getattr(x, "dtype", None) != np.float64:
         got, fix = str(getattr(x, "dtype", type(x).__name__)), "x.astype(np.float64)"

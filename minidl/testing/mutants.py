@@ -1,4 +1,4 @@
-"""Wrong rules, planted on purpose, each to be caught by a law: a law that never failed proves nothing.
+"""Mutants: wrong rules, planted on purpose, that a law has to catch.  A law that never failed proves nothing.
 
 Three ways to plant one: another derivative for an elementwise primitive (`slope`), another rule for any primitive
 (`rule`), or another line in the text of a function (`line`).  `caught` plants it, runs the law, and takes it out again:
@@ -26,11 +26,19 @@ Plant = Callable[[Any], Any]  # takes a `Patch`, or pytest's monkeypatch, and se
 
 @dataclass(frozen=True)
 class Mutant:
-    """A wrong rule by name, how to plant it, and the law that must fail under it.
+    """A wrong rule, and the law that has to fail with it.
 
-    plant: a function of a `Patch`, such as `slope`, `rule` and `line` give.
-    law: a function that raises where the rule is wrong; of no arguments, or of fixtures.
-    backend: whose kernels the law runs on, those of `reference` unless the mutant is in others.
+    name: says what is wrong.
+    plant: a function of a `Patch`; `slope`, `rule` and `line` return one.
+    law: raises where the rule is wrong; without arguments, or with those of pytest's fixtures.
+    backend: whose kernels the law uses; "numpy", of the reference kernels, unless the mutant is in others.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> law = lambda: testing.check_all(ops.tanh, np.array([0.5, -1.0]))
+    >>> wrong = testing.Mutant("tanh: 1 + y²", testing.slope(ops.tanh, lambda y, x: 1 + y * y), law)
+    >>> type(testing.caught(wrong)).__name__
+    'AssertionError'
     """
 
     name: str
@@ -40,22 +48,56 @@ class Mutant:
 
 
 def slope(operation: Any, *derivatives: Any) -> Plant:
-    """Other derivatives for an elementwise operation, one for each argument: see `core.elementwise`."""
+    """Plant other derivatives of an elementwise operation.
+
+    operation: such as ops.tanh.
+    derivatives: one for each argument, as for `core.elementwise`.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> law = lambda: testing.check_all(ops.tanh, np.array([0.5, -1.0]))
+    >>> wrong = testing.slope(ops.tanh, lambda y, x: 1 + y * y)
+    >>> testing.caught(testing.Mutant("tanh: 1 + y²", wrong, law)) is not None
+    True
+    """
     primitive = primitive_of(operation, "slope")
     wrong = elementwise(primitive.name, primitive.forward, *derivatives)
     return lambda patch: (patch.setattr(primitive, "push", wrong.push), patch.setattr(primitive, "pull", wrong.pull))
 
 
 def rule(operation: Any, direction: str, *rules: Any) -> Plant:
-    """Other rules for a primitive, in one direction ("push" or "pull"), or another function: "forward"."""
+    """Plant other rules of an operation.
+
+    operation: with rules of its own, such as ops.matmul.
+    direction: "push", "pull" or "forward".
+    rules: one for each argument; for "forward" a single function.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> law = lambda: testing.check_all(ops.tanh, np.array([0.5, -1.0]))
+    >>> wrong = testing.rule(ops.tanh, "pull", lambda g, y, x: g)
+    >>> testing.caught(testing.Mutant("tanh: its pull-back forgets 1 - y²", wrong, law)) is not None
+    True
+    """
     primitive = primitive_of(operation, "rule")
     return lambda patch: patch.setattr(primitive, direction, rules[0] if direction == "forward" else rules)
 
 
 def line(owner: Any, name: str, old: str, new: str) -> Plant:
-    """Another text in the function `name` of a module or class, wherever it is already referred to.
+    """Plant another text in a function, also where it has been imported already.
 
-    old: what is replaced; `AssertionError` if it is not in the function's text, when it is planted.
+    owner: the module or class that has the function.
+    name: of the function.
+    old: the text to replace; `AssertionError` if the function does not have it when it is planted.
+    new: the text in its place.
+
+    >>> import numpy as np
+    >>> from minidl import testing
+    >>> from attacks.common import norms
+    >>> law = lambda: np.testing.assert_allclose(norms.l2_length(np.array([[3.0, 4.0]])), 5)
+    >>> wrong = testing.line(norms, "l2_length", "return ", "return 2 * ")
+    >>> testing.caught(testing.Mutant("norms: twice the length", wrong, law)) is not None
+    True
     """
 
     def plant(patch: Any) -> None:
@@ -79,9 +121,17 @@ SIGNS = (AssertionError, ValueError, RuntimeWarning, ExceptionGroup)
 
 
 def obey(mutant: Mutant, **fixtures: Any) -> None:
-    """Run the law of a mutant, on its backend, without planting anything: it raises where the law is broken.
+    """Run the law of a mutant without planting it, on its backend.
 
-    fixtures: what laws may ask for by the names of their parameters, such as a folder.
+    mutant: whose law to run.
+    fixtures: for the law, by the names of its parameters, such as a folder.
+
+    Raises: what the law raises where it is broken.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> law = lambda: testing.check_all(ops.tanh, np.array([0.5, -1.0]))
+    >>> testing.obey(testing.Mutant("tanh: 1 + y²", testing.slope(ops.tanh, lambda y, x: 1 + y * y), law))
     """
     wanted = inspect.signature(mutant.law).parameters
     with Patch() as patch, backend.use(mutant.backend):
@@ -97,9 +147,20 @@ _SETTINGS = "_hypothesis_internal_use_settings"  # of a law over drawn cases
 
 
 def caught(mutant: Mutant, signs: tuple[type[BaseException], ...] = SIGNS, **fixtures: Any) -> BaseException | None:
-    """Plant the mutant, run its law, and take it out again: how it was caught, or None if it survived.
+    """Plant a mutant, run its law, and remove the mutant again.
 
-    signs: the errors by which it may show; others are raised.  fixtures: as for `obey`.
+    mutant: to plant.
+    signs: the errors that count as caught; others are raised.
+    fixtures: for the law, by the names of its parameters, such as a folder.
+
+    Returns: the error that caught the mutant, or None if it survived.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> law = lambda: testing.check_all(ops.tanh, np.array([0.5, -1.0]))
+    >>> right = testing.slope(ops.tanh, lambda y, x: 1 - y * y)
+    >>> print(testing.caught(testing.Mutant("tanh: not wrong at all", right, law)))
+    None
     """
     with Patch() as patch:
         mutant.plant(patch)

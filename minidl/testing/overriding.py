@@ -1,4 +1,4 @@
-"""`override`: a rule of one's own in the place of the engine's, for as long as a block lasts.
+"""`override`: your rule in place of the engine's, within a ``with`` block.
 
 A primitive keeps its rules in three attributes: forward, push, pull (`core.Primitive`).  While an override holds, they
 look up at every call whether this thread has an override of that rule; if not, the engine's own rule runs.  So other
@@ -26,9 +26,20 @@ Rules = Rule | tuple[Rule | None, ...] | list[Rule | None] | Mapping[int, Rule]
 
 
 class Used:
-    """What an override has done so far: `calls` in all, and `counts` for each rule, such as {"pull[0]": 12}.
+    """The calls of an override: ``with override(…) as used``.
 
-    holds: whether its block is open.
+    primitive: the operation.
+    rules: the rules that replace its own.
+
+    ``used.calls`` is the number of calls, ``used.counts`` that of each rule, such as {"pull[0]": 12}, and
+    ``used.holds`` whether its block is open.
+
+    >>> import numpy as np
+    >>> from minidl import grad, ops, testing
+    >>> with testing.override(ops.tanh, pull=lambda g, y, x: g * (1 - y * y)) as used:
+    ...     _ = grad(lambda x: ops.sum(ops.tanh(x)), np.zeros(3))
+    >>> used.calls, used.counts["pull[0]"]
+    (1, 1)
     """
 
     def __init__(self, primitive: Primitive, rules: Mapping[Key, Rule]) -> None:
@@ -48,30 +59,35 @@ def override(operation: Callable[..., Array], *, push: Rules | None = None, pull
              forward: Rule | None = None) -> AbstractContextManager[Used]:  # fmt: skip
     """Replace rules of an operation in the real engine, for a ``with`` block and for this thread.
 
-        def mine_a(g, y, a, b):  # y = a @ b; what is g worth to a?
-            return g @ b.swapaxes(-1, -2)
-
-        with testing.override(ops.matmul, pull={0: mine_a}) as used:
-            fit(models.lenet(), train, epochs=1)
-        print(used.counts)  # {"pull[0]": …}
-
     operation: with rules of its own, such as ops.tanh, ops.add, ops.matmul, conv.conv2d or losses.cross_entropy.
     push: J_i·t = push[i](t, y, x₀, x₁, …, **options), for t (..., *x_i.shape) -> (..., *y.shape).
     pull: J_iᵀ·g = pull[i](g, y, x₀, x₁, …, **options), for g (..., *y.shape) -> (..., *x_i.shape).
-    Either is a function, if the operation has one argument with a rule; a tuple with one for each argument, None to
-    leave it as it is; or a dict {position: rule}.  The arrays may be boxes, the dots extra leading axes, and options
-    those of the primitive.
     forward: y = forward(x₀, x₁, …, **options), on plain arrays; of a linear operation it is the push-forward as well.
-    Python's operators reach it where an array is being differentiated; of plain arrays a @ b is NumPy's.
 
-    While it holds, networks run their layers one by one (`plan.one_by_one`): joined layers have rules of their own.
-    Rules are looked up when they are needed: a walk within the block takes yours, whenever the record was made.  Of
-    overrides of the same rule the innermost counts; while a rule runs, the one that it replaced is back in its place,
-    and can be called.  Threads and tasks that began elsewhere go on with the engine's rules.  A generator that waits
-    within the block leaves it open, as with `backend.use`.
-    Raises `DTypeError` or `RangeError` for what could have no effect: a function that is composed of others, a position
-    without a rule, an operation that only joined layers use, and rules that do not take those arguments; and, when it
-    is called, `DTypeError` or `ShapeError` for a rule that returns no array, or one of another shape.
+    `push` and `pull` are a function, if the operation has one argument with a rule; or a tuple with one for each
+    argument, None to keep a rule; or a dict {position: rule}.  The arrays may be boxes, the dots are extra leading
+    axes, and options are those of the operation.  Python's operators use a rule where an array is being differentiated;
+    of plain arrays, a @ b is NumPy's.
+
+    Within the block, networks run their layers one by one (`plan.one_by_one`): joined layers have other rules.  A walk
+    within the block uses your rules, also for a record that was made before it.  Of several overrides of one rule, the
+    innermost counts; while a rule runs, the rule that it replaces can be called.  Other threads and tasks use the
+    engine's rules.  A generator that is suspended within the block leaves it open, as with `backend.use`.
+
+    Returns: a context manager with a `Used`.
+    Raises: `DTypeError` or `RangeError` for a function that is composed of others, a position without a rule, an
+    operation that only joined layers use, or a rule that does not take these arguments; and, when the rule is called,
+    `DTypeError` or `ShapeError` if it returns no array, or one of another shape.
+
+    >>> import numpy as np
+    >>> from minidl import grad, ops, testing
+    >>> def mine(g, y, a, b):  # y = a @ b, and g the cotangent of y: that of a is g @ bᵀ
+    ...     return g @ b.swapaxes(-1, -2)
+    >>> a, b = np.ones((2, 3)), np.ones((3, 4))
+    >>> with testing.override(ops.matmul, pull={0: mine}) as used:
+    ...     gradient = grad(lambda a: ops.sum(ops.matmul(a, b)), a)
+    >>> gradient[0], used.calls
+    (array([4., 4., 4.]), 1)
     """
     primitive = primitive_of(operation, "override")
     if primitive in vars(fused).values():

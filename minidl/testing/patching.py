@@ -1,4 +1,4 @@
-"""Attributes set for a while, and put back whatever happens: what tests elsewhere borrow from pytest."""
+"""`Patch`: set attributes within a block, and restore them however it ends, without pytest."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ _ABSENT = object()
 
 
 class Patch:
-    """A context manager: what is set through it is put back, last things first, when the block ends or fails.
+    """A context manager that sets attributes and restores them, in reverse order, when its block ends or fails.
 
-    For modules, classes, functions and objects:
+    For attributes of modules, classes, functions and objects.
 
-        with Patch() as patch:
-            patch.setattr(ops.tanh, "pull", wrong)
+    >>> import types
+    >>> from minidl import testing
+    >>> thing = types.SimpleNamespace(value=1)
+    >>> with testing.Patch() as patch:
+    ...     patch.setattr(thing, "value", 2)
+    ...     print(thing.value)
+    2
+    >>> thing.value
+    1
     """
 
     def __init__(self) -> None:

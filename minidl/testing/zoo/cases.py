@@ -1,4 +1,4 @@
-"""What a drawn case is, where they are kept, and the laws that all of them must obey."""
+"""`Case`, a drawn function with a point; `CASES`, all of them by name; and `CASE_LAWS`, the laws of all cases."""
 
 from __future__ import annotations
 
@@ -19,9 +19,21 @@ from ..messages import close
 
 @dataclass
 class Case:
-    """f(x), the point x (float64), the same function in NumPy alone, and a text that says what was drawn.
+    """A function and a point, and the same function in NumPy.
 
-    Prints as the text with x and the constants that f holds: enough to write the case down as a test of its own.
+    f: of x, in minidl's operations.
+    x: the point, float64.
+    numpy: the same function in NumPy.
+    text: says what was drawn.
+
+    Its repr has the text, x and the constants of f: enough to write the case down as a test.
+
+    >>> import numpy as np
+    >>> from minidl import testing
+    >>> cube = testing.Case(lambda x: x**3, np.array([1.0, 2.0]), lambda x: x**3, "cube")
+    >>> cube
+    Case(cube at x = array([1., 2.]))
+    >>> testing.CASE_LAWS["differences"](cube, 0)
     """
 
     f: Callable[[Any], Any]
@@ -64,20 +76,34 @@ CASES: dict[str, st.SearchStrategy[Case]] = {}
 
 
 def case(function: Callable[[Draw], Case]) -> st.SearchStrategy[Case]:
-    """Add a drawn case under the name of a function, which takes Hypothesis's `draw`; its strategy takes its place.
+    """Decorator: add a drawn case to `CASES`, under the name of the function.
 
-    So this adds the case "cube":
+    function: takes Hypothesis's ``draw`` and returns a `Case`.
 
-        @testing.case
-        def cube(draw):
-            return testing.Case(lambda x: x**3, draw(testing.arrays((2, 3))), lambda x: x**3, "cube")
+    Returns: its strategy.
+
+    >>> from minidl import testing
+    >>> @testing.case
+    ... def cube(draw):
+    ...     return testing.Case(lambda x: x**3, draw(testing.arrays((2, 3))), lambda x: x**3, "cube")
+    >>> testing.over_the_zoo("differences", "cube", examples=5)()
+    >>> del testing.CASES["cube"]
     """
     CASES[function.__name__] = st.composite(function)()
     return CASES[function.__name__]
 
 
 def check_value(case: Case) -> None:
-    """The value is NumPy's, in shape, dtype and number, on plain arrays and on boxes."""
+    """The value is that of NumPy, in shape, dtype and numbers, on plain arrays and on boxes.
+
+    case: to check.
+
+    Raises: `AssertionError` where it is not.
+
+    >>> import numpy as np
+    >>> from minidl import ops, testing
+    >>> testing.check_value(testing.Case(ops.tanh, np.array([0.5, 1.0]), np.tanh, "tanh"))
+    """
     expected = np.asarray(case.numpy(case.x))
     for actual in (case.f(case.x), core.linearize(case.f, case.x).value):
         close("value", actual, expected, 1e-12)

@@ -12,12 +12,17 @@ from .cases import CASE_CAUSES, CASE_LAWS, CASES, CHECKS, Case
 
 
 def over_the_zoo(law: str, case: str, examples: int = 100) -> Callable[[], None]:
-    """A function that draws cases and raises `AssertionError` at the first that breaks the law, with its likely causes.
+    """A function that draws cases and raises `AssertionError` at the first that breaks the law, with the likely causes.
 
-    law: one of `CASE_LAWS`.  case: one of `CASES`.  examples: how many are drawn.
+    law: one of `CASE_LAWS`.
+    case: one of `CASES`.
+    examples: how many to draw.
+
+    >>> from minidl import testing
+    >>> testing.over_the_zoo("adjoint", "matmul", examples=5)()
     """
 
-    # That it fails is all one asks: no shrinking.
+    # No shrinking: a failure is enough.
     @settings(max_examples=examples, phases=[Phase.generate], deadline=None)
     @given(drawn=CASES[case], seed=st.integers(0, 2**32 - 1))
     def run(drawn: Case, seed: int) -> None:
