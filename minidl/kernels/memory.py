@@ -1,7 +1,7 @@
-"""Memory that is used again: `keep_freed_memory` tells the C library not to hand freed arrays back to the system.
+"""`keep_freed_memory`: the C library keeps the memory of freed arrays, and reuses it.
 
-A step makes and frees the same few megabytes each time.  By default glibc gives arrays of that size back at once, and
-the next step pays for fresh pages, about a third of its time.  What is held, up to 512 MB, was in use before.
+A step makes and frees the same few megabytes each time.  By default glibc returns them to the system at once,
+and new pages take about a third of the next step's time.  At most 512 MB are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MEGABYTE = 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Ask for it, for this process; whether it was granted.  Only glibc can; MINIDL_KEEP_MEMORY=0 leaves it alone."""
+    """Keep freed memory in this process; True if it worked.  Only glibc can; MINIDL_KEEP_MEMORY=0 switches it off."""
     if not sys.platform.startswith("linux") or os.environ.get("MINIDL_KEEP_MEMORY") == "0":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

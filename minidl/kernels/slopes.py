@@ -1,4 +1,4 @@
-"""The slopes of the activations: φ'(z) in terms of y = φ(z).  *Written here, and nowhere else.*
+"""The slopes of the activations: φ'(z) in terms of y = φ(z).  *Written only here.*
 
     φ           φ'(z), with y = φ(z)
     identity    1
@@ -44,5 +44,5 @@ SLOPES = {slope.__name__: slope for slope in (identity, relu, tanh, sigmoid)}
 
 
 def in_c(name: str) -> str:
-    """The expression of y and `one` that a slope returns, as it stands above."""
+    """The expression of y and `one` that a slope returns."""
     return inspect.getsource(SLOPES[name]).rpartition("return ")[2].strip()

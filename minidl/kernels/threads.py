@@ -78,7 +78,7 @@ class _Task:
         self.bell.acquire()
 
     def run(self, who: str) -> None:
-        """Do it, unless somebody else has claimed it."""
+        """Do it, unless another thread has claimed it."""
         if not self.is_claimed_by(who):
             return
         try:
@@ -90,12 +90,12 @@ class _Task:
             self.bell.release()
 
     def is_claimed_by(self, who: str) -> bool:
-        """Whether it is theirs, now that they have claimed it."""
+        """Claim it; whether the claim succeeded."""
         self.claims.append(who)
         return self.claims[0] is who
 
     def settle(self) -> None:
-        """Wait until no worker is at it, nor will be."""
+        """Wait until no worker does it or can still claim it."""
         while not self.is_claimed_by(_CALLER) and not self.over:
             self.bell.acquire()  # which can be interrupted, before or after: `over` tells how it is
 
@@ -149,7 +149,7 @@ T = TypeVar("T")
 
 
 def on_one_blas_thread(products: Callable[[], T]) -> T:
-    """What a function gives, each of whose matrix products is made on one thread of BLAS, wherever it is called.
+    """Call a function with one thread of BLAS for each matrix product, and return its result.
 
     Of several threads within, the first sets the number of BLAS's threads, and the last sets it back, also after
     Ctrl-C, at whichever line.  It does not nest.
@@ -210,7 +210,7 @@ def _of_each_thread() -> list[Any]:
 
 @cache
 def _of_the_process() -> list[Any]:
-    """Libraries with one number of threads for the whole process: OpenBLAS as NumPy's wheels bring it."""
+    """Libraries with one number of threads for the whole process: OpenBLAS in NumPy's wheels."""
     return [library for library in _blas() if getattr(library, "threading_layer", "") != "openmp"]
 
 

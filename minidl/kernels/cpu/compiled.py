@@ -24,7 +24,7 @@ WORKING = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def compiled(relaxed: bool = True) -> Callable[[Callable], Callable]:
-    """Compile a loop when it is first called, keep the result on disk, and let go of Python's lock while it runs.
+    """Compile a loop when it is first called, keep the result on disk, and release Python's lock while it runs.
 
     relaxed: allow what `RELAXED` says; False keeps every rounding as written, for kernels that must agree with the
     reference to the bit.
@@ -77,7 +77,7 @@ class ForgivingCache(FunctionCache):
 
 
 def twin(kernel: Callable | None = None, *, integers: bool = False, alike: bool = False) -> Callable:
-    """A kernel with a twin in `reference`, which serves what compiled loops must not see, for they check nothing.
+    """A kernel with a twin in `reference`, which is called for arrays that unchecked loops cannot handle.
 
     That is: arrays that are empty, or of other dtypes than float32 or float64, or of both.  integers: whether the
     kernel takes arrays of integers or booleans beside those.  alike: whether all arrays must have one shape.

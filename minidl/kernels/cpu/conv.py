@@ -36,7 +36,7 @@ _memory = threading.local()
 
 
 def _workspace(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Memory to be written to, this thread's own and the same again each time: fresh pages cost as much as the work."""
+    """Memory to write to, reused by this thread: new pages would take as long as the work."""
     name, size = f"{name} {dtype}", prod(shape)
     kept = getattr(_memory, name, None)
     if kept is None or kept.size < size:
@@ -71,7 +71,7 @@ def _filters(w: Array) -> Array:
 
 
 def _counts(x: Array, size: Size, stride: int) -> Size:
-    """How many windows there are in x (N, H, W, C), down and across."""
+    """The number of windows of x (N, H, W, C), down and across."""
     return (x.shape[1] - size[0]) // stride + 1, (x.shape[2] - size[1]) // stride + 1
 
 

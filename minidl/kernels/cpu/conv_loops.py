@@ -45,7 +45,7 @@ def add_windows(first, last, rows, channels, height, width, stride, down, across
 
 @compiled(relaxed=False)
 def pool(first, last, z, bias, height, width, step, y, places):
-    """The greatest of each window of z (N, H, W, O) + bias, and which it is; of equals the first."""
+    """The maximum of each window of z (N, H, W, O) + bias, and its place; of equals the first."""
     for n in range(first, last):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):

@@ -46,7 +46,7 @@ _, relu_slope, tanh_slope, sigmoid_slope = map(compiled(relaxed=False), slopes.S
 
 @compiled(relaxed=False)
 def _activate(first, last, z, bias, rectify, drop, key, least, factor, y):
-    """dropout(z + bias), with max(·, 0) in between or not, of rows first … last."""
+    """dropout(z + bias), with or without max(·, 0) in between, of rows first … last."""
     zero, units = factor - factor, len(bias)
     for n in range(first, last):
         sums, outputs = z[n], y[n]

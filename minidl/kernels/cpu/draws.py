@@ -1,4 +1,4 @@
-"""Random draws, compiled.  `reference/draws.py` says what they are."""
+"""Random draws, compiled.  `reference/draws.py` defines them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def uniform(key, i, shift, part):
 
 
 def stream(key: int) -> Any:
-    """The key as `draw` wants it."""
+    """The key in the form for `draw`."""
     return np.uint64(key & 0xFFFFFFFFFFFFFFFF)
 
 
 def parts(dtype: Any) -> tuple[Any, float]:
-    """What `uniform` needs to make numbers of a dtype: how far to shift, and 2⁻ⁿ."""
+    """For `uniform`, by dtype: how far to shift, and 2⁻ⁿ."""
     bits = {4: 23, 8: 52}[dtype.itemsize]
     return np.uint64(64 - bits), 2.0**-bits
 

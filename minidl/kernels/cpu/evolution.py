@@ -1,4 +1,4 @@
-"""What evolution does to genomes and makes of them, compiled.  `reference/evolution.py` says what it computes."""
+"""Mutation of genomes, and the images of CPPNs, compiled.  `reference/evolution.py` defines them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = Any
 
 @compiled(relaxed=False)
 def _mutate(first, last, x, key, shift, part, rate, power, low, high, out):
-    """Entries first … last.  Those that move are listed first: else the compiler would take roots for all of them."""
+    """Entries first … last.  A list of those that mutate comes first, so that roots are taken for these alone."""
     x, out = x[first:last], out[first:last]
     moving, count = np.empty(len(x), np.int64), 0
     for k in range(len(x)):
@@ -67,7 +67,7 @@ def _compute(z, function, one):
 
 @compiled(relaxed=False)
 def _cppn(first, last, weights, functions, inputs, one, out):
-    """Networks first … last, each with the values of all neurons at hand."""
+    """Networks first … last, one after the other."""
     neurons, outputs = weights.shape[1], out.shape[1]
     values = np.empty((neurons, inputs.shape[1]), weights.dtype)
     values[: len(inputs)] = inputs

@@ -1,6 +1,6 @@
 """Cross-entropy and its gradient, a row at a time.
 
-Not relaxed: a compiler that may reorder sums would take the maximum out of the exponents and put it back too early.
+Not relaxed: a compiler that may reorder sums would undo the subtraction of the maximum.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The updates of the optimisers, in place, in one pass over all of their arrays.
 
-Loops begin by cutting out their own part: an index that counts from 0 is known not to be negative, without which the
-compiler would have to check each one, and could not handle several at a time.
+Loops begin with a slice of their own part: an index that counts from 0 is not negative, so that the compiler checks
+none and handles several at a time.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _adam(first, last, w, g, mean, mean_square, rate, beta1, rest1, beta2, rest2
 
 
 def _update(loop: Any, w: Array, g: Array, states: list[Array], options: list[Any]) -> bool:
-    """Run an update over arrays that lie in memory as rows do; False if they don't, and nothing was done."""
+    """Run an update over arrays in C order.  False if they are not, and nothing was done."""
     if not all(a.flags.c_contiguous and a.dtype == w.dtype for a in (w, *states)):
         return False
     numbers = [o if isinstance(o, bool) else w.dtype.type(o) for o in options]

@@ -1,7 +1,7 @@
-"""The search of JSMA for the best feature or pair, compiled.  A part of `cpu`.
+"""The search of JSMA for the best feature or pair, compiled.
 
-No sorting: a product that some pair reaches rules out almost all features, by a bound for each, and the few that are
-left are compared in pairs.  Agrees with `reference/pairs.py` to the bit, ties included.
+Without sorting: the product of one pair rules out almost all features, by a bound for each, and the few that are left
+are compared in pairs.  Agrees with `reference/pairs.py` to the bit, ties included.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _greatest(v, half):
 
 @compiled(relaxed=False)
 def _where(v, value):
-    """The first place of a value that is there; the last place if it is not, as a NaN never is."""
+    """The first place of a value; the last place if it is absent, as NaN always is."""
     for i in range(len(v)):
         if v[i] == value:
             return i

@@ -1,7 +1,7 @@
 """The kernels for CuPy arrays: `kernels.cu`, in CUDA C++, and how each of its functions is called.
 
 Each public function has the name and signature of its twin in `reference`, in the file of the same name, which says
-what it computes.  What CuPy does well enough is taken from `reference`.
+what it computes.  Where CuPy is fast enough, `reference` is used.
 
 Reading order:
     launch             how they are compiled and run

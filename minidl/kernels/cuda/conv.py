@@ -36,7 +36,7 @@ def _columns(x: Array, size: tuple[int, int], stride: int, padding: int) -> tupl
 
 
 def _counts(image: Any, size: tuple[int, int], stride: int) -> tuple[int, int]:
-    """How many windows there are in an image, down and across."""
+    """The number of windows of an image, down and across."""
     return (image[0] - size[0]) // stride + 1, (image[1] - size[1]) // stride + 1
 
 
@@ -84,7 +84,7 @@ def max_windows(x: Array, size: tuple[int, int], stride: int) -> Array:
 
 @twin
 def argmax_windows(x: Array, y: Array, size: tuple[int, int], stride: int) -> Array:
-    """One thread for each window, which finds the maximum once more."""
+    """One thread for each window, which computes the maximum again."""
     return _pooled(x, size, stride)[1] if _fits(size) else reference.argmax_windows(x, y, size, stride)
 
 

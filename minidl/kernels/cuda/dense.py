@@ -19,7 +19,7 @@ CODES = {name: np.int32(code) for code, name in enumerate(slopes.SLOPES)}
 
 @twin
 def activate(z: Array, bias: Any, activation: str, key: int | None, rate: float) -> Array:
-    """All in one pass.  The mask is drawn on the way, and never in memory."""
+    """All in one pass.  The mask is drawn in the same pass, and never stored."""
     z, y = contiguous(z), empty(z.shape, z)
     bias = contiguous(bias, z.shape[-1:]) if hasattr(bias, "shape") else None
     run(
@@ -38,7 +38,7 @@ def activate(z: Array, bias: Any, activation: str, key: int | None, rate: float)
 
 @twin
 def activate_vjp(g: Array, y: Array, activation: str, key: int | None, rate: float) -> Array:
-    """All in one pass, which draws the mask once more."""
+    """All in one pass, which draws the mask again."""
     g, y, out = contiguous(g), contiguous(y), empty(g.shape, g)
     kept = y.dtype.type(1 if key is None else 1 - rate)
     run(

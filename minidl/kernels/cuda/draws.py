@@ -1,4 +1,4 @@
-"""Random draws: functions of a key and a place alone, as in `reference`."""
+"""Random draws: functions of a key and a position, as in `reference`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = Any
 
 
 def dropout_numbers(like: Array, key: int | None, rate: float) -> tuple[Any, ...]:
-    """The key, the number that draws must reach to keep an element, and the factor for those that are kept."""
+    """The key, the least draw for which an element is kept, and the factor of kept elements."""
     if key is None:
         return np.uint64(0), np.uint64(0), like.dtype.type(1)
     return np.uint64(key & (2**64 - 1)), np.uint64(int(rate * 2**64)), like.dtype.type(1.0 / (1.0 - rate))

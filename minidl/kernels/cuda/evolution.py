@@ -1,4 +1,4 @@
-"""Evolution: mutations, and networks that paint."""
+"""Mutation of genomes, and the images of CPPNs."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ def _kernel(xp: ModuleType, dtype: Any, source: str, name: str) -> Any:
 
 
 def run(name: str, like: Array, count: int, *arguments: Any) -> None:
-    """Run a kernel, in the dtype of `like`, with a thread for each of the `count` things that it is to find.
+    """Run a kernel, in the dtype of `like`, with a thread for each of `count` results.
 
-    arguments: arrays in C order, or None for one left out; NumPy scalars of the very types that the kernel declares.
+    arguments: arrays in C order, or None for one left out; NumPy scalars of the types that the kernel declares.
     """
     blocks = min(-(-count // BLOCK), 2**31 - 1)
     _kernel(library(like), like.dtype, SOURCE, name)((blocks,), (BLOCK,), (np.int64(count), *arguments))

@@ -26,7 +26,7 @@ def best_features(a: Array, b: Array, domain: Array) -> Array:
 
 @twin
 def best_pairs(a: Array, b: Array, domain: Array) -> Array:
-    """One thread for each row.  Without sorting: `cuda.cu` says how."""
+    """One thread for each row.  Without sorting: see `kernels.cu`."""
     out, lists = empty((len(a), 2), a, "int64"), empty(a.shape[::-1], a, "int32")
     run("best_pairs", a, len(a), *_features_first(a, b, domain), lists, out, np.int32(a.shape[1]))
     return out

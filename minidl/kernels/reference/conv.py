@@ -16,9 +16,9 @@ Array = Any
 
 
 def convolve_by_definition(x: Array, w: Array, stride: int, padding: int) -> Array:
-    """The convolution of x (N, C, H, W) with w (O, C, h, w) as one reads it: each window times each filter.
+    """The convolution of x (N, C, H, W) with w (O, C, h, w) by its definition: each window times each filter.
 
-    The specification of `conv2d`, and slower; nothing but the laws calls it.
+    The specification of `conv2d`, and slower: only the laws call it.
     """
     xp, x = library(x), _padded(x, padding)
     h, width = w.shape[2:]
@@ -73,12 +73,12 @@ def argmax_windows(x: Array, y: Array, size: tuple[int, int], stride: int) -> Ar
 
 
 def place_dtype(size: tuple[int, int]) -> str:
-    """The integers that number the pixels of a window: one byte each wherever that is enough."""
+    """The dtype of the places in a window: one byte each if that is enough."""
     return "uint8" if size[0] * size[1] <= 256 else "int32"
 
 
 def take_from_windows(x: Array, places: Array, size: tuple[int, int], stride: int) -> Array:
-    """From each window of x (..., H, W) the pixel u·width + v that `places` says."""
+    """From each window of x (..., H, W) the pixel u·width + v of `places`."""
     offsets = _offsets(size, stride, places.shape[-2:])
     return sum((places == u * size[1] + v) * x[there] for u, v, there in offsets)
 
@@ -136,12 +136,12 @@ def conv2d_max_weights(x: Array, g: Array, places: Array, stride: int, padding: 
 
 
 def channel_sums(g: Array) -> Array:
-    """What the bias of each channel is due: g (..., N, O, I, J) -> (..., O), summed over all other axes of the four."""
+    """The cotangent of each channel's bias: g (..., N, O, I, J) -> (..., O), summed over all other axes of the four."""
     return g.sum(axis=(-4, -2, -1))
 
 
 def _counts(x: Array, size: tuple[int, int], stride: int) -> tuple[int, int]:
-    """How many windows there are, down and across."""
+    """The number of windows, down and across."""
     return (x.shape[-2] - size[0]) // stride + 1, (x.shape[-1] - size[1]) // stride + 1
 
 

@@ -1,4 +1,4 @@
-"""Random draws as plain array code: functions of a key and a place alone."""
+"""Random draws as plain array code: functions of a key and a position."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Array = Any
 def random_bits(key: int, like: Array, first: int = 0) -> Array:
     """64 random bits for each element of `like`, as uint64: draws number first, first + 1, … of stream `key`.
 
-    SplitMix64 (Steele, Lea and Flood 2014) in its counter form: the i-th draw is a hash of key + i·γ.  No
-    state is carried along, so draws depend on nothing but (key, i): not on batches, threads or libraries.
+    SplitMix64 (Steele, Lea and Flood 2014) in its counter form: the i-th draw is a hash of key + i·γ.  There
+    is no state, so that draws depend on (key, i) alone: not on batches, threads or libraries.
     """
     xp = library(like)
     counter = xp.arange(first + 1, first + 1 + like.size, dtype="uint64").reshape(like.shape)

@@ -1,4 +1,4 @@
-"""What evolution does to genomes and makes of them, as plain array code: a mutation, and networks that draw."""
+"""Mutation of genomes, and the images of CPPNs, as plain array code."""
 
 from __future__ import annotations
 

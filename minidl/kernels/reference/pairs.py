@@ -1,6 +1,6 @@
 """The search of JSMA for the best feature, or pair of features, as plain array code.
 
-a (N, M) says how much each feature raises the target's logit, b how much it lowers the others together.
+a (N, M) is how much each feature increases the target's logit, b how much it decreases the sum of the others.
 """
 
 from __future__ import annotations
