@@ -40,7 +40,7 @@ def fetch(operation: str, name: str, urls: Sequence[str], most: int, check: Call
         if not isinstance(outcome, Exception):
             return outcome
         failures.append(outcome)
-    got = "; ".join(f"{url}: {_told(error)}" for url, error in zip(urls, failures))
+    got = "; ".join(f"{url}: {_in_one_line(error)}" for url, error in zip(urls, failures))
     raise DataError(operation, f"to download {name}", got, fix) from failures[-1]
 
 
@@ -111,7 +111,7 @@ def _get(url: str, target: IO[bytes]) -> None:
         load(url, target, None)
 
 
-def _told(error: Exception) -> str:
+def _in_one_line(error: Exception) -> str:
     """An error in one line of bounded length, since servers can write into it what they like."""
     text = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
     return textwrap.shorten(text, 300, placeholder=" ...")

@@ -130,7 +130,7 @@ def test_a_part_of_the_run_is_not_written_as_the_whole(run, monkeypatch, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_missing_peers_are_said_to_be_missing(monkeypatch) -> None:
+def test_missing_peers_are_reported(monkeypatch) -> None:
     for library in ("jax", "art"):
         monkeypatch.setitem(sys.modules, library, None)  # its import fails
     monkeypatch.delitem(sys.modules, "tests.benchmarks.jax_peer", raising=False)

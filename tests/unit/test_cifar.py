@@ -177,7 +177,7 @@ def test_ones_own_folder_must_hold_the_set(own, served, monkeypatch) -> None:
     refused("got no folder .*own. Fix")
 
 
-def test_damage_in_ones_own_folder_is_told(own) -> None:
+def test_damage_in_ones_own_folder_is_reported(own) -> None:
     put(own, *NAMES)
     (own / cifar.TRAIN[4]).write_bytes(FILES[cifar.TRAIN[4]][:-7])
     with pytest.raises(DataError, match=r"data_batch_5\.bin"):

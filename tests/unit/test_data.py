@@ -240,7 +240,7 @@ def test_a_regular_file_is_passed(tmp_path) -> None:
         regular_file("test", tmp_path / "a", most=2)
 
 
-def test_a_file_one_may_not_read_is_told(tmp_path, monkeypatch) -> None:
+def test_a_file_without_read_permission_is_reported(tmp_path, monkeypatch) -> None:
     def denied(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -283,7 +283,7 @@ def test_the_folder_in_the_environment(no_cache, monkeypatch, tmp_path, zipped) 
         assert train.class_names[7] == name
 
 
-def test_damage_in_ones_own_folder_is_told(no_cache, monkeypatch, tmp_path) -> None:
+def test_damage_in_ones_own_folder_is_reported(no_cache, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "own"))
     put(tmp_path / "own" / "mnist", {**FILES, "train-labels-idx1-ubyte": idx_bytes(LABELS[:4])})
     with pytest.raises(DataError, match=r"as many labels as images.*5 and 4"):

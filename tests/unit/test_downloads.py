@@ -412,7 +412,7 @@ def test_a_full_disk(cache, name, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("name", LOADERS)
-def test_damage_in_the_cache_is_told(cache, name) -> None:
+def test_damage_in_the_cache_is_reported(cache, name) -> None:
     LOADERS[name]()
     for path in (cache / name).iterdir():
         content = path.read_bytes()

@@ -19,7 +19,7 @@ ANSWERS = Evaluation(
     confidences=np.array([0.95, 0.55, 0.85, 0.65, 0.95, 0.35]),
     classes=3,
 )
-NOBODY = Evaluation(np.zeros(0, int), np.zeros(0, int), np.zeros(0), 3)
+EMPTY = Evaluation(np.zeros(0, int), np.zeros(0, int), np.zeros(0), 3)
 
 
 def test_error_and_both_confidences() -> None:
@@ -55,11 +55,11 @@ def test_coverage_takes_equals_together() -> None:
     np.testing.assert_allclose(coverage.error, [0, 0, 0, 1 / 5, 2 / 6])
 
 
-def test_nobody_answered() -> None:
-    assert np.isnan([NOBODY.error, NOBODY.confidence, NOBODY.confidence_on_errors]).all()
-    assert NOBODY.confusion.shape == (3, 3)
-    assert np.isnan(NOBODY.calibration().error)
-    assert NOBODY.coverage().error.shape == (0,)
+def test_no_examples() -> None:
+    assert np.isnan([EMPTY.error, EMPTY.confidence, EMPTY.confidence_on_errors]).all()
+    assert EMPTY.confusion.shape == (3, 3)
+    assert np.isnan(EMPTY.calibration().error)
+    assert EMPTY.coverage().error.shape == (0,)
 
 
 def test_evaluate_by_hand_and_whatever_the_batch_size() -> None:

@@ -44,14 +44,14 @@ def is_sound(fix: str) -> bool:
 
 
 @pytest.mark.parametrize("fix", ["", "x[None]", "y.astype(np.int64)", "shape=(1, 28, 28)", "x[None] for one image", "leave those out", 'f"{x:.3f}"'])  # fmt: skip
-def test_sound_ones_are_told(fix) -> None:
+def test_sound_ones_are_reported(fix) -> None:
     assert is_sound(fix)
 
 
 @pytest.mark.parametrize(
     "fix", ["float32 or float64", "see stack", "jacobian", "has the training diverged?", "extra axes go in front", "one example alone is x[None]",
             "before Flatten(), not after", "use", "Use x[None]", "a smaller learning rate", "x[0] = y", "width=64 is the paper's", "a, b", "'text'"])  # fmt: skip
-def test_riddles_are_told(fix) -> None:
+def test_riddles_are_reported(fix) -> None:
     assert not is_sound(fix)
 
 

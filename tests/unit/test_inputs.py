@@ -43,7 +43,7 @@ LAST = X.transpose(0, 2, 3, 1)
     lambda x: network()(x), lambda x: train(network(), x), lambda x: evaluate(network(), dataset(x)), lambda x: fgsm(network(), x, Y),
     lambda x: train(network(), X, validation=dataset(x))],
     ids=["network", "fit", "evaluate", "attack", "validation"])  # fmt: skip
-def test_channels_last_are_told_what_to_type_at_every_door(door) -> None:
+def test_channels_last_raise_an_error_with_the_fix_everywhere(door) -> None:
     with pytest.raises(
         ShapeError,
         match=r"\(N, 3, 4, 5\), got \(6, 4, 5, 3\). Fix: x.transpose\(0, 3, 1, 2\) for channels first$",
@@ -58,7 +58,7 @@ def test_channels_last_are_told_what_to_type_at_every_door(door) -> None:
     ((4, 5, 3), (3, 4, 5), (1, 3, 4, 5)), ((6, 4, 5, 3), (3, 4, 5), (6, 3, 4, 5)), ((6, 4, 5), (1, 4, 5), (6, 1, 4, 5)),
     ((3, 4, 5), (3, 4, 5), (1, 3, 4, 5)), ((7,), (7,), (1, 7)), ((6, 4, 5, 1), (1, 4, 5), (6, 1, 4, 5)), ((6, 4, 5), (3, 4, 5), None),
     ((6, 3, 5, 4), (3, 4, 5), None), ((6, 7), (8,), None), ((4, 5), (1, 4, 5), None), ((), (3, 4, 5), None)])  # fmt: skip
-def test_what_is_said_to_type_makes_a_batch(shape, wanted, becomes) -> None:
+def test_the_fix_makes_a_batch(shape, wanted, becomes) -> None:
     fix = reshaped(shape, wanted)
     assert (fix == "") == (becomes is None)
     if becomes is not None:

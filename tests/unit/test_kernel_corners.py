@@ -112,7 +112,7 @@ def test_filters_for_other_channels_are_refused_by_name() -> None:
         net.apply({**net.params, "conv1.W": np.ones((2, 2, 3, 3), np.float32)}, digits().x)
 
 
-def test_nobody_writes_after_an_interruption(monkeypatch) -> None:
+def test_no_thread_writes_after_an_interruption(monkeypatch) -> None:
     """Ctrl-C in the caller's own part: the others' parts are waited for before it is passed on."""
     monkeypatch.setenv("MINIDL_THREADS", "3")
     finished, at_work = [], threading.Barrier(3)

@@ -74,7 +74,7 @@ def test_an_idx_file_that_ends_within_a_value(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("magic", [b"\0\0\x08\x41", b"\0\0\x0a\x01", b"PK\3\4", b"\0\0\x08"])
-def test_what_is_no_idx_file_is_told(tmp_path, magic) -> None:
+def test_other_files_than_idx_are_reported(tmp_path, magic) -> None:
     (tmp_path / "a").write_bytes(magic)
     with pytest.raises(DataError, match=r"begin with 00 00, a type \(08, 09, 0b, 0c, 0d, 0e\)"):
         read_idx(tmp_path / "a")
@@ -145,7 +145,7 @@ def test_a_path_goes_before_the_environment_and_never_elsewhere(tmp_path, monkey
         load_mnist(3)  # type: ignore[arg-type]
 
 
-def test_what_is_missing_is_told_of_the_folder_that_has_most(tmp_path) -> None:
+def test_missing_files_are_reported_of_the_folder_that_has_most(tmp_path) -> None:
     put(tmp_path / "MNIST" / "raw", {name: FILES[name] for name in list(FILES)[:3]})
     with pytest.raises(
         DataError, match=r"expected t10k-labels-idx1-ubyte in \S*raw \(or .*Fix: put the files into \S*raw"

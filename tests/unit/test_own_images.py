@@ -320,7 +320,7 @@ def test_classes_are_named_by_their_numbers_unless_named(library) -> None:
         Dataset(x, y - 1)
 
 
-def test_bytes_are_told_what_to_type() -> None:
+def test_bytes_raise_an_error_with_the_fix() -> None:
     with pytest.raises(DTypeError, match=r"got uint8 and int64. Fix: x.astype\(np.float32\) / 255 for bytes$"):
         Dataset(GREY, np.zeros(6, np.int64), ("a",))
     with pytest.raises(DTypeError, match=r"got uint8 and float64. Fix: .* for bytes and y.astype\(np.int64\)$"):

@@ -124,7 +124,7 @@ def test_what_is_compiled_is_as_it_was_approved(called) -> None:
 @pytest.mark.parametrize("mode", ["forward", "reverse", "auto"])
 @pytest.mark.parametrize("pieces", [False, True])
 @pytest.mark.parametrize("batch", [False, True])
-def test_a_jacobian_walks_as_it_is_told(inputs, outputs, mode, pieces, batch, monkeypatch) -> None:
+def test_a_jacobian_walks_in_the_given_mode(inputs, outputs, mode, pieces, batch, monkeypatch) -> None:
     walked = []
     for walk in ("jvp", "vjp"):
         known = getattr(Linearization, walk)

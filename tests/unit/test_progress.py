@@ -95,7 +95,7 @@ def test_no_bar_vanishes_in_80_columns(code) -> None:
         assert any(words in line for line in lines)
 
 
-def test_attacks_are_silent_unless_asked_and_fit_if_told() -> None:
+def test_attacks_are_silent_by_default_and_fit_on_request() -> None:
     assert on_a_terminal(SILENT) == []
 
 

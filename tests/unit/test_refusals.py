@@ -265,7 +265,7 @@ def more(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"testing: {law}", call
 
 
-def test_refusals_are_said_as_they_were_approved(tmp_path) -> None:
+def test_errors_read_as_was_approved(tmp_path) -> None:
     """Other tests look for a few words."""
     messages, path = [], tmp_path / "file.npz"
     for name, call in [*refusals(), *more(path)]:

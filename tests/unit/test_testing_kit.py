@@ -109,7 +109,7 @@ def test_mutants_are_caught_or_survive_and_leave_nothing_behind() -> None:
     law()
 
 
-def test_a_line_that_is_no_longer_there_is_told() -> None:
+def test_a_line_that_is_no_longer_there_is_reported() -> None:
     with pytest.raises(AssertionError, match="'no such text' is no longer in setattr"):
         line(Patch, "setattr", "no such text", "")(Patch())
 

@@ -180,7 +180,7 @@ def test_blas_is_set_back_by_the_last_of_several_threads() -> None:
     assert blas_threads() == before
 
 
-def test_libraries_are_told_apart_by_their_threads(monkeypatch) -> None:
+def test_libraries_are_distinguished_by_their_threads(monkeypatch) -> None:
     """OpenBLAS on OpenMP keeps a number for each thread; on pthreads, as other libraries, one for the process."""
     openmp, pthreads, other = (type(name, (), {"threading_layer": name})() for name in ("openmp", "pthreads", "?"))
     del type(other).threading_layer

@@ -297,7 +297,7 @@ def test_settings_may_be_numpys_numbers(tmp_path) -> None:
     assert len(history) == 1
 
 
-def test_divergence_is_told_and_undone() -> None:
+def test_divergence_is_reported_and_undone() -> None:
     net = network()
     before = parameters(net)
     with pytest.raises(RangeError, match=r"finite loss in epoch 1.*smaller learning rate"), np.errstate(all="ignore"):

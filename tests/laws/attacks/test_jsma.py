@@ -262,7 +262,7 @@ def test_a_step_too_small_for_the_dtype_takes_no_budget() -> None:
     assert result.iterations.max() <= 8  # each of the pairs once; then all have left the domain
 
 
-def test_nobody_and_nothing_to_do() -> None:
+def test_no_examples_and_images_that_cannot_change() -> None:
     net, x = network(), sixteenths(0).astype(np.float32)
     empty = jsma(net, x[:0], Targeted(np.zeros(0, int)))
     assert empty.x_adv.shape == (0, 1, 4, 4)

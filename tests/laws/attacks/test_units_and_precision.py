@@ -110,7 +110,7 @@ def test_the_least_distances_are_those_that_the_paper_has_on_0_to_1() -> None:
     assert few.mean() < 8
 
 
-def test_of_many_changes_the_shorter_is_told_from_the_longer() -> None:
+def test_the_shorter_of_many_perturbations_is_recognised() -> None:
     """Though in single precision 700.60 + 1e-5 is 700.60."""
     x, one = np.zeros((1, 700), np.float32), np.ones(1)
     run = begin("law", lambda x: x[:, :2] * 1.0, x, np.zeros(1, int), 0)
@@ -343,7 +343,7 @@ MUTANTS = [
     Mutant("units: c in pixels", line(attacks.minimal.descent.Descent, "_in_units", " * self.units.width", ""), in_bytes("cw_l2")),
     Mutant("units: c·‖r‖² in pixels", line(attacks.minimal.lbfgs, "_minimiser", "units.width * ", ""), in_bytes("lbfgs")),
     Mutant("units: what was not moved is computed anew", line(attacks.common.units.Units, "images", "xp.where(unmoved, origin, pixels)", "pixels"), test_pixels_that_are_not_moved_are_exactly_what_they_were),
-    Mutant("units: ties rounded away", line(attacks.minimal.descent.Descent, "__init__", "xp.full(len(flat), xp.inf)", "xp.full(len(flat), xp.inf, dtype=flat.dtype)"), test_of_many_changes_the_shorter_is_told_from_the_longer),
+    Mutant("units: ties rounded away", line(attacks.minimal.descent.Descent, "__init__", "xp.full(len(flat), xp.inf)", "xp.full(len(flat), xp.inf, dtype=flat.dtype)"), test_the_shorter_of_many_perturbations_is_recognised),
     Mutant("bounds without end", line(attacks.common.victim, "are_bounds", "0 < float(bounds[1]) - float(bounds[0]) < inf", "bounds[0] < bounds[1]"), lambda: test_bounds_without_end_are_refused_at_the_door((0, float("inf")))),
     Mutant("C&W: a large c on its way through the network", line(attacks.minimal.descent.Descent, "move", "weight, power = xp.frexp(active.c)", "weight, power = active.c, xp.zeros(len(active), dtype='int64')"), lambda: test_logits_of_any_size("cw_l0")),
     Mutant("C&W: margins in single precision", line(attacks.minimal.descent.Descent, "_linearized", 'wide = lin.value.astype("float64")', "wide = lin.value"), lambda: test_logits_of_any_size("cw_linf")),

@@ -68,7 +68,7 @@ def test_the_worst_entry_both_functions_and_the_arguments_are_shown() -> None:
     (lambda x: np.tanh(x, out=x), r"arguments: number 0, \(2, 3\) float64, was changed"),
     (lambda x: np.where(x > 0, np.tanh(x), np.nan), r"worst at \[0, 1\].*: nan, expected"),
 ])  # fmt: skip
-def test_differences_of_every_kind_are_told(wrong, error) -> None:
+def test_differences_of_every_kind_are_reported(wrong, error) -> None:
     before = X.copy()
     with pytest.raises(AssertionError, match=error):
         compare(wrong, ops.tanh, X)
@@ -93,7 +93,7 @@ def with_rules(**rules) -> Primitive:
     ({"pull": {0: lambda g, y, a, b: g * a}}, "Jᵀ·g", 0),
     ({"pull": {1: lambda g, y, a, b: g}}, "Jᵀ·g", 1),
 ])  # fmt: skip
-def test_wrong_derivatives_are_told_by_walk_and_argument(rules, law, position) -> None:
+def test_wrong_derivatives_are_reported_by_walk_and_argument(rules, law, position) -> None:
     wrong = with_rules(**rules)
     compare(wrong, ops.multiply, (X, X + 1))  # the values agree
     error, note = messages(wrong, ops.multiply, (X, X + 1), derivatives=True)
@@ -126,10 +126,10 @@ MUTANTS = [
     Mutant("compare: in float32, as precise as in float64", line(comparing, "_allowed", "itemsize > 4", "itemsize > 0"), test_a_convolution_written_otherwise_agrees_in_every_argument),
     Mutant("compare: as if all were float32", line(comparing, "_allowed", "itemsize > 4", "itemsize > 8"), test_the_worst_entry_both_functions_and_the_arguments_are_shown),
     Mutant("compare: a function beside itself", line(comparing, "_same_value", "np.asarray(g(*", "np.asarray(f(*"), test_the_worst_entry_both_functions_and_the_arguments_are_shown),
-    Mutant("compare: any dtype will do", line(comparing, "_same_value", "actual.dtype != expected.dtype", "False"), lambda: test_differences_of_every_kind_are_told(lambda x: np.tanh(x).astype("longdouble"), "dtype")),
-    Mutant("compare: arguments may be changed", line(comparing, "_left_alone", "not np.array_equal(after, before", "not np.array_equal(before, before"), lambda: test_differences_of_every_kind_are_told(lambda x: np.tanh(x, out=x), "was changed")),
-    Mutant("compare: arguments are changed for the other one", line(comparing, "_copies", "x.copy() if", "x if"), lambda: test_differences_of_every_kind_are_told(lambda x: np.tanh(x, out=x), "was changed")),
-    Mutant("compare: the first argument alone", line(comparing, "_same_derivative", "arguments[:i], arguments[i], arguments[i + 1 :]", "arguments[:0], arguments[0], arguments[1:]"), lambda: test_wrong_derivatives_are_told_by_walk_and_argument({"pull": {1: lambda g, y, a, b: g}}, "Jᵀ·g", 1)),
-    Mutant("compare: pushed only", line(comparing, "compare", '("J·t", "Jᵀ·g")', '("J·t",)'), lambda: test_wrong_derivatives_are_told_by_walk_and_argument({"pull": {0: lambda g, y, a, b: g * a}}, "Jᵀ·g", 0)),
+    Mutant("compare: any dtype will do", line(comparing, "_same_value", "actual.dtype != expected.dtype", "False"), lambda: test_differences_of_every_kind_are_reported(lambda x: np.tanh(x).astype("longdouble"), "dtype")),
+    Mutant("compare: arguments may be changed", line(comparing, "_left_alone", "not np.array_equal(after, before", "not np.array_equal(before, before"), lambda: test_differences_of_every_kind_are_reported(lambda x: np.tanh(x, out=x), "was changed")),
+    Mutant("compare: arguments are changed for the other one", line(comparing, "_copies", "x.copy() if", "x if"), lambda: test_differences_of_every_kind_are_reported(lambda x: np.tanh(x, out=x), "was changed")),
+    Mutant("compare: the first argument alone", line(comparing, "_same_derivative", "arguments[:i], arguments[i], arguments[i + 1 :]", "arguments[:0], arguments[0], arguments[1:]"), lambda: test_wrong_derivatives_are_reported_by_walk_and_argument({"pull": {1: lambda g, y, a, b: g}}, "Jᵀ·g", 1)),
+    Mutant("compare: pushed only", line(comparing, "compare", '("J·t", "Jᵀ·g")', '("J·t",)'), lambda: test_wrong_derivatives_are_reported_by_walk_and_argument({"pull": {0: lambda g, y, a, b: g * a}}, "Jᵀ·g", 0)),
 ]
 # fmt: on

@@ -187,7 +187,7 @@ TRIPLED = {"push": [lambda t, *_: t * 3], "pull": [lambda g, *_: g * 3]}
     Primitive("tripled", lambda x: x * 3, **TRIPLED | {"push": [in_place]}),
     Primitive("tripled", lambda x: x * 3, **TRIPLED | {"pull": [in_place]}),
 ], ids=["x", "the tangent", "the cotangent"])  # fmt: skip
-def test_functions_that_change_what_they_are_given_are_told(wrong) -> None:
+def test_functions_that_change_what_they_are_given_are_reported(wrong) -> None:
     with pytest.raises(AssertionError, match="changed"):
         testing.check_plain(wrong, np.array([[-1.0, 2.0]]))
 
@@ -195,7 +195,7 @@ def test_functions_that_change_what_they_are_given_are_told(wrong) -> None:
 @pytest.mark.parametrize(
     "wrong", [lambda x: x - ops.mean(x, axis=0), lambda x: x * np.arange(1.0, 1 + len(x))[:, None]]
 )
-def test_functions_that_mix_the_rows_of_a_batch_are_told(wrong) -> None:
+def test_functions_that_mix_the_rows_of_a_batch_are_reported(wrong) -> None:
     with pytest.raises(AssertionError, match="rows"):
         testing.check_rows(wrong, np.array([[-1.0, 2.0], [3.0, 5.0]]))
     testing.check_rows(wrong, np.zeros((0, 2)))  # nothing is mixed there

@@ -27,7 +27,7 @@ def test_initialisers_have_the_stated_spread(initialiser, deviation) -> None:
         assert abs(w).max() <= np.sqrt(6 / 700)
 
 
-def test_initialisers_are_told_the_connections_of_a_unit() -> None:
+def test_initialisers_get_the_connections_of_a_unit() -> None:
     """Fan-in and fan-out: of a dense unit its inputs and outputs; of a filter's, those times the pixels of its window."""
     asked = []
 

@@ -83,7 +83,7 @@ def test_penalty_spares_biases_and_may_be_nothing() -> None:
 
 
 @pytest.mark.parametrize(("dtype", "off"), [("float16", 0.05), ("float32", 1e-4), ("float64", 1e-4)])
-def test_probabilities_are_told_from_logits(dtype, off) -> None:
+def test_probabilities_are_distinguished_from_logits(dtype, off) -> None:
     """In their own precision: in half precision, rows of 100 classes sum to 1 but for several thousandths."""
     rng = np.random.default_rng(0)
     for classes in (2, 10, 100):

@@ -156,7 +156,7 @@ def test_resumed_runs_end_with_the_same_bits(optimizer, tmp_path) -> None:
     assert history.lr == expected.lr
 
 
-def test_going_on_at_another_rate_is_a_schedule_and_said(tmp_path) -> None:
+def test_a_run_resumed_at_another_rate_has_a_schedule_and_reports_it(tmp_path) -> None:
     """As a run whose rate was halved after two epochs, to the bit; and the history has both rates."""
     straight, expected = trained(SGD(halving, 0.5), 4)
     trained(SGD(0.1, 0.5), 2, checkpoint=tmp_path / "run")
@@ -208,7 +208,7 @@ MUTANTS = [
     Mutant("schedules: the rate alone", line(optim.Optimizer, "at", "in self.scheduled if", "in ('lr',) if"), test_an_optimizer_at_a_moment_has_numbers_alone),
     Mutant("schedules: any value will do", line(optim.Optimizer, "at", "not is_number(value) or", "False and"), test_schedules_that_are_none_are_refused_before_any_work),
     Mutant("schedules: looked at when it is too late", line(recipe.Recipe, "check", "range(int(epochs))", "range(1)"), test_schedules_that_are_none_are_refused_before_any_work),
-    Mutant("schedules: another rate is another run", line(history, "_but_for_the_rate", 'if name != "lr"', ""), test_going_on_at_another_rate_is_a_schedule_and_said),
+    Mutant("schedules: another rate is another run", line(history, "_but_for_the_rate", 'if name != "lr"', ""), test_a_run_resumed_at_another_rate_has_a_schedule_and_reports_it),
     Mutant("schedules: another optimiser is the same run", line(history, "_but_for_the_rate", '"optimizer": {name: value for name, value in optimizer.items() if name != "lr"}', '"optimizer": None'), test_nothing_else_of_the_optimizer_may_change),
     Mutant("history: files that say less are refused", line(history, "_completed", '"lr": [rate] * epochs, ', ""), test_checkpoints_from_before_there_were_schedules_load),
 ]

@@ -208,7 +208,7 @@ def test_checkpoints_of_other_runs_are_refused(what, tmp_path) -> None:
     assert getattr(options["victim"], "queries", 0) == 0
 
 
-def test_functions_are_told_apart_by_their_names(tmp_path) -> None:
+def test_functions_are_distinguished_by_their_names(tmp_path) -> None:
     evolve(judge, ENCODINGS["direct"], checkpoint=tmp_path / "run", **SMALL)
     with pytest.raises(DataError, match="other settings.*victim"):
         evolve(another_judge, ENCODINGS["direct"], checkpoint=tmp_path / "run", **SMALL)

@@ -147,7 +147,7 @@ def test_parents_come_from_every_niche_alike() -> None:
     (lambda genomes: dict(genomes.arrays), DTypeError, "a Genome, got dict"),
 ])  # fmt: skip
 @pytest.mark.parametrize("when", ["start", "vary"])
-def test_encodings_that_do_not_as_they_are_told_are_refused(when, wrong, error, match) -> None:
+def test_encodings_that_return_something_else_raise_an_error(when, wrong, error, match) -> None:
     class Wrong(DirectEncoding):
         pass
 
@@ -369,7 +369,7 @@ MUTANTS = [
     Mutant("evolve: probabilities, rounded to 1", line(loop.Breeder, "fitness", '.astype("float64")', ""), test_single_precision_is_not_the_end),
     Mutant("evolve: images not looked at", line(loop.Breeder, "drawn", "self.victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused_in_every_generation),
     # --- checkpoints and files
-    Mutant("evolve: as many children as they please", line(loop.Breeder, "drawn", "== self.population", ""), lambda: test_encodings_that_do_not_as_they_are_told_are_refused("vary", lambda genomes: genomes.take([0, 1, 2]), ShapeError, "returns 8")),
+    Mutant("evolve: as many children as they please", line(loop.Breeder, "drawn", "== self.population", ""), lambda: test_encodings_that_return_something_else_raise_an_error("vary", lambda genomes: genomes.take([0, 1, 2]), ShapeError, "returns 8")),
     Mutant("fooling: every archive is MAP-Elites", line(FoolingResult, "load", 'ARCHIVES[header["archive"]]', "MapElites"), read),
     Mutant("fooling: arrays of any length", line(result, "_check_sound", "len(lengths) != 1", "False"), test_other_files_are_no_results),
     Mutant("fooling: an archive known by its name alone", line(FoolingResult, "save", "ARCHIVES.get(kind) is not type(self.archive)", "kind not in ARCHIVES"), test_an_archive_of_ones_own_has_no_file),

@@ -100,7 +100,7 @@ def test_whatever_happens_leaves_networks_in_order(seed, neurons, channels) -> N
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(seed=seeds)
-def test_they_happen_where_they_are_told_to_and_can(operation, seed) -> None:
+def test_mutations_happen_where_asked_and_possible(operation, seed) -> None:
     net, happens = evolved(seed), np.random.default_rng(seed).random(COUNT) < 0.6
     new = after(operation, net, happens, seed)
     for n in range(COUNT):

@@ -55,7 +55,7 @@ SLOPE = {
 
 @pytest.mark.parametrize("name", layers.ACTIVATIONS)
 @pytest.mark.parametrize("where", SLOPE)
-def test_everybody_finds_the_same_slope(where, name) -> None:
+def test_all_kernels_have_the_same_slope(where, name) -> None:
     z = np.array([-2.0, -0.5, 0.0, 0.25, 1.0, 3.0])
     with backend.use("numpy"):
         actual = SLOPE[where](z, name)
