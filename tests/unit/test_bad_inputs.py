@@ -347,6 +347,6 @@ def test_parameters_are_untouched_by_a_refusal() -> None:
 MUTANTS = [
     Mutant("evaluate: softmax of probabilities", line(evaluation, "evaluate", "losses.are_probabilities(outputs)", "False"), lambda: test_the_engine_refuses("evaluate: probabilities")),
     Mutant("FGSM: a function's labels not looked at before they count", line(attacks.common.run.Run, "__init__", "_check_classes(attack, victim, goal, logits)", "pass"), lambda: test_attacks_refuse("label negative for a function", fgsm)),
-    Mutant("labels: a network's looked at too late", line(attacks.common.run, "_check_classes", "(known is None) == (logits is None)", "logits is None"), lambda: test_before_any_work("label too large")),
+    Mutant("labels: checked after the network has run", line(attacks.common.run, "_check_classes", "(known is None) == (logits is None)", "logits is None"), lambda: test_before_any_work("label too large")),
 ]
 # fmt: on

@@ -38,7 +38,7 @@ def test_one_number_may_be_left_out() -> None:
 
 # fmt: off
 MUTANTS = [
-    Mutant("checks: truth is a number", line(checks, "check_number", "not isinstance(value, bool)", "True"), lambda: test_others_are_refused_in_the_words_of_the_attack(True)),
+    Mutant("checks: booleans are numbers", line(checks, "check_number", "not isinstance(value, bool)", "True"), lambda: test_others_are_refused_in_the_words_of_the_attack(True)),
     Mutant("checks: without end", line(checks, "check_number", "math.isfinite(value)", "True"), test_infinity_is_no_number),
     Mutant("checks: below the least", line(checks, "check_number", "least <= float(value)", "float(value)"), lambda: test_others_are_refused_in_the_words_of_the_attack(-1e-9)),
     Mutant("checks: the least itself", line(checks, "check_number", "least <= float(value)", "least < float(value)"), lambda: test_numbers_come_back_as_floats(0)),

@@ -522,6 +522,6 @@ def test_a_dataset_is_frozen_and_consistent() -> None:
 # fmt: off
 MUTANTS = [
     Mutant("IDX: little-endian lengths", line(idx, "_read", '">{rank}I"', '"<{rank}I"'), test_round_trip),
-    Mutant("IDX: too much is fine", line(idx, "_read", "len(values) != size", "len(values) < size"), test_oversized),
+    Mutant("IDX: surplus bytes are accepted", line(idx, "_read", "len(values) != size", "len(values) < size"), test_oversized),
 ]
 # fmt: on

@@ -260,11 +260,11 @@ MUTANTS = [
     Mutant("evolve: half the paper's population", lambda patch: patch.setattr(evolve, "__kwdefaults__", {**evolve.__kwdefaults__, "population": 100}), lambda: test_defaults_are_the_papers(evolve)),
     Mutant("CPPN: every default ½", lambda patch: patch.setattr(CPPN.__init__, "__defaults__", tuple(0.5 for _ in CPPN.__init__.__defaults__)), lambda: test_defaults_are_the_papers(CPPN)),
     Mutant("fool_direct: no checkpoint", line(direct, "fool_direct", "checkpoint=checkpoint", "checkpoint=None"), passed_on),
-    Mutant("fool_direct: MAP-Elites, whatever is asked for", line(direct, "fool_direct", "archive=archive, ", ""), passed_on),
+    Mutant("fool_direct: always MAP-Elites", line(direct, "fool_direct", "archive=archive, ", ""), passed_on),
     Mutant("fool_direct: one size of population", line(direct, "fool_direct", "population=population,", ""), passed_on),
     Mutant("fool_cppn: no checkpoint", line(painting, "fool_cppn", "checkpoint=checkpoint", "checkpoint=None"), passed_on_to_networks),
     Mutant("fool_cppn: one seed", line(painting, "fool_cppn", "seed=seed", "seed=0"), passed_on_to_networks),
-    Mutant("fool_cppn: networks as they please", line(painting, "fool_cppn", " | encoding", ""), passed_on_to_networks),
+    Mutant("fool_cppn: the victim is not checked", line(painting, "fool_cppn", " | encoding", ""), passed_on_to_networks),
     Mutant("evolve: a second, always", line(loop.Evolution, "result", "time.perf_counter() - self._begun", "1.0"), lambda: test_seconds_are_those_of_the_clock(fool_direct)),
 ]
 # fmt: on

@@ -591,6 +591,6 @@ def current_umask() -> int:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("load: whatever the file holds", line(minidl.io, "load", "wanted != stored", "False"), test_parameters_must_fit),
+    Mutant("load: the contents are not checked", line(minidl.io, "load", "wanted != stored", "False"), test_parameters_must_fit),
 ]
 # fmt: on

@@ -126,7 +126,7 @@ def test_dropout_is_where_the_papers_have_it() -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("VGG: ever wider", line(models, "vgg", "min(2**stage, 8)", "2**stage"), lambda: test_vggs_stages(11, "11222")),
+    Mutant("VGG: the width doubles in every stage", line(models, "vgg", "min(2**stage, 8)", "2**stage"), lambda: test_vggs_stages(11, "11222")),
     Mutant("VGG: a pooling too few", line(models, "vgg", "shorter_side > 1", "shorter_side > 2"), lambda: test_vggs_stages(11, "11222")),
 ]
 # fmt: on

@@ -206,13 +206,13 @@ MUTANTS = [
     Mutant("DeepFool: the farthest boundary", line(attacks.minimal.deepfool, "_to_the_nearest", "distance.argmin(axis=0)", "xp.where(size > 0, distance, -xp.inf).argmax(axis=0)"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: the spread of the logits as they are now", line(attacks.minimal.deepfool, "deepfool", "abs(f), active.least)", "abs(f), LEAST_GAP * abs(f).max(axis=0))"), test_two_classes_and_pixels_at_the_bounds),
     Mutant("DeepFool: the least gap, whatever its slope", line(attacks.minimal.deepfool, "_to_the_nearest", "distance.argmin(axis=0)", "gap.argmin(axis=0)"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
-    Mutant("DeepFool: L∞ slopes measured in L∞", line(attacks.minimal.deepfool, "_to_the_nearest", "NORMS[DUAL[norm]]", "NORMS[norm]"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
+    Mutant("DeepFool: L∞ gradients measured in L∞", line(attacks.minimal.deepfool, "_to_the_nearest", "NORMS[DUAL[norm]]", "NORMS[norm]"), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: no overshoot", line(attacks.minimal.deepfool, "deepfool", "further = 1 + ", "further = 1 + 0 * "), test_on_an_affine_network_one_step_crosses_the_nearest_boundary),
     Mutant("DeepFool: away from the target", line(attacks.minimal.deepfool, "_differences", "return goal.direction * ", "return "), test_a_target_is_reached_over_the_boundary_to_it_alone),
     Mutant("DeepFool: the first classes, not the likeliest", line(attacks.minimal.deepfool, "_differences", "others.argsort", "labelled.argsort"), test_it_succeeds_with_little),
     Mutant("DeepFool: overshoots every step anew", line(attacks.minimal.deepfool, "deepfool", " / further", ""), test_it_is_the_papers_algorithm),
     Mutant("DeepFool: a tie ends it", line(attacks.minimal.deepfool, "deepfool", "xp.maximum(abs(f), active.least)", "abs(f)"), test_a_tie_is_not_the_end),
     Mutant("DeepFool: never clipped", line(attacks.minimal.deepfool, "deepfool", "if clip else", "if False else"), test_bounds_and_honesty),
-    Mutant("DeepFool: fools the fooled again", line(attacks.minimal.deepfool, "deepfool", "(f.max(axis=0) <= active.least)", "(f.max(axis=0) <= 99)"), test_it_succeeds_with_little),
+    Mutant("DeepFool: successful examples are attacked again", line(attacks.minimal.deepfool, "deepfool", "(f.max(axis=0) <= active.least)", "(f.max(axis=0) <= 99)"), test_it_succeeds_with_little),
 ]
 # fmt: on

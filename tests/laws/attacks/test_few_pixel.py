@@ -314,7 +314,7 @@ MUTANTS = [
     Mutant("few pixels: successes go on", line(Group, "settle", "active.fitness.max(axis=-1) >= 0", "active.fitness.max(axis=-1) > 1e9"), test_more_generations_never_do_worse),
     Mutant("few pixels: ties count", line(Group, "_judge", "xp.minimum(reached, -least)", "reached"), test_a_tie_that_the_goal_does_not_count_is_no_success),
     Mutant("few pixels: all candidates drawn at once", line(Group, "_judge", "for i in range(0, len(flat), victim.batch_size):\n        part = slice(i, i + victim.batch_size)", "for part in [slice(None)]:"), lambda: test_no_more_images_at_a_time_than_the_victim_takes(1, 1)),
-    Mutant("few pixels: judged by another's goal", line(Group, "_judge", "self.run.goal.take(rows[part])", "self.run.goal.take(rows[part][::-1])"), test_children_replace_candidates_that_are_no_better),
+    Mutant("few pixels: the goal of another example", line(Group, "_judge", "self.run.goal.take(rows[part])", "self.run.goal.take(rows[part][::-1])"), test_children_replace_candidates_that_are_no_better),
     Mutant("few pixels: draws of the place in the group", line(Group, "_uniform", "first = self.part.start *", "first = 0 *"), test_no_example_weighs_on_another),
     Mutant("few pixels: draws of the place among the rest", line(Group, "_uniform", "self.active.rows - self.part.start", "namespace(x).arange(len(self.active))"), test_no_example_weighs_on_another),
     Mutant("few pixels: values with too wide a spread", line(Group, "_born", "0.5 + 0.5 * box_muller", "0.5 + box_muller"), test_the_first_candidates_are_the_papers),
@@ -322,7 +322,7 @@ MUTANTS = [
     Mutant("few pixels: rows for columns", line(Group, "_drawn", "row[:, pixel], column[:, pixel]", "column[:, pixel] % 4, row[:, pixel]"), test_pixels_are_set_one_after_the_other),
     Mutant("few pixels: the earlier counts", line(Group, "_drawn", "in range(genes.shape[1])", "in reversed(range(genes.shape[1]))"), test_pixels_are_set_one_after_the_other),
     Mutant("few pixels: shares of 0 to 1, whatever the bounds", line(Group, "_drawn", "low + (high - low) * genes", "1 * genes"), test_pixels_are_set_one_after_the_other),
-    Mutant("few pixels: any weight will do", line(attacks.minimal.few_pixel, "_check", "most=2, but=0", "least=-9, most=99"), lambda: test_refused_before_any_work("too heavy")),
+    Mutant("few pixels: the weight is not checked", line(attacks.minimal.few_pixel, "_check", "most=2, but=0", "least=-9, most=99"), lambda: test_refused_before_any_work("too heavy")),
     Mutant("few pixels: three candidates", line(attacks.minimal.few_pixel, "few_pixel", "least=LEAST_POPULATION", "least=3"), lambda: test_refused_before_any_work("too few")),
 ]
 # fmt: on

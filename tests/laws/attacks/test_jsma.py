@@ -301,7 +301,7 @@ MUTANTS = [
     Mutant("JSMA: a touched feature leaves the domain", line(attacks.minimal.jsma, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "domain[where] = False"), test_it_is_the_papers_algorithm),
     Mutant("JSMA: a saturated feature stays in the domain", line(attacks.minimal.jsma, "_move", "domain[where] = (flat[where] != before) & movable(flat[where])", "pass"), test_it_is_the_papers_algorithm),
     Mutant("JSMA: one step too many", line(attacks.minimal.jsma, "steps_allowed", "/ features + 1e-9", "/ features + 1"), test_bounds_budget_and_honesty),
-    Mutant("JSMA: probabilities taken for logits", line(attacks.minimal.jsma, "_rows", 'if outputs == "logits":', "if True:"), test_with_probabilities_the_second_condition_says_nothing),
+    Mutant("JSMA: probabilities in place of logits", line(attacks.minimal.jsma, "_rows", 'if outputs == "logits":', "if True:"), test_with_probabilities_the_second_condition_says_nothing),
     Mutant("hardness: rectangles", line(attacks.report.by_class, "hardness_matrix", "(e1 + e0) / 2", "e1"), test_a_smaller_budget_is_the_beginning_of_a_larger_one),
     Mutant("matrices: source and target swapped", line(attacks.report.by_class, "mean_by_pair", "source * classes + target", "target * classes + source"), test_measures_by_hand),
 ]

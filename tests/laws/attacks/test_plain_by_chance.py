@@ -182,7 +182,7 @@ def test_fool_gradient(seed, decay, rise) -> None:
 # fmt: off
 MUTANTS = [
     Mutant("plain pgd: begins at the image", line(page("pgd"), "pgd", "x + rng.uniform(-epsilon, epsilon, x.shape)", "x + 0 * rng.uniform(-epsilon, epsilon, x.shape)"), test_pgd),
-    Mutant("plain pgd: tries again what fell", line(page("pgd"), "pgd", "break", "pass"), test_pgd),
+    Mutant("plain pgd: goes on after a success", line(page("pgd"), "pgd", "break", "pass"), test_pgd),
     Mutant("plain square: by ε, not 2ε", line(page("square"), "square", "[2 * epsilon, -2 * epsilon]", "[epsilon, -epsilon]"), test_square),
     Mutant("plain square: keeps what does not help", line(page("square"), "square", "if new < least:", "if new > least:"), test_square),
     Mutant("plain square: one sign for all channels", line(page("square"), "square", "(c, 1, 1))  # one", "(c, 1, 1))[:1]  # one"), test_square),
@@ -205,9 +205,9 @@ MUTANTS = [
     Mutant("plain fool_direct: children of children", line(page("fool_direct"), "map_elites", "children = [mutated(parent, generation) for parent in parents]", "children = [mutated(children[0], generation) for parent in parents]"), test_fool_direct),
     Mutant("plain fool_direct: the rate is not halved", line(page("fool_direct"), "fool_direct", "generation // halved_every", "0"), test_fool_direct),
     Mutant("plain fool_direct: moves twice as far", line(page("fool_direct"), "polynomial", "delta * (high - low)", "2 * delta * (high - low)"), test_fool_direct),
-    Mutant("plain fool_cppn: signs are seen", line(page("fool_cppn"), "painted", "abs(np.stack(v[-C:]))", "np.stack(v[-C:])"), test_fool_cppn),
+    Mutant("plain fool_cppn: colours have signs", line(page("fool_cppn"), "painted", "abs(np.stack(v[-C:]))", "np.stack(v[-C:])"), test_fool_cppn),
     Mutant("plain fool_cppn: radius without its root", line(page("fool_cppn"), "painted", "np.hypot(x, y)", "x * x + y * y"), test_fool_cppn),
-    Mutant("plain fool_cppn: inputs hear", line(page("fool_cppn"), "missing", "max(i + 1, INPUTS)", "i + 1"), test_fool_cppn),
+    Mutant("plain fool_cppn: inputs have sources", line(page("fool_cppn"), "missing", "max(i + 1, INPUTS)", "i + 1"), test_fool_cppn),
     Mutant("plain fool_cppn: a deleted connection stays", line(page("fool_cppn"), "delete_connection", "= 0", "= 1"), test_fool_cppn),
     Mutant("plain fool_cppn: a moved connection stays where it was, too", line(page("fool_cppn"), "change_connection", "W[i, j], 0", "W[i, j], W[i, j]"), test_fool_cppn),
     Mutant("plain fool_cppn: the other end is kept", line(page("fool_cppn"), "change_connection", "place[end] == (i, j)[end]", "place[1 - end] == (i, j)[1 - end]"), test_fool_cppn),
@@ -218,6 +218,6 @@ MUTANTS = [
     Mutant("plain fool_cppn: functions never change", line(page("fool_cppn"), "mutate", "changes & ", "~changes & changes & "), test_fool_cppn),
     Mutant("plain fool_gradient: ∇p/‖∇p‖", line(page("fool_gradient"), "fool_gradient", "(g**2).sum()", "np.sqrt((g**2).sum())"), test_fool_gradient),
     Mutant("plain fool_gradient: decay towards black", line(page("fool_gradient"), "fool_gradient", "m + (1 - decay) * (x - m)", "(1 - decay) * x"), test_fool_gradient),
-    Mutant("plain fool_gradient: leaps at the end", line(page("fool_gradient"), "fool_gradient", "0.1 * (1 - p)", "1 - p"), test_fool_gradient),
+    Mutant("plain fool_gradient: long steps near 1", line(page("fool_gradient"), "fool_gradient", "0.1 * (1 - p)", "1 - p"), test_fool_gradient),
 ]
 # fmt: on

@@ -197,7 +197,7 @@ def test_flat_images_are_refused() -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("Square: whatever comes is kept", line(attacks.bounded.square, "search", "achieved | (reached > active.best)", "reached == reached"), test_more_queries_never_do_worse),
+    Mutant("Square: every square is kept", line(attacks.bounded.square, "search", "achieved | (reached > active.best)", "reached == reached"), test_more_queries_never_do_worse),
     Mutant("Square: nothing is kept", line(attacks.bounded.square, "search", "achieved | (reached > active.best)", "xp.isinf(active.best)"), test_every_query_is_a_square_and_kept_if_it_helps),
     Mutant("Square: beyond the bounds", line(attacks.bounded.square, "search", "xp.clip(run.x + d, *run.victim.bounds)", "run.x + d"), test_bounds_budget_and_honesty),
     Mutant("Square: squares of 2ε", line(attacks.bounded.square, "search", "(-radius, radius)", "(-2 * radius, 2 * radius)"), test_bounds_budget_and_honesty),

@@ -291,7 +291,7 @@ def test_on_another_library(name, monkeypatch) -> None:
 # fmt: off
 MUTANTS = [
     Mutant("destruction: over all the images", line(attacks.transforms, "destruction_rate", "fooled = clean & ~adversarial", "fooled = clean | ~clean"), test_destruction_is_the_definition),
-    Mutant("destruction: mistakes made without help", line(attacks.transforms, "destruction_rate", "fooled = clean & ~adversarial", "fooled = ~adversarial"), test_destruction_by_hand),
+    Mutant("destruction: mistakes before the attack count", line(attacks.transforms, "destruction_rate", "fooled = clean & ~adversarial", "fooled = ~adversarial"), test_destruction_by_hand),
     Mutant("destruction: what survives", line(attacks.transforms, "destruction_rate", "transformed[fooled]", "(~transformed)[fooled]"), test_destruction_is_the_definition),
     Mutant("brightness: never saturates", line(attacks.transforms, "brightness", "namespace(x).clip(x + amount * (high - low), low, high)", "x + amount * (high - low)"), test_light_by_hand),
     Mutant("brightness: the range forgotten", line(attacks.transforms, "brightness", "amount * (high - low)", "amount"), lambda: test_amounts_are_shares_of_the_range("brightness")),

@@ -187,7 +187,7 @@ MUTANTS = [
     Mutant("a closed record: kept outputs are constants", line(core, "linearize", "settle(f(boxes))", "f(boxes)"), test_a_value_kept_from_an_inner_derivative_still_depends_on_the_outer_input),
     Mutant("a closed record: not for tangents", line(core, "_in_dtype_of", "direction = settle(direction)", "pass"), test_outside_a_kept_box_is_an_array_to_numpy),
     Mutant("a record that never closes", line(core, "linearize", "record.open = False", "pass"), test_a_function_that_fails_closes_its_record),
-    Mutant("linearize: any output will do", line(core, "linearize", 'if _kind(plain) != "f":', "if False:"), lambda: test_outputs_that_are_no_floating_point_array(lambda x: x > 0, "bool")),
-    Mutant("reached: whatever came later", line(core.Linearization, "reached", "if index in needed:", "if True:"), test_which_pieces_of_x_were_reached),
+    Mutant("linearize: the output is not checked", line(core, "linearize", 'if _kind(plain) != "f":', "if False:"), lambda: test_outputs_that_are_no_floating_point_array(lambda x: x > 0, "bool")),
+    Mutant("reached: later operations count, too", line(core.Linearization, "reached", "if index in needed:", "if True:"), test_which_pieces_of_x_were_reached),
 ]
 # fmt: on

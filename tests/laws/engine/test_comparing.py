@@ -126,7 +126,7 @@ MUTANTS = [
     Mutant("compare: in float32, as precise as in float64", line(comparing, "_allowed", "itemsize > 4", "itemsize > 0"), test_a_convolution_written_otherwise_agrees_in_every_argument),
     Mutant("compare: as if all were float32", line(comparing, "_allowed", "itemsize > 4", "itemsize > 8"), test_the_worst_entry_both_functions_and_the_arguments_are_shown),
     Mutant("compare: a function beside itself", line(comparing, "_same_value", "np.asarray(g(*", "np.asarray(f(*"), test_the_worst_entry_both_functions_and_the_arguments_are_shown),
-    Mutant("compare: any dtype will do", line(comparing, "_same_value", "actual.dtype != expected.dtype", "False"), lambda: test_differences_of_every_kind_are_reported(lambda x: np.tanh(x).astype("longdouble"), "dtype")),
+    Mutant("compare: dtypes are not compared", line(comparing, "_same_value", "actual.dtype != expected.dtype", "False"), lambda: test_differences_of_every_kind_are_reported(lambda x: np.tanh(x).astype("longdouble"), "dtype")),
     Mutant("compare: arguments may be changed", line(comparing, "_left_alone", "not np.array_equal(after, before", "not np.array_equal(before, before"), lambda: test_differences_of_every_kind_are_reported(lambda x: np.tanh(x, out=x), "was changed")),
     Mutant("compare: arguments are changed for the other one", line(comparing, "_copies", "x.copy() if", "x if"), lambda: test_differences_of_every_kind_are_reported(lambda x: np.tanh(x, out=x), "was changed")),
     Mutant("compare: the first argument alone", line(comparing, "_same_derivative", "arguments[:i], arguments[i], arguments[i + 1 :]", "arguments[:0], arguments[0], arguments[1:]"), lambda: test_wrong_derivatives_are_reported_by_walk_and_argument({"pull": {1: lambda g, y, a, b: g}}, "Jᵀ·g", 1)),

@@ -152,7 +152,7 @@ def test_a_layer_of_ones_own_trains_differentiates_saves_and_loads(tmp_path) -> 
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("dropout: never sleeps", line(layers.Dropout, "key", "if rng is None or self.rate == 0:\n        return None", "import numpy as np\n    rng = rng or np.random.default_rng()"), test_dropout_is_active_exactly_when_an_rng_is_given),
+    Mutant("dropout: also in evaluation", line(layers.Dropout, "key", "if rng is None or self.rate == 0:\n        return None", "import numpy as np\n    rng = rng or np.random.default_rng()"), test_dropout_is_active_exactly_when_an_rng_is_given),
     Mutant("dropout: one mask for all layers", line(layers.Dropout, "key", "int(rng.integers(2**63))", "1"), test_dropout_layers_draw_different_masks),
     Mutant("He: fan-out", line(layers.He, "__call__", "fan_in)", "fan_out)"), lambda: test_initialisers_have_the_stated_spread(layers.He(), np.sqrt(2 / 300))),
     Mutant("Glorot: √3", line(layers.Glorot, "__call__", "6 /", "3 /"), lambda: test_initialisers_have_the_stated_spread(layers.Glorot(), np.sqrt(2 / 700))),

@@ -203,7 +203,7 @@ def test_gradients_of_gradients_go_through_joined_layers(joining, activation) ->
 MUTANTS = [
     Mutant("plan: joined on readable kernels, too", line(planning, "joining", " and current().kernels is not reference", ""), test_on_readable_kernels_a_network_runs_its_layers),
     Mutant("plan: never joined", line(planning, "joining", "is not reference", "is reference"), test_on_readable_kernels_a_network_runs_its_layers),
-    Mutant("plan: joined whatever the block says", line(planning, "joining", "not _apart.get() and ", ""), test_joining_can_be_left_for_a_while, "numba"),
+    Mutant("plan: joined within one_by_one", line(planning, "joining", "not _apart.get() and ", ""), test_joining_can_be_left_for_a_while, "numba"),
     Mutant("plan: the first for ever", line(models.Sequential, "plan", "last is None or last[0] != made_for", "last is None"), test_a_plan_is_kept_until_something_is_another, "numba"),
     Mutant("plan: blind to layers", line(models.Sequential, "plan", "(name, id(layer))", "name"), test_a_plan_is_kept_until_something_is_another, "numba"),
     Mutant("plan: made at every call", line(models.Sequential, "plan", "last is None or last[0] != made_for", "True"), test_a_plan_is_kept_until_something_is_another, "numba"),

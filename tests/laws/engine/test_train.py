@@ -313,7 +313,7 @@ def resumed(tmp_path: object) -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("adversary: its images never learnt from", line(train, "_batch_to_learn", "adversary.alpha == 1", "adversary.alpha >= 0"), test_alpha_zero_learns_from_the_adversarial_images_alone),
+    Mutant("adversary: its images are not trained on", line(train, "_batch_to_learn", "adversary.alpha == 1", "adversary.alpha >= 0"), test_alpha_zero_learns_from_the_adversarial_images_alone),
     Mutant("adversary: clean images too at α = 0", line(train, "_batch_to_learn", "adversary.alpha == 0", "adversary.alpha < 0"), test_alpha_zero_learns_from_the_adversarial_images_alone),
     Mutant("adversary: asked at α = 1 as well", line(train, "_batch_to_learn", "adversary.alpha == 1", "adversary.alpha > 1"), test_alpha_one_is_plain_training_to_the_bit),
     Mutant("adversary: α and 1 - α swapped", line(train, "_batch_to_learn", "[x, x_adv]", "[x_adv, x]"), written(FGSMAdversary)),
@@ -321,23 +321,23 @@ MUTANTS = [
     Mutant("gradient: weights forgotten", line(train, "gradient", "ops.sum(weights * ", "ops.mean("), written(FGSMAdversary)),
     Mutant("fit: accuracy without weights", line(train, "_learn", "(weights * right).sum()", "right.mean()"), written(FGSMAdversary)),
     Mutant("fit: the first moment for every batch", line(train, "_learn", "replace(start, step=step)", "replace(start, step=0)"), test_every_batch_is_attacked_as_the_network_is_then),
-    Mutant("fit: other images taken as they are", line(train, "_batch_to_learn", "x_adv.dtype != x.dtype", "False"), lambda: test_other_images_than_asked_for_are_refused(lambda x: x.astype("float64"))),
+    Mutant("fit: images are not checked", line(train, "_batch_to_learn", "x_adv.dtype != x.dtype", "False"), lambda: test_other_images_than_asked_for_are_refused(lambda x: x.astype("float64"))),
     Mutant("moment: one key for all epochs", line(train.TrainingStep, "key", "self.epoch, ", ""), test_they_start_anew_at_every_moment_and_again_at_the_same),
     Mutant("moment: one key for all seeds", line(train.TrainingStep, "key", "self.seed, ", ""), test_they_start_anew_at_every_moment_and_again_at_the_same),
     Mutant("moment: whole epochs only", line(train.TrainingStep, "epochs", " + self.step / self.steps", ""), test_epsilon_warms_up_evenly_and_stays),
     Mutant("checkpoint: α not in the adversary's name", line(recipe.Recipe, "settings", 'float(getattr(self.adversary, "alpha", 1))', "1.0"), test_checkpoints_know_the_adversary),
     Mutant("checkpoint: lambdas have a name", line(identity, "_name", '("<lambda>", "<locals>", " at 0x")', '(" at 0x",)'), test_checkpoints_know_the_adversary),
     Mutant("adversary: downhill", line(FGSMAdversary, "images", "victim.gradient(x, goal)", "-victim.gradient(x, goal)"), test_they_are_those_of_the_attacks),
-    Mutant("adversary: seen with dropout", line(BoundedAdversary, "__call__", "Victim(net,", "Victim(lambda x: net.apply(net.params, x, moment.rng),"), test_they_are_made_without_dropout),
+    Mutant("adversary: attacks with dropout", line(BoundedAdversary, "__call__", "Victim(net,", "Victim(lambda x: net.apply(net.params, x, moment.rng),"), test_they_are_made_without_dropout),
     Mutant("adversary: never clips", line(BoundedAdversary, "__call__", "self.bounds if self.clip else None", "None"), bounded()),
     Mutant("adversary: always clips to [0, 1]", line(BoundedAdversary, "__call__", "self.bounds if self.clip else None", "(0.0, 1.0)"), bounded(low=-3.0, high=2.0)),
-    Mutant("adversary: images not looked at", line(BoundedAdversary, "__call__", "victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused),
-    Mutant("adversary: cold", line(BoundedAdversary, "radius", "if self.warm_up", "if False"), test_epsilon_warms_up_evenly_and_stays),
+    Mutant("adversary: images are not checked", line(BoundedAdversary, "__call__", "victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused),
+    Mutant("adversary: no warm-up", line(BoundedAdversary, "radius", "if self.warm_up", "if False"), test_epsilon_warms_up_evenly_and_stays),
     Mutant("adversary: warms up for ever", line(BoundedAdversary, "radius", "min(1.0, ", "max(0.0, "), test_epsilon_warms_up_evenly_and_stays),
     Mutant("PGD adversary: leaves the ball", line(PGDAdversary, "images", "self.norm), radius, bounds)", "self.norm), 2 * radius, bounds)"), bounded()),
     Mutant("PGD adversary: one step of all", line(PGDAdversary, "images", "pass", "break"), test_they_are_those_of_the_attacks),
     Mutant("PGD adversary: starts at the image", line(attacks.bounded.pgd.Schedule, "start", "if self.random_start", "if False"), test_they_start_anew_at_every_moment_and_again_at_the_same),
-    Mutant("PGD adversary: one start for all moments", line(PGDAdversary, "images", "start(ball, key, x)", "start(ball, 0, x)"), test_they_start_anew_at_every_moment_and_again_at_the_same),
-    Mutant("PGD adversary: starts from moments gone by", line(train.TrainingStep, "key", "(self.seed, self.epoch, self.step, 1)", "__import__('time').perf_counter_ns()"), resumed),
+    Mutant("PGD adversary: one start for all steps of training", line(PGDAdversary, "images", "start(ball, key, x)", "start(ball, 0, x)"), test_they_start_anew_at_every_moment_and_again_at_the_same),
+    Mutant("PGD adversary: starts from earlier steps of training", line(train.TrainingStep, "key", "(self.seed, self.epoch, self.step, 1)", "__import__('time').perf_counter_ns()"), resumed),
 ]
 # fmt: on

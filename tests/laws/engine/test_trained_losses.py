@@ -218,10 +218,10 @@ def refused(name: str) -> object:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("loss: the cross-entropy all the same", line(train, "_of_each", "if loss is None:", "if True:"), trained_on(brier)),
+    Mutant("loss: always the cross-entropy", line(train, "_of_each", "if loss is None:", "if True:"), trained_on(brier)),
     Mutant("loss: not known to checkpoints", line(recipe.Recipe, "settings", 'identity("fit", self.loss)', "None"), test_resumed_runs_end_with_the_same_bits_and_know_their_loss),
-    Mutant("loss: any shape will do", line(losses, "of_each", "each.shape != labels.shape", "False"), refused("the mean")),
-    Mutant("loss: whole numbers will do", line(losses, "of_each", ' or each.dtype.kind != "f"', ""), refused("whole numbers")),
+    Mutant("loss: its shape is not checked", line(losses, "of_each", "each.shape != labels.shape", "False"), refused("the mean")),
+    Mutant("loss: its dtype is not checked", line(losses, "of_each", ' or each.dtype.kind != "f"', ""), refused("whole numbers")),
     Mutant("loss: cut off from the logits", line(recipe, "_check_loss", "if not linearize", "if None and linearize"), refused("a constant")),
     Mutant("loss: as many examples as classes", line(recipe, "_check_loss", "3 if net.output_shape == (2,) else 2", "net.output_shape[0]"), test_two_classes_do_not_pass_for_two_examples),
     Mutant("label smoothing: the label not lowered", line(losses.CrossEntropy, "__call__", "(1 - self.label_smoothing) * each", "each"), test_a_smoothed_label_is_a_distribution),

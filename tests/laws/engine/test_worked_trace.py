@@ -107,6 +107,6 @@ def test_push_and_pull_are_changed_one_by_one(monkeypatch) -> None:
 MUTANTS = [
     Mutant("rules: one list for both walks", line(core.Primitive, "__init__", "tuple(each) if isinstance(each, list) else each", "each"), test_push_and_pull_are_changed_one_by_one),
     Mutant("walk back: through the inputs, too", line(core, "vector_jacobian_product", "range(output, inputs - 1, -1)", "range(output, -1, -1)"), test_every_input_has_its_cotangent),
-    Mutant("forward walk: whatever came last", line(core, "jacobian_vector_product", "return tangents[output]", "return tangents[-1]"), test_every_input_has_its_cotangent),
+    Mutant("forward walk: the last input only", line(core, "jacobian_vector_product", "return tangents[output]", "return tangents[-1]"), test_every_input_has_its_cotangent),
 ]
 # fmt: on

@@ -238,7 +238,7 @@ def structured(operation: str) -> object:
 # fmt: off
 MUTANTS = [
     # --- draws and pixels
-    Mutant("draws: what does not happen happens", line(Draws, "happens", "< probability", "> probability"), lambda: test_partners_have_a_part_as_often_as_they_are_asked_to(0.3)),
+    Mutant("draws: the complement happens", line(Draws, "happens", "< probability", "> probability"), lambda: test_partners_have_a_part_as_often_as_they_are_asked_to(0.3)),
     Mutant("direct: a rate that stays", line(DirectEncoding, "vary", "0.5 **", "1.0 **"), lambda: test_fewer_genes_move_as_generations_pass(20, 0.1)),
     Mutant("direct: a rate that falls in every generation", line(DirectEncoding, "vary", "generation // self.halved_every", "generation / self.halved_every"), lambda: test_fewer_genes_move_as_generations_pass(9, 0.4)),
     Mutant("direct: all are crossed", line(DirectEncoding, "vary", "happens[:, None, None, None], crossed, pixels", "crossed == crossed, crossed, pixels"), lambda: test_partners_have_a_part_as_often_as_they_are_asked_to(0.3)),

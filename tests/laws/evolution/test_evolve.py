@@ -354,10 +354,10 @@ MUTANTS = [
     # --- who survives
     Mutant("archive: equals are let in", line(MapElites, "updated", "reached > self", "reached >= self"), lambda: test_one_child_may_take_every_niche_and_equals_take_none(MapElites, [0.9, 0.5, 0.5])),
     Mutant("archive: the least fit of the children", line(MapElites, "updated", "fitness.argmax(axis=0), fitness.max", "fitness.argmin(axis=0), fitness.max"), lambda: replayed("direct")),
-    Mutant("archive: children try where they are best alone", line(MapElites, "competing_fitness", "return fitness", "return fitness * (fitness == fitness.max(axis=1)[:, None])"), lambda: replayed("cppn")),
+    Mutant("archive: children compete only where they are best", line(MapElites, "competing_fitness", "return fitness", "return fitness * (fitness == fitness.max(axis=1)[:, None])"), lambda: replayed("cppn")),
     Mutant("archive: elitism in every niche", line(Elitism, "competing_fitness", "xp.where(own, fitness, -xp.inf)", "fitness"), lambda: replayed("cppn", "Elitism")),
-    Mutant("archive: genes of the dead", line(MapElites, "updated", "self.genomes.replaced(improved, children.take(fittest))", "self.genomes"), lambda: replayed("direct")),
-    Mutant("archive: the survivors are born anew", line(MapElites, "updated", "self.born, improved, generation", "self.born, slice(None), generation"), lambda: replayed("cppn")),
+    Mutant("archive: genomes are not replaced", line(MapElites, "updated", "self.genomes.replaced(improved, children.take(fittest))", "self.genomes"), lambda: replayed("direct")),
+    Mutant("archive: all get the new generation", line(MapElites, "updated", "self.born, improved, generation", "self.born, slice(None), generation"), lambda: replayed("cppn")),
     Mutant("archive: no parent from the last niche", line(MapElites, "parents", "len(self)", "len(self) - 1"), test_parents_come_from_every_niche_alike),
     Mutant("archive: niches without images", line(MapElites, "from_arrays", "len(set(lengths)) != 1", "False"), test_other_files_are_no_results),
     # --- the loop
@@ -367,14 +367,14 @@ MUTANTS = [
     Mutant("evolve: logits for probabilities", line(loop.Breeder, "fitness", "kernels(logits).log_softmax(logits)", "logits"), lambda: replayed("direct")),
     Mutant("evolve: probabilities, rounded to 0", line(loop.Breeder, "fitness", "kernels(logits).log_softmax(logits)", "namespace(logits).log(kernels(logits).softmax(logits))"), test_classes_that_are_all_but_impossible_are_climbed),
     Mutant("evolve: probabilities, rounded to 1", line(loop.Breeder, "fitness", '.astype("float64")', ""), test_single_precision_is_not_the_end),
-    Mutant("evolve: images not looked at", line(loop.Breeder, "drawn", "self.victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused_in_every_generation),
+    Mutant("evolve: images are not checked", line(loop.Breeder, "drawn", "self.victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused_in_every_generation),
     # --- checkpoints and files
-    Mutant("evolve: as many children as they please", line(loop.Breeder, "drawn", "== self.population", ""), lambda: test_encodings_that_return_something_else_raise_an_error("vary", lambda genomes: genomes.take([0, 1, 2]), ShapeError, "returns 8")),
+    Mutant("evolve: the number of children is not checked", line(loop.Breeder, "drawn", "== self.population", ""), lambda: test_encodings_that_return_something_else_raise_an_error("vary", lambda genomes: genomes.take([0, 1, 2]), ShapeError, "returns 8")),
     Mutant("fooling: every archive is MAP-Elites", line(FoolingResult, "load", 'ARCHIVES[header["archive"]]', "MapElites"), read),
     Mutant("fooling: arrays of any length", line(result, "_check_sound", "len(lengths) != 1", "False"), test_other_files_are_no_results),
     Mutant("fooling: an archive known by its name alone", line(FoolingResult, "save", "ARCHIVES.get(kind) is not type(self.archive)", "kind not in ARCHIVES"), test_an_archive_of_ones_own_has_no_file),
     Mutant("fooling: the median over generations", line(FoolingResult, "median", "axis=1", "axis=0"), test_any_network_shape_and_bounds),
-    Mutant("fooling: from 0 to 1 whatever the victim", line(fooling, "canvas", "{\"shape\": tuple(shape), \"bounds\": victim.bounds", "{\"shape\": tuple(shape), \"bounds\": (0, 1)"), test_any_network_shape_and_bounds),
+    Mutant("fooling: always from 0 to 1", line(fooling, "canvas", "{\"shape\": tuple(shape), \"bounds\": victim.bounds", "{\"shape\": tuple(shape), \"bounds\": (0, 1)"), test_any_network_shape_and_bounds),
     # --- draws and pixels
     Mutant("draws: the same for every question", line(Draws, "key", "self.asked += 1", "self.asked += 0"), test_partners_are_drawn_on_their_own),
     Mutant("genomes: others in the first rows", line(genome, "replaced", "copied[rows] = others", "copied[: len(rows)] = others"), lambda: replayed("direct")),

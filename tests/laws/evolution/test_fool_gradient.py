@@ -262,7 +262,7 @@ MUTANTS = [
     Mutant("ascent: no decay", line(ASCENT, "_step", "(1 - decay)", "1"), test_a_step_is_the_papers),
     Mutant("ascent: it never slows down", line(ASCENT, "_step", "LATE * (1 - p)", "rise"), test_late_steps_ask_for_a_tenth_of_what_is_missing),
     Mutant("ascent: out of bounds", line(ASCENT, "_step", "xp.clip(centre + (1 - decay) * (moved - centre), low, high)", "centre + (1 - decay) * (moved - centre)"), test_bounds_counts_and_honesty),
-    Mutant("ascent: leaps as long as are asked for", line(ASCENT, "_step", ", widest)", ", xp.inf)"), test_no_step_leaps_further_than_the_box_is_wide),
+    Mutant("ascent: steps are not limited", line(ASCENT, "_step", ", widest)", ", xp.inf)"), test_no_step_leaps_further_than_the_box_is_wide),
     Mutant("ascent: directions of no length", line(ASCENT, "_step", "l2_steepest(gradient)", "(gradient / per_example(norm, x))"), test_where_there_is_no_slope_images_stay),
     Mutant("ascent: history a step late", line(ASCENT, "fool_gradient", "history[1:done]", "history[: done - 1]"), test_history_lines_up_with_images),
     Mutant("ascent: images of a step that was not kept", line(ASCENT, "fool_gradient", "x, interrupted = state[0], True", "interrupted = True"), test_interrupted_at_any_line),

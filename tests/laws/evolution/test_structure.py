@@ -296,7 +296,7 @@ MUTANTS = [
     Mutant("structure: to neurons that are not there", line(Wiring, "is_target", "(self.is_source() | (slots >= self.end))", "(self.is_source() | (slots >= 0))"), test_a_connection_comes),
     Mutant("structure: the first that is possible", line(structure, "one_of", "draws.below(so_far[:, -1], len(possible))", "0 * draws.below(so_far[:, -1], len(possible))"), test_all_that_are_possible_are_equally_likely),
     Mutant("structure: the one before", line(structure, "one_of", "len(possible)) + 1", "len(possible))"), test_one_of_those_that_are_possible),
-    Mutant("structure: all that a neuron says goes", line(structure, "delete_connection", "i[n], j[n]] = 0", "i[n]] = 0"), test_a_connection_goes),
+    Mutant("structure: a deletion takes all connections of its source", line(structure, "delete_connection", "i[n], j[n]] = 0", "i[n]] = 0"), test_a_connection_goes),
     Mutant("structure: connections move to other sources alone", line(structure, "change_connection", "happens(0.5,", "happens(0.0,"), test_a_connection_moves_at_either_end_alike),
     Mutant("structure: what moves stays, too", line(structure, "change_connection", "i[n], j[n]] = 0", "i[n], j[n]] *= 1"), test_a_connection_moves),
     Mutant("structure: a neuron beside its connection", line(structure, "add_neuron", "= 1, weight, 0", "= 1, weight, weight"), test_a_neuron_comes),
@@ -305,7 +305,7 @@ MUTANTS = [
     Mutant("structure: new neurons come first", line(structure, "add_neuron", "p = first + ", "p = first + 0 * "), test_a_new_neuron_may_come_anywhere_between_and_be_anything),
     Mutant("structure: the last neuron goes", line(structure, "delete_neuron", "draws.below(net.hidden, len(net.hidden))", "net.hidden - 1"), test_any_neuron_may_go),
     Mutant("structure: functions stay behind", line(structure, "_reorder", "xp.take_along_axis(net.functions[n], source, axis=1)", "net.functions[n]"), test_a_neuron_goes_with_its_connections),
-    Mutant("structure: weights from nowhere", line(structure, "change_weights", "namespace(net.weights).where(net.weights != 0, moved, 0)", "moved"), test_weights_move_and_connections_stay),
-    Mutant("structure: functions of what hears nothing", line(structure, "change_functions", "& net.is_target()", ""), test_functions_are_drawn_anew_where_something_is_heard),
+    Mutant("structure: weights of absent connections move", line(structure, "change_weights", "namespace(net.weights).where(net.weights != 0, moved, 0)", "moved"), test_weights_move_and_connections_stay),
+    Mutant("structure: functions of neurons without sources change", line(structure, "change_functions", "& net.is_target()", ""), test_functions_are_drawn_anew_where_something_is_heard),
 ]
 # fmt: on

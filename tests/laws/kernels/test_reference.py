@@ -212,6 +212,6 @@ MUTANTS = [
     Mutant("pairs: only the best feature of each kind", line(reference_pairs, "best_pairs", "runner_up[:, :-1]", "largest[:, 1:-1]"), test_pairs_are_the_ones_of_the_definition),
     Mutant("pairs: ties to the last", line(reference_pairs, "_best_of_candidates", "product > best[r : r + rows]", "product >= best[r : r + rows]"), test_pairs_in_tiles_break_ties_alike),
     Mutant("pairs: ranked by a alone", line(reference_pairs, "_ranked", "(-b).argsort", "(0 * b).argsort"), test_pairs_are_the_ones_of_the_definition),
-    Mutant("single features: two wrongs make a right", line(reference_pairs, "saliency", "(a > 0) & (b > 0)", "(a == a)"), test_single_features_are_eq_8s_arg_max),
+    Mutant("single features: two negative factors count", line(reference_pairs, "saliency", "(a > 0) & (b > 0)", "(a == a)"), test_single_features_are_eq_8s_arg_max),
 ]
 # fmt: on
