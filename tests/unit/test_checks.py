@@ -19,7 +19,7 @@ def test_numbers_come_back_as_floats(value) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "1", True, np.ones(1), 1j, float("nan"), float("inf"), -1e-9, 2])
-def test_others_are_refused_in_the_words_of_the_attack(value) -> None:
+def test_others_raise_an_error_that_names_the_attack(value) -> None:
     with pytest.raises(RangeError) as refused:
         check_number("pgd", "a step from 0 to 1", value, most=1)
     assert (refused.value.expected, refused.value.got) == ("a step from 0 to 1", repr(value))
@@ -38,9 +38,9 @@ def test_one_number_may_be_left_out() -> None:
 
 # fmt: off
 MUTANTS = [
-    Mutant("checks: booleans are numbers", line(checks, "check_number", "not isinstance(value, bool)", "True"), lambda: test_others_are_refused_in_the_words_of_the_attack(True)),
+    Mutant("checks: booleans are numbers", line(checks, "check_number", "not isinstance(value, bool)", "True"), lambda: test_others_raise_an_error_that_names_the_attack(True)),
     Mutant("checks: without end", line(checks, "check_number", "math.isfinite(value)", "True"), test_infinity_is_no_number),
-    Mutant("checks: below the least", line(checks, "check_number", "least <= float(value)", "float(value)"), lambda: test_others_are_refused_in_the_words_of_the_attack(-1e-9)),
+    Mutant("checks: below the least", line(checks, "check_number", "least <= float(value)", "float(value)"), lambda: test_others_raise_an_error_that_names_the_attack(-1e-9)),
     Mutant("checks: the least itself", line(checks, "check_number", "least <= float(value)", "least < float(value)"), lambda: test_numbers_come_back_as_floats(0)),
     Mutant("checks: nothing is left out", line(checks, "check_number", "value == but", "False"), test_one_number_may_be_left_out),
 ]

@@ -202,7 +202,7 @@ def promptly(call: Callable[[], object]) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
-def test_a_fifo_is_refused_and_does_not_block(tmp_path) -> None:
+def test_a_fifo_raises_an_error_and_does_not_block(tmp_path) -> None:
     (tmp_path / "good").write_bytes(FILES["train-images-idx3-ubyte"])
     (tmp_path / "link").symlink_to(tmp_path / "good")
     read_idx(tmp_path / "link", 3)  # a link is what it leads to
@@ -215,18 +215,18 @@ def test_a_fifo_is_refused_and_does_not_block(tmp_path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no /dev/zero on this system")
-def test_a_device_is_refused() -> None:
+def test_a_device_raises_an_error() -> None:
     promptly(lambda: read_idx("/dev/zero", 3))
     with pytest.raises(DataError, match="expected /dev/zero to be a regular file, got a FIFO, socket or device"):
         read_idx("/dev/zero", 3)
 
 
-def test_a_folder_is_refused(tmp_path) -> None:
+def test_a_folder_raises_an_error(tmp_path) -> None:
     with pytest.raises(DataError, match="to be a regular file, got a folder"):
         read_idx(tmp_path, 3)
 
 
-def test_a_path_that_no_file_can_have_is_refused(tmp_path) -> None:
+def test_a_path_that_no_file_can_have_raises_an_error(tmp_path) -> None:
     for name in ("a\0b", "a" * 5000):
         with pytest.raises(DataError, match="read_idx: expected a file"):
             read_idx(tmp_path / name, 3)
@@ -302,7 +302,7 @@ def test_damage_in_ones_own_folder_is_reported(no_cache, monkeypatch, tmp_path) 
             load_mnist()
 
 
-def test_more_than_the_set_can_be_is_refused(no_cache, monkeypatch, tmp_path) -> None:
+def test_more_than_the_set_can_be_raises_an_error(no_cache, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "own"))
     put(tmp_path / "own" / "mnist", {**FILES, "t10k-images-idx3-ubyte": idx_bytes(IMAGES[:3])})
     with pytest.raises(DataError, match="at most 18 values in .*t10k-images"):
@@ -338,7 +338,7 @@ def test_ones_own_folder_must_hold_the_set(server, monkeypatch, tmp_path) -> Non
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
-def test_a_fifo_in_ones_own_folder_is_refused(no_cache, monkeypatch, tmp_path) -> None:
+def test_a_fifo_in_ones_own_folder_raises_an_error(no_cache, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "own"))
     put(tmp_path / "own" / "mnist", FILES)
     os.mkfifo(tmp_path / "own" / "mnist" / "train-images-idx3-ubyte")

@@ -330,7 +330,7 @@ def test_an_abandoned_download_does_not_keep_the_interpreter(cache, fault) -> No
 
 
 @pytest.mark.parametrize("fault", ["a drip in a header", "a drip in the body"])
-def test_ctrl_c_is_heard_at_once(cache, fault) -> None:
+def test_ctrl_c_has_effect_at_once(cache, fault) -> None:
     drip_of = SLOW[fault](b"")
     Mirror.content["/cifar"] = lambda mirror: (_thread.interrupt_main(), drip_of(mirror))[0]
     with within(20), pytest.raises(KeyboardInterrupt):
@@ -432,7 +432,7 @@ def test_damage_in_the_cache_is_reported(cache, name) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
 @pytest.mark.parametrize("name", LOADERS)
-def test_a_fifo_in_the_cache_is_refused(cache, name) -> None:
+def test_a_fifo_in_the_cache_raises_an_error(cache, name) -> None:
     LOADERS[name]()
     path = max((cache / name).iterdir())
     path.unlink()

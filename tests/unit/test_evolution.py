@@ -128,7 +128,7 @@ EITHER = {
 
 @pytest.mark.parametrize("fool", [fool_direct, fool_cppn])
 @pytest.mark.parametrize("name", EITHER)
-def test_refused_before_any_work(name, fool) -> None:
+def test_errors_before_any_work(name, fool) -> None:
     (options, error, message), victim = EITHER[name], Victim(NET)
     with pytest.raises(error, match=message) as caught:
         fool(victim, **options)
@@ -169,7 +169,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_refused_with_these_words(name) -> None:
+def test_errors_with_these_words(name) -> None:
     call, error, message = OTHERS[name]
     with pytest.raises(error, match=message) as caught:
         call()

@@ -58,7 +58,7 @@ def by_walking(weights: np.ndarray, outputs: int) -> tuple[set[int], dict[int, i
     return shown, {j: depth(j) for j in shown if j not in ends}
 
 
-def test_empty_figures_and_genomes_that_are_no_networks_are_refused() -> None:
+def test_empty_figures_and_genomes_that_are_no_networks_raise_an_error() -> None:
     for draw in (gallery, median_confidence, lambda of: judged(of, {"a judge": {}})):
         with pytest.raises(ShapeError, match="at least one of each, got nothing"):
             draw({})

@@ -130,7 +130,7 @@ def test_figures_have_no_state_in_common() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 4), (4, 4, 4), (5,), (1, 1, 1, 1), ()])
-def test_what_is_no_picture_is_refused(shape) -> None:
+def test_anything_but_a_picture_raises_an_error(shape) -> None:
     with pytest.raises(ShapeError, match="an image"):
         plots.as_picture(np.zeros(shape))
 

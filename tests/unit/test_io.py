@@ -300,7 +300,7 @@ def test_members_that_are_no_arrays(tmp_path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
-def test_what_is_no_file_is_not_waited_for(tmp_path) -> None:
+def test_fifos_folders_and_devices_are_not_waited_for(tmp_path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
         for load in (minidl.load, AttackResult.load, FoolingResult.load):

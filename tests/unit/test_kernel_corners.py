@@ -29,7 +29,7 @@ def digits(n: int = 12) -> Dataset:
 
 @pytest.mark.parametrize("name", ["numpy", "numba"])
 @pytest.mark.parametrize(("parameter", "length"), [("dense1.b", 200_000), ("dense1.b", 3), ("conv1.b", 3)])
-def test_biases_of_another_length_are_refused(name, parameter, length) -> None:
+def test_biases_of_another_length_raise_an_error(name, parameter, length) -> None:
     net = small()
     with backend.use(name), pytest.raises(ValueError, match=r"broadcast|reshape"):
         net.apply({**net.params, parameter: np.ones(length, np.float32)}, digits().x)
@@ -106,7 +106,7 @@ def test_a_users_penalty_means_what_it_says() -> None:
     np.testing.assert_allclose(folded, plain, rtol=1e-5)
 
 
-def test_filters_for_other_channels_are_refused_by_name() -> None:
+def test_filters_for_other_channels_raise_an_error_by_name() -> None:
     net = small()
     with pytest.raises(ShapeError, match="same C"):
         net.apply({**net.params, "conv1.W": np.ones((2, 2, 3, 3), np.float32)}, digits().x)

@@ -108,7 +108,7 @@ def test_kernels_do_not_depend_on_the_number_of_threads(monkeypatch) -> None:
         assert_same_bits(results[0], other)
 
 
-def test_kernels_do_not_depend_on_batch_mates() -> None:
+def test_kernels_do_not_depend_on_the_other_examples() -> None:
     """But for the matrix product inside of a convolution, whose bits are the BLAS library's."""
     whole, part = kernels_at_work(60), kernels_at_work(60)
     assert_same_bits(whole, part)
@@ -235,7 +235,7 @@ def test_the_environment_names_the_default() -> None:
     assert "one of ['cupy', 'numba', 'numpy']" in python(code, MINIDL_BACKEND="torch")
 
 
-def test_bad_numbers_of_threads_are_refused(monkeypatch) -> None:
+def test_bad_numbers_of_threads_raise_an_error(monkeypatch) -> None:
     for wrong in ("0", "two", "-1"):
         monkeypatch.setenv("MINIDL_THREADS", wrong)
         with pytest.raises(RangeError, match="a number of threads, at least 1"):

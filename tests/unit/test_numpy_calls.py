@@ -58,7 +58,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("written", REFUSED)
-def test_what_would_lose_the_derivative_is_refused_with_the_way_on(written) -> None:
+def test_calls_that_lose_the_derivative_raise_an_error_with_the_fix(written) -> None:
     call, words = REFUSED[written]
     with pytest.raises(DTypeError, match=words) as caught:
         linearize(call, X)

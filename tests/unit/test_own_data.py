@@ -233,7 +233,7 @@ def test_the_other_splits_of_emnist(tmp_path, split, classes, last) -> None:
     assert (len(train.class_names), train.class_names[-1], train.y.max()) == (classes, last, classes - 1)
 
 
-def test_an_unknown_split_is_refused() -> None:
+def test_an_unknown_split_raises_an_error() -> None:
     with pytest.raises(RangeError, match="a split, one of .*'letters'.*got 'capitals'"):
         load_emnist("capitals")
 
@@ -257,7 +257,7 @@ class Bomb:
 @pytest.mark.parametrize(("load", "folder", "file"), [
     (load_cifar10, "cifar-10-batches-py", "data_batch_1"), (load_cifar10, "cifar-10-batches-bin", "test_batch"),
     (load_cifar100, "cifar-100-python", "train")])  # fmt: skip
-def test_pickled_files_are_refused_and_never_opened(load, folder, file, tmp_path, monkeypatch) -> None:
+def test_pickled_files_raise_an_error_and_are_never_opened(load, folder, file, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / folder).mkdir()
     (tmp_path / folder / file).write_bytes(pickle.dumps(Bomb(), 2))
@@ -292,7 +292,7 @@ def test_cifar100_by_class_and_by_superclass(tmp_path) -> None:
             np.testing.assert_array_equal(part.x, images / np.float32(255))
 
 
-def test_cifar100_is_refused_where_it_is_damaged_or_nowhere(tmp_path) -> None:
+def test_cifar100_raises_an_error_where_it_is_damaged_or_nowhere(tmp_path) -> None:
     with pytest.raises(DataError, match="Fix: fetch cifar-100-binary.tar.gz"):
         load_cifar100()
     cifar100(tmp_path, [99, 100])

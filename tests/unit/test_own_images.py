@@ -126,7 +126,7 @@ REFUSED_FOLDERS = {
 
 
 @pytest.mark.parametrize("name", REFUSED_FOLDERS)
-def test_folders_are_refused(name, tmp_path) -> None:
+def test_folders_raise_an_error(name, tmp_path) -> None:
     spoil, options, error, message = REFUSED_FOLDERS[name]
     pets(tmp_path)
     spoil(tmp_path)
@@ -245,7 +245,7 @@ REFUSED_TABLES = {
 
 
 @pytest.mark.parametrize("name", REFUSED_TABLES)
-def test_tables_are_refused(name, tmp_path) -> None:
+def test_tables_raise_an_error(name, tmp_path) -> None:
     lines, options, message = REFUSED_TABLES[name]
     with pytest.raises(DataError, match=f"from_csv: expected .*{message}"):
         read(table(tmp_path / "a.csv", lines), **options)

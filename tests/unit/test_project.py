@@ -281,7 +281,7 @@ def test_demos_run_and_write_what_they_say(arguments, written, tmp_path) -> None
     assert "error" in output
 
 
-def test_too_few_candidates_are_refused_before_networks_are_trained(monkeypatch, capsys) -> None:
+def test_too_few_candidates_raise_an_error_before_networks_are_trained(monkeypatch, capsys) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "demos"))
     monkeypatch.setattr(sys, "argv", ["few_pixel.py", "--population", "3", "--epochs", "1", "--learn-from", "50"])
     with pytest.raises(SystemExit) as refused:

@@ -45,7 +45,7 @@ def test_the_worst_entry_is_shown_with_both_values() -> None:
             messages.close("law", result, X, 1e-6)
 
 
-def test_single_precision_is_refused_with_the_way_on() -> None:
+def test_single_precision_raises_an_error_with_the_fix() -> None:
     with pytest.raises(
         DTypeError, match=r"check_all: expected x of dtype float64, got float32. Fix: x.astype\(np.float64\)"
     ):

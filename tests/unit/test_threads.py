@@ -222,7 +222,7 @@ def test_libraries_with_a_number_for_each_thread(monkeypatch) -> None:
 
 
 @two_blas_threads()
-def test_threadpoolctl_obeys_every_thread() -> None:
+def test_threadpoolctl_limits_every_thread() -> None:
     """It obeys the first thread that asks, until that one gives way; somebody else's may have been the first."""
     before = blas_threads()
     with ThreadPoolExecutor(1) as pool:
@@ -351,7 +351,7 @@ MUTANTS = [
     Mutant("threads: errors of workers are lost", line(threads, "share", "raise task.failure", "pass"), test_an_error_in_any_part_is_raised_when_all_are_over),
     Mutant("threads: workers keep what they have done", fresh(line(threads._Worker, "run", "del task", "pass")), test_arrays_are_let_go_of),
     Mutant("BLAS: a Ctrl-C at the wrong line leaves it on one thread", line(threads, "on_one_blas_thread", "_release()  # once more, for a Ctrl-C that came at its first line", "pass"), test_ctrl_c_at_any_line_leaves_blas_as_it_was),
-    Mutant("BLAS: the limit does not reach every thread", line(threads, "_limit", "give_way(force=True)", "pass"), test_threadpoolctl_obeys_every_thread),
+    Mutant("BLAS: the limit does not reach every thread", line(threads, "_limit", "give_way(force=True)", "pass"), test_threadpoolctl_limits_every_thread),
     Mutant("BLAS: set back by the first of several", line(threads, "_release", "if _holders == {me}:", "if True:"), test_blas_is_set_back_by_the_last_of_several_threads),
     Mutant("BLAS: set back to what a holder had left", line(threads, "_hold", "if not _holders:", "if True:"), test_blas_is_set_back_by_the_last_of_several_threads),
     Mutant("BLAS: the workers' own numbers", line(threads._Worker, "run", "_limit(self.libraries, 1)", "pass"), test_libraries_with_a_number_for_each_thread),

@@ -201,7 +201,7 @@ def test_ctrl_c_while_the_checkpoint_is_written(written, tmp_path, monkeypatch) 
     assert parameters(net) == parameters(three)
 
 
-def test_penalties_that_a_checkpoint_cannot_tell_apart_are_refused(tmp_path) -> None:
+def test_penalties_that_a_checkpoint_cannot_tell_apart_raise_an_error(tmp_path) -> None:
     for penalty in (lambda params: losses.l2(params["dense1.W"]), functools.partial(losses.Penalty(1.0, 1.0))):
         fit(network(), small(), epochs=1, penalty=penalty)
     with pytest.raises(DTypeError, match="checkpoint can tell from others.*lambda.*top level of a module"):
@@ -234,7 +234,7 @@ def test_an_error_in_a_penalty_leaves_the_last_completed_epoch() -> None:
         ({"seed": None}, RangeError, "seed"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_any_work(options, error, message) -> None:
+def test_what_does_not_fit_raises_an_error_before_any_work(options, error, message) -> None:
     net = network()
     before = parameters(net)
     with pytest.raises(error, match=message):
@@ -267,7 +267,7 @@ def made_of(*layers: Layer) -> models.Sequential:
     return models.Sequential(*layers, input_shape=4)
 
 
-def test_a_network_cut_off_from_its_parameters_is_refused(tmp_path) -> None:
+def test_a_network_cut_off_from_its_parameters_raises_an_error(tmp_path) -> None:
     for net, named in (
         (made_of(Dense(3), Cut()), "outputs cut off from dense1.W, dense1.b"),
         (made_of(Flatten()), "a network without parameters"),
@@ -305,7 +305,7 @@ def test_divergence_is_reported_and_undone() -> None:
     assert parameters(net) == before
 
 
-def test_a_checkpoint_that_is_past_the_epochs_asked_for_is_refused(tmp_path) -> None:
+def test_a_checkpoint_that_is_past_the_epochs_asked_for_raises_an_error(tmp_path) -> None:
     path, net = tmp_path / "run.npz", network()
     fit(network(), small(), epochs=3, checkpoint=path)
     before = {name: w.copy() for name, w in net.params.items()}
@@ -314,7 +314,7 @@ def test_a_checkpoint_that_is_past_the_epochs_asked_for_is_refused(tmp_path) -> 
     assert all((net.params[name] == w).all() for name, w in before.items())
 
 
-def test_a_checkpoint_without_a_history_is_refused(tmp_path) -> None:
+def test_a_checkpoint_without_a_history_raises_an_error(tmp_path) -> None:
     path = tmp_path / "run.npz"
     fit(network(), small(), epochs=1, checkpoint=path)
     header, arrays = read_archive(path, "checkpoint")
@@ -324,7 +324,7 @@ def test_a_checkpoint_without_a_history_is_refused(tmp_path) -> None:
             fit(network(), small(), epochs=2, checkpoint=path)
 
 
-def test_checkpoints_of_other_runs_are_refused(tmp_path) -> None:
+def test_checkpoints_of_other_runs_raise_an_error(tmp_path) -> None:
     path = tmp_path / "run.npz"
     fit(network(), small(), epochs=1, checkpoint=path)
     with pytest.raises(DataError, match="other settings.*start"):
@@ -414,7 +414,7 @@ def test_seconds_are_seconds_of_the_clock(monkeypatch) -> None:
     assert fit(network(), small(), epochs=2, validation=small(5)).seconds == [7.0, 3.5]
 
 
-def test_the_bar_counts_batches_and_says_how_it_stands(monkeypatch) -> None:
+def test_the_bar_counts_batches_and_shows_loss_and_accuracy(monkeypatch) -> None:
     made, updates = [], []
 
     class Bar:
@@ -491,7 +491,7 @@ def test_the_digits_are_learnt() -> None:
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
-    Mutant("fit: a network that cannot learn", line(recipe, "_check_connected", "if not reached:", "if False:"), test_a_network_cut_off_from_its_parameters_is_refused),
+    Mutant("fit: a network that cannot learn", line(recipe, "_check_connected", "if not reached:", "if False:"), test_a_network_cut_off_from_its_parameters_raises_an_error),
     Mutant("fit: no warning of parameters without effect", line(recipe, "_check_connected", "if cut_off:", "if False:"), test_parameters_that_nothing_depends_on_are_named_once),
     Mutant("batches: a shuffled batch twice", line(dataset.Batches, "__iter__", "self.order[i : i + self.size]", "self.order[: self.size]"), test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),
     Mutant("fit: the same order every epoch", line(recipe.Recipe, "batches", "(self.seed, epoch)", "self.seed"), test_shuffling_shows_every_example_once_in_a_new_order_each_epoch),

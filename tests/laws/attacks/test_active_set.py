@@ -29,7 +29,7 @@ def after(x: np.ndarray, done: list[np.ndarray]) -> ActiveSet:
 
 
 @given(batch=batches())
-def test_who_is_done_leaves_with_all_that_is_known_of_them(batch) -> None:
+def test_finished_examples_leave_with_all_their_arrays(batch) -> None:
     x, done = batch
     active, left = after(x, done), ~np.any([np.zeros(len(x), bool), *done], axis=0)
     np.testing.assert_array_equal(active.rows, np.nonzero(left)[0])
@@ -85,9 +85,9 @@ def test_ctrl_c_finds_all_rows_or_those_that_are_left(monkeypatch) -> None:
 
 # fmt: off
 MUTANTS = [
-    Mutant("active: finished examples stay, and the others leave", line(ActiveSet, "without", "nonzero(~done)", "nonzero(done)"), test_who_is_done_leaves_with_all_that_is_known_of_them),
-    Mutant("active: only the rows shrink", line(ActiveSet, "drop", "vars(self).items()", "[('rows', self.rows)]"), test_who_is_done_leaves_with_all_that_is_known_of_them),
-    Mutant("active: places, not rows", line(ActiveSet, "gather", "kernels(batch).gather(batch, self.rows)", "batch[: len(self)]"), test_who_is_done_leaves_with_all_that_is_known_of_them),
+    Mutant("active: finished examples stay, and the others leave", line(ActiveSet, "without", "nonzero(~done)", "nonzero(done)"), test_finished_examples_leave_with_all_their_arrays),
+    Mutant("active: only the rows shrink", line(ActiveSet, "drop", "vars(self).items()", "[('rows', self.rows)]"), test_finished_examples_leave_with_all_their_arrays),
+    Mutant("active: places, not rows", line(ActiveSet, "gather", "kernels(batch).gather(batch, self.rows)", "batch[: len(self)]"), test_finished_examples_leave_with_all_their_arrays),
     Mutant("active: a view of the batch", line(ActiveSet, "gather", "kernels(batch).gather(batch, self.rows)", "batch if len(batch) == len(self) else batch[self.rows]"), test_what_is_gathered_is_a_copy),
     Mutant("active: written everywhere", line(ActiveSet, "scatter", "if where is None:", "if True:"), test_writing_and_counting_touch_no_other_rows),
     Mutant("active: written to the first rows", line(ActiveSet, "scatter", "batch[self.rows[where]] = values[where]", "batch[: int(where.sum())] = values[where]"), test_writing_and_counting_touch_no_other_rows),

@@ -253,7 +253,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_any_work(name) -> None:
+def test_errors_before_any_work(name) -> None:
     (options, error, message), (x, y), victim = REFUSED[name], images(0), Victim(network())
     with pytest.raises(error, match=message) as caught:
         apgd(victim, x, y, **options)

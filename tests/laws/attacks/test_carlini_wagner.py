@@ -177,7 +177,7 @@ def test_giving_up_early_costs_next_to_nothing() -> None:
 @pytest.mark.parametrize("attack", ATTACKS)
 @few
 @given(seed=seeds)
-def test_batch_mates_do_not_matter(attack, seed) -> None:
+def test_the_other_examples_do_not_matter(attack, seed) -> None:
     (net, x, t), options = drawn_network(seed), quick(attack) | {"steps": 120}  # so that some stall before others
     together = attack(net, x, Targeted(t), **options)
     order = np.random.default_rng(seed).permutation(6)
@@ -277,7 +277,7 @@ def test_ctrl_c_keeps_what_was_found(attack) -> None:
      {"lr": float("inf")}, {"initial_c": 0.0}, {"initial_c": "1"}, {"binary_search_steps": 0}, {"largest_c": 1e-6}],
     ids=str,
 )  # fmt: skip
-def test_bad_parameters_are_refused_before_any_work(attack, wrong) -> None:
+def test_bad_parameters_raise_an_error_before_any_work(attack, wrong) -> None:
     if next(iter(wrong)) not in inspect.signature(attack).parameters:
         return
     (x, y), victim = images(0), Victim(network())
@@ -287,7 +287,7 @@ def test_bad_parameters_are_refused_before_any_work(attack, wrong) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_bad_inputs_are_refused(attack) -> None:
+def test_bad_inputs_raise_an_error(attack) -> None:
     net, (x, y) = network(), images(0)
     with pytest.raises(RangeError, match=attack.__name__):
         attack(net, 2 * x, y)
@@ -303,13 +303,13 @@ MUTANTS = [
     Mutant("C&W: success at any margin", line(descent.Descent, "_reaches", "self.confidence + rounding_tolerance", "rounding_tolerance"), lambda: test_successes_have_the_margin_asked_for(cw_linf)),
     Mutant("C&W: the last success, not the closest", line(descent.Descent, "_keep", "(lengths < cost)", "(lengths > 0)"), test_more_searches_never_end_farther_away),
     Mutant("C&W: the closest attempt forgotten", line(descent.Descent, "_keep", "~reached & (lacks < cost)", "False & reached"), lambda: test_a_failure_is_the_closest_attempt_and_marked(cw_l0)),
-    Mutant("C&W: one stop for all examples", line(descent.Descent, "_stall", "xp.where(decreased, 0, active.since + 1)", "xp.where(decreased.any(), 0, active.since + 1)"), lambda: test_batch_mates_do_not_matter(cw_l2)),
+    Mutant("C&W: one stop for all examples", line(descent.Descent, "_stall", "xp.where(decreased, 0, active.since + 1)", "xp.where(decreased.any(), 0, active.since + 1)"), lambda: test_the_other_examples_do_not_matter(cw_l2)),
     Mutant("C&W: no search stops early", line(descent.Descent, "_stall", "(active.since >= self.patience)", "(active.since < 0)"), test_giving_up_early_costs_next_to_nothing),
     Mutant("C&W: a tanh as wide as the bounds", lambda patch: (patch.setattr(descent, "HALF", 0.5 + 1e-9), patch.setattr(descent, "LIMIT", atanh(1 - 2e-9))), lambda: test_pixels_at_the_bounds_can_move_and_those_without_slope_do_not(cw_l2)),
     Mutant("C&W: beyond the bounds", line(reference_steps, "tanh_adam", "xp.clip(centre + half * xp.tanh(w), *bounds)", "centre + half * 1.2 * xp.tanh(w)"), lambda: test_pixels_at_the_bounds_can_move_and_those_without_slope_do_not(cw_l2)),
     Mutant("C&W: the gradient of the distance left out", line(reference_steps, "tanh_adam", "(g + pull)", "(g + 0 * pull)"), test_l2_finds_the_nearest_point_of_a_linear_networks_other_side),
     Mutant("C&W L0: the best pixels fixed", line(carlini_wagner, "_fix_pixels", "g * (best - x), xp.inf)", "g * (x - best), xp.inf)"), test_l0_finds_the_fewest_pixels_of_a_linear_network),
     Mutant("C&W: Ctrl-C loses all", line(carlini_wagner, "_end", "x_adv = ", "x_adv = run.x if run.interrupted else "), lambda: test_ctrl_c_keeps_what_was_found(cw_linf)),
-    Mutant("C&W: parameters are not checked", line(carlini_wagner, "_check", 'check_number(attack, f"{name} above 0", value, but=0)', "pass"), lambda: test_bad_parameters_are_refused_before_any_work(cw_l2, {"lr": 0.0})),
+    Mutant("C&W: parameters are not checked", line(carlini_wagner, "_check", 'check_number(attack, f"{name} above 0", value, but=0)', "pass"), lambda: test_bad_parameters_raise_an_error_before_any_work(cw_l2, {"lr": 0.0})),
 ]
 # fmt: on

@@ -192,7 +192,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_any_work(name) -> None:
+def test_errors_before_any_work(name) -> None:
     (options, message), (x, y), victim = REFUSED[name], images(0), Victim(network())
     with pytest.raises(RangeError, match=message) as caught:
         deepfool(victim, x, y, **options)

@@ -264,7 +264,7 @@ def test_tiny_and_zero_gradients() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name != "least_likely"])  # which chooses the targets
-def test_who_is_at_the_target_comes_back_as_they_are(name) -> None:
+def test_examples_at_their_target_are_returned_unchanged(name) -> None:
     """They are successes after no step, and the other examples are attacked as without them."""
     net, (x, _) = network(), images(2)
     now = net(x).argmax(axis=-1)
@@ -313,8 +313,8 @@ MUTANTS = [
     Mutant("victim: pull-backs not counted", line(attacks.common.victim.LinearizedPart, "vjp", "self._victim.backwards += prod(g.shape[:-1])", ""), test_a_ladder_reuses_one_gradient),
     Mutant("FGSM: another run for the gradient", line(attacks.bounded.fgsm, "fgsm", "run.gradient", "run.victim.gradient(run.x, run.goal)"), test_a_ladder_reuses_one_gradient),
     Mutant("victim: all parts are kept", line(attacks.common.victim.Victim, "logits_and_gradient", "logits.append(lin.value)", "logits.append(lin.value)\n        vars(self).setdefault('kept', []).append(lin)"), test_no_more_than_two_parts_of_a_batch_are_on_record_at_a_time),
-    Mutant("targets: examples at their target move", line(attacks.common.run.Run, "end", "xp.where(norms.per_example(unchanged, x_adv), self.given, x_adv)", "x_adv"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
-    Mutant("targets: examples at their target count steps", line(attacks.common.run.Run, "end", "xp.where(unchanged, 0, iterations)", "iterations"), lambda: test_who_is_at_the_target_comes_back_as_they_are("fgsm, l2, to a target")),
+    Mutant("targets: examples at their target move", line(attacks.common.run.Run, "end", "xp.where(norms.per_example(unchanged, x_adv), self.given, x_adv)", "x_adv"), lambda: test_examples_at_their_target_are_returned_unchanged("fgsm, l2, to a target")),
+    Mutant("targets: examples at their target count steps", line(attacks.common.run.Run, "end", "xp.where(unchanged, 0, iterations)", "iterations"), lambda: test_examples_at_their_target_are_returned_unchanged("fgsm, l2, to a target")),
     Mutant("noise: the seed forgotten", line(attacks.bounded.fgsm, "sign_noise", "random_signs(seed, run.x)", "random_signs(0, run.x)"), test_same_seed_same_bits),
     Mutant("L2: squares vanish", line(ops, "norm", "scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)", "scale = xp.ones_like(largest)"), test_tiny_and_zero_gradients),
     Mutant("L1 projection: grows what is inside", line(attacks.common.norms, "l1_project", "return xp.where(l1_length(d)[:, None] > epsilon, lowered, rows).reshape(d.shape)", "return (xp.sign(rows) * xp.maximum(abs(rows) - theta, 0)).reshape(d.shape)"), lambda: test_projection("l1")),

@@ -281,7 +281,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_any_work(name) -> None:
+def test_errors_before_any_work(name) -> None:
     (options, error, message), (x, y), victim = REFUSED[name], images(0), Victim(network())
     with pytest.raises(error, match=message) as caught:
         few_pixel(victim, x, y, **options)
@@ -289,7 +289,7 @@ def test_refused_before_any_work(name) -> None:
     assert victim.forwards == 0
 
 
-def test_what_is_no_batch_of_images_is_refused() -> None:
+def test_anything_but_a_batch_of_images_raises_an_error() -> None:
     (x, y), victim = images(0), Victim(network())
     for shape in ((7, 16), (7, 4, 4)):
         with pytest.raises(ShapeError, match=rf"images \(N, C, H, W\).*{shape[1]}.*reshape"):
@@ -322,7 +322,7 @@ MUTANTS = [
     Mutant("few pixels: rows for columns", line(Group, "_drawn", "row[:, pixel], column[:, pixel]", "column[:, pixel] % 4, row[:, pixel]"), test_pixels_are_set_one_after_the_other),
     Mutant("few pixels: the earlier counts", line(Group, "_drawn", "in range(genes.shape[1])", "in reversed(range(genes.shape[1]))"), test_pixels_are_set_one_after_the_other),
     Mutant("few pixels: shares of 0 to 1, whatever the bounds", line(Group, "_drawn", "low + (high - low) * genes", "1 * genes"), test_pixels_are_set_one_after_the_other),
-    Mutant("few pixels: the weight is not checked", line(attacks.minimal.few_pixel, "_check", "most=2, but=0", "least=-9, most=99"), lambda: test_refused_before_any_work("too heavy")),
-    Mutant("few pixels: three candidates", line(attacks.minimal.few_pixel, "few_pixel", "least=LEAST_POPULATION", "least=3"), lambda: test_refused_before_any_work("too few")),
+    Mutant("few pixels: the weight is not checked", line(attacks.minimal.few_pixel, "_check", "most=2, but=0", "least=-9, most=99"), lambda: test_errors_before_any_work("too heavy")),
+    Mutant("few pixels: three candidates", line(attacks.minimal.few_pixel, "few_pixel", "least=LEAST_POPULATION", "least=3"), lambda: test_errors_before_any_work("too few")),
 ]
 # fmt: on

@@ -54,7 +54,7 @@ def test_a_quadratic_ends_where_no_free_entry_has_a_slope(seed) -> None:
 
 
 @given(seed=seeds, steps=st.integers(1, 9))
-def test_no_step_makes_it_worse_and_every_row_goes_its_own_way(seed, steps) -> None:
+def test_no_step_makes_it_worse_and_rows_are_independent(seed, steps) -> None:
     f, x = quadratics(seed)
     before, minimiser = x.copy(), minimise(f, x, (-1, 1), steps)
     assert (f(minimiser, np.arange(4))[0] <= f(x, np.arange(4))[0]).all()
@@ -259,7 +259,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_any_work(name) -> None:
+def test_errors_before_any_work(name) -> None:
     (options, message), (x, y), victim = REFUSED[name], images(0), Victim(network())
     with pytest.raises(RangeError, match=message) as caught:
         lbfgs(victim, x, y, **options)
@@ -272,7 +272,7 @@ def test_refused_before_any_work(name) -> None:
 MUTANTS = [
     Mutant("L-BFGS: memory of one kind only", line(attacks.minimal.minimise, "_newton", "weight - rho", "-rho"), test_it_is_quicker_than_steps_along_the_slope),
     Mutant("L-BFGS: no memory", line(attacks.minimal.minimise, "_pair", "useful = product >", "useful = 0 * product >"), test_it_is_quicker_than_steps_along_the_slope),
-    Mutant("L-BFGS: every step is accepted", line(attacks.minimal.minimise, "_downhill", "enough = new_value <= ", "enough = new_value <= 99 + "), test_no_step_makes_it_worse_and_every_row_goes_its_own_way),
+    Mutant("L-BFGS: every step is accepted", line(attacks.minimal.minimise, "_downhill", "enough = new_value <= ", "enough = new_value <= 99 + "), test_no_step_makes_it_worse_and_rows_are_independent),
     Mutant("L-BFGS: beyond the box", line(attacks.minimal.minimise, "_downhill", "xp.clip(left.x + t * left.d, *bounds)", "left.x + t * left.d"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
     Mutant("L-BFGS: bound entries take part", line(attacks.minimal.minimise, "minimise", "free = ~(", "free = (x == x) | ("), test_a_quadratic_ends_where_no_free_entry_has_a_slope),
     Mutant("L-BFGS: steps never halved", line(attacks.minimal.minimise, "_downhill", "t / 2", "t"), test_a_quadratic_ends_where_no_free_entry_has_a_slope),

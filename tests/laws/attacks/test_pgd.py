@@ -126,7 +126,7 @@ def test_a_step_in_l1_is_the_best_within_the_bounds(seed, epsilon) -> None:
 
 @settings(max_examples=25)
 @given(seed=seeds, norm=norms)
-def test_no_example_knows_its_batch_mates(seed, norm) -> None:
+def test_examples_do_not_depend_on_each_other(seed, norm) -> None:
     net, (x, y), (others, _) = (
         network(dtype="float64"),
         images(seed, dtype=np.float64),
@@ -161,7 +161,7 @@ def near_the_boundary(seed: int, dtype=np.float64):
 
 @settings(max_examples=25)
 @given(seed=seeds, norm=norms)
-def test_restarts_only_retry_what_stands(seed, norm) -> None:
+def test_restarts_attack_only_what_is_not_yet_successful(seed, norm) -> None:
     net, x, y = near_the_boundary(seed)
     epsilon = {"linf": 0.05, "l2": 0.2, "l1": 0.5}[norm]
     runs = [
@@ -182,7 +182,7 @@ def test_restarts_only_retry_what_stands(seed, norm) -> None:
 
 @settings(max_examples=25)
 @given(seed=seeds, norm=norms)
-def test_what_fell_at_a_smaller_radius_stays_fallen(seed, norm) -> None:
+def test_successes_at_a_smaller_radius_stay_successes(seed, norm) -> None:
     net, x, y = near_the_boundary(seed)
     radii = [0.2, 0.02, 0.08]
     victim = Victim(net)
@@ -388,9 +388,9 @@ MUTANTS = [
     Mutant("BIM: steps too short", line(attacks.bounded.pgd, "bim", "1.0, objective", "0.9, objective"), test_bim_reaches_the_optimum_of_a_linear_network),
     Mutant("BIM: from where it stands, not from the image", line(attacks.bounded.pgd, "projected_gradient_steps", "size, active.origin)", "size, active.x)"), test_bounds_budget_and_honesty),
     Mutant("least likely: the likeliest", line(attacks.bounded.pgd, "least_likely", "argmin", "argmax"), test_least_likely_goes_to_the_least_likely),
-    Mutant("PGD: every restart from one point", line(attacks.bounded.pgd, "_within", "run.key(restart)", "run.key(0)"), test_restarts_only_retry_what_stands),
-    Mutant("PGD: successful examples are attacked again", line(attacks.bounded.pgd, "_within", "if restart:", "if False:"), test_restarts_only_retry_what_stands),
-    Mutant("PGD: successes are forgotten at the next radius", line(attacks.bounded.pgd, "_at_each_radius", "if schedule.early_stop:", "if False:"), test_what_fell_at_a_smaller_radius_stays_fallen),
+    Mutant("PGD: every restart from one point", line(attacks.bounded.pgd, "_within", "run.key(restart)", "run.key(0)"), test_restarts_attack_only_what_is_not_yet_successful),
+    Mutant("PGD: successful examples are attacked again", line(attacks.bounded.pgd, "_within", "if restart:", "if False:"), test_restarts_attack_only_what_is_not_yet_successful),
+    Mutant("PGD: successes are forgotten at the next radius", line(attacks.bounded.pgd, "_at_each_radius", "if schedule.early_stop:", "if False:"), test_successes_at_a_smaller_radius_stay_successes),
     Mutant("PGD: one start for all seeds", line(attacks.common.run.Run, "key", "self.seed", "0"), test_same_seed_same_bits),
     Mutant("PGD: successes of one radius are missing at the next", line(attacks.bounded.pgd, "_within", "remaining = ActiveSet(examples.rows, origin=examples.gather(run.x))", "remaining = examples; examples.origin = examples.gather(run.x)"), test_without_early_stop_every_radius_is_a_run_of_its_own),
     Mutant("PGD: successes go on", line(attacks.bounded.pgd, "projected_gradient_steps", "run is not None and schedule.early_stop", "False"), test_early_stop_is_at_the_first_success),

@@ -179,7 +179,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_any_work(name) -> None:
+def test_errors_before_any_work(name) -> None:
     (options, error, message), (x, y), victim = REFUSED[name], images(0), Victim(network())
     with pytest.raises(error, match=message) as caught:
         square(victim, x, y, **options)
@@ -187,7 +187,7 @@ def test_refused_before_any_work(name) -> None:
     assert victim.forwards == 0
 
 
-def test_flat_images_are_refused() -> None:
+def test_flat_images_raise_an_error() -> None:
     (x, y), victim = images(0), Victim(network())
     with pytest.raises(ShapeError, match=r"images \(N, C, H, W\).*\(7, 16\).*reshape"):
         square(victim, x.reshape(7, 16), y)

@@ -172,7 +172,7 @@ def test_many_pixels_round_and_none_leaves_the_ball(norm, bounds) -> None:
 @pytest.mark.parametrize(
     "bounds", [(0, 1, 2), (0,), (0, np.inf), (-np.inf, np.inf), (-np.inf, 0), (0, np.nan), (-1e308, 1e308)]
 )
-def test_bounds_without_end_are_refused_at_the_door(bounds) -> None:
+def test_infinite_bounds_raise_an_error_at_once(bounds) -> None:
     with pytest.raises(RangeError, match="two finite numbers with low < high"):
         Victim(NET, bounds=bounds)
     with pytest.raises(RangeError, match="two finite numbers with low < high"):
@@ -273,7 +273,7 @@ def test_transforms_work_in_single_precision(name) -> None:
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="longdouble is float64 here")
-def test_what_cannot_be_served_is_refused_by_name() -> None:
+def test_what_cannot_be_served_raises_an_error_by_name() -> None:
     x = X.astype(np.longdouble)
     for attack in ATTACKS.values():
         with pytest.raises(DTypeError, match=r"at most 64 bits a number, got (float128|longdouble|float96)"):
@@ -344,7 +344,7 @@ MUTANTS = [
     Mutant("units: c·‖r‖² in pixels", line(attacks.minimal.lbfgs, "_minimiser", "units.width * ", ""), in_bytes("lbfgs")),
     Mutant("units: what was not moved is computed anew", line(attacks.common.units.Units, "images", "xp.where(unmoved, origin, pixels)", "pixels"), test_pixels_that_are_not_moved_are_exactly_what_they_were),
     Mutant("units: ties rounded away", line(attacks.minimal.descent.Descent, "__init__", "xp.full(len(flat), xp.inf)", "xp.full(len(flat), xp.inf, dtype=flat.dtype)"), test_the_shorter_of_many_perturbations_is_recognised),
-    Mutant("bounds without end", line(attacks.common.victim, "are_bounds", "0 < float(bounds[1]) - float(bounds[0]) < inf", "bounds[0] < bounds[1]"), lambda: test_bounds_without_end_are_refused_at_the_door((0, float("inf")))),
+    Mutant("bounds without end", line(attacks.common.victim, "are_bounds", "0 < float(bounds[1]) - float(bounds[0]) < inf", "bounds[0] < bounds[1]"), lambda: test_infinite_bounds_raise_an_error_at_once((0, float("inf")))),
     Mutant("C&W: c multiplies inside the network", line(attacks.minimal.descent.Descent, "move", "weight, power = xp.frexp(active.c)", "weight, power = active.c, xp.zeros(len(active), dtype='int64')"), lambda: test_logits_of_any_size("cw_l0")),
     Mutant("C&W: margins in single precision", line(attacks.minimal.descent.Descent, "_linearized", 'wide = lin.value.astype("float64")', "wide = lin.value"), lambda: test_logits_of_any_size("cw_linf")),
     Mutant("C&W: gradients whose squares overflow", line(attacks.minimal.descent.Descent, "_in_units", "xp.clip(whole, -most, most)", "whole"), lambda: test_logits_of_any_size("cw_l0")),

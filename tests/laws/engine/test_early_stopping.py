@@ -185,7 +185,7 @@ def test_a_history_says_it() -> None:
 
 
 @pytest.mark.parametrize("patience", [0, -1, 1.5, "2", True])
-def test_what_is_no_patience_is_refused(patience) -> None:
+def test_anything_but_a_patience_raises_an_error(patience) -> None:
     with pytest.raises(RangeError, match="patience of whole epochs, at least 1"):
         fit(network(), data(), epochs=1, patience=patience, validation=data())
 

@@ -273,7 +273,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_have_an_effect_is_refused_with_a_way_on(name) -> None:
+def test_overrides_without_effect_raise_an_error_with_a_fix(name) -> None:
     call, error, message = REFUSED[name]
     with pytest.raises(error, match=message) as caught:
         call()
@@ -323,9 +323,9 @@ MUTANTS = [
     Mutant("override: not counted", line(overriding, "_watched", "used.counts[name] += 1", "pass"), test_walks_take_the_rules_of_the_moment),
     Mutant("override: the shape of a tangent for that of a cotangent", line(overriding, "_check_shape", 'if direction == "push" else (y, x)', 'if direction == "pull" else (y, x)'), test_rules_that_return_something_else_are_reported),
     Mutant("override: shapes are not checked", line(overriding, "_check_shape", "if returned != expected:", "if False:"), test_rules_that_return_something_else_are_reported),
-    Mutant("override: of joined layers", line(overriding, "override", "if primitive in vars(fused).values():", "if False:"), lambda: test_what_cannot_have_an_effect_is_refused_with_a_way_on("joined layers")),
-    Mutant("override: of an argument without a rule", line(overriding, "_by_position", "position not in there", "False"), lambda: test_what_cannot_have_an_effect_is_refused_with_a_way_on("an argument without a rule")),
-    Mutant("override: rules of too few arguments", line(overriding, "_function", "len(placed) < least", "False"), lambda: test_what_cannot_have_an_effect_is_refused_with_a_way_on("y is forgotten, of two")),
-    Mutant("override: rules for some of the arguments", line(overriding, "_by_position", "len(given) != number", "False"), lambda: test_what_cannot_have_an_effect_is_refused_with_a_way_on("too few rules")),
+    Mutant("override: of joined layers", line(overriding, "override", "if primitive in vars(fused).values():", "if False:"), lambda: test_overrides_without_effect_raise_an_error_with_a_fix("joined layers")),
+    Mutant("override: of an argument without a rule", line(overriding, "_by_position", "position not in there", "False"), lambda: test_overrides_without_effect_raise_an_error_with_a_fix("an argument without a rule")),
+    Mutant("override: rules of too few arguments", line(overriding, "_function", "len(placed) < least", "False"), lambda: test_overrides_without_effect_raise_an_error_with_a_fix("y is forgotten, of two")),
+    Mutant("override: rules for some of the arguments", line(overriding, "_by_position", "len(given) != number", "False"), lambda: test_overrides_without_effect_raise_an_error_with_a_fix("too few rules")),
 ]
 # fmt: on

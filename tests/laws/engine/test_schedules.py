@@ -69,7 +69,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("schedule", "arguments"), REFUSED)
-def test_what_is_no_schedule_is_refused(schedule, arguments) -> None:
+def test_anything_but_a_schedule_raises_an_error(schedule, arguments) -> None:
     with pytest.raises(RangeError, match=f"{schedule.__name__}: expected"):
         schedule(*arguments)
 
@@ -87,7 +87,7 @@ def test_an_optimizer_at_a_moment_has_numbers_alone() -> None:
     assert Adam(WarmUp(0.1, 1)).at(0).lr == 0  # a rate of 0 stands still, for a moment
 
 
-def test_schedules_that_are_none_are_refused_before_any_work() -> None:
+def test_wrong_schedules_raise_an_error_before_any_work() -> None:
     for optimizer, message in (
         (SGD(lambda epochs: 0.1 - epochs), r"gives lr of at least 0.*-0.9 after 1 epochs"),
         (RMSProp(lambda epochs: math.nan), r"RMSProp.*nan after 0 epochs"),
@@ -101,7 +101,7 @@ def test_schedules_that_are_none_are_refused_before_any_work() -> None:
         assert parameters(net) == before
 
 
-def test_updates_by_hand_want_numbers() -> None:
+def test_updates_by_hand_need_numbers() -> None:
     w, schedule = {"w": np.ones(2)}, SGD(halving)
     with pytest.raises(DTypeError, match=r"update: .*numbers.*schedules in SGD.*optimizer.at\(epochs\)"):
         schedule.update(w, w, schedule.init(w))
@@ -206,8 +206,8 @@ MUTANTS = [
     Mutant("warm-up: its schedule has not begun", line(schedules.WarmUp, "__call__", "value_at(self.then, epochs)", "value_at(self.then, 0)"), test_warming_up_grows_evenly_and_then_is_what_it_grew_to),
     Mutant("schedules: asked once an epoch", line(train, "_learn", "optimizer.at(moment.epochs)", "optimizer.at(moment.epoch)"), lambda: test_every_batch_is_learnt_at_the_rate_of_its_moment(0.0)),
     Mutant("schedules: the rate alone", line(optim.Optimizer, "at", "in self.scheduled if", "in ('lr',) if"), test_an_optimizer_at_a_moment_has_numbers_alone),
-    Mutant("schedules: values are not checked", line(optim.Optimizer, "at", "not is_number(value) or", "False and"), test_schedules_that_are_none_are_refused_before_any_work),
-    Mutant("schedules: checked after the work", line(recipe.Recipe, "check", "range(int(epochs))", "range(1)"), test_schedules_that_are_none_are_refused_before_any_work),
+    Mutant("schedules: values are not checked", line(optim.Optimizer, "at", "not is_number(value) or", "False and"), test_wrong_schedules_raise_an_error_before_any_work),
+    Mutant("schedules: checked after the work", line(recipe.Recipe, "check", "range(int(epochs))", "range(1)"), test_wrong_schedules_raise_an_error_before_any_work),
     Mutant("schedules: another rate is another run", line(history, "_but_for_the_rate", 'if name != "lr"', ""), test_a_run_resumed_at_another_rate_has_a_schedule_and_reports_it),
     Mutant("schedules: another optimiser is the same run", line(history, "_but_for_the_rate", '"optimizer": {name: value for name, value in optimizer.items() if name != "lr"}', '"optimizer": None'), test_nothing_else_of_the_optimizer_may_change),
     Mutant("history: files that say less are refused", line(history, "_completed", '"lr": [rate] * epochs, ', ""), test_checkpoints_from_before_there_were_schedules_load),

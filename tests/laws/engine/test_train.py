@@ -170,7 +170,7 @@ def test_they_are_made_without_dropout() -> None:
         np.testing.assert_array_equal(*x_adv)
 
 
-def test_they_start_anew_at_every_moment_and_again_at_the_same() -> None:
+def test_starts_differ_between_steps_and_are_the_same_for_the_same_step() -> None:
     x, y = data().x, data().y
     moments = [
         HERE,
@@ -252,7 +252,7 @@ def test_an_adversary_may_write_into_what_it_is_given() -> None:
         (Brighter(alpha=None), RangeError, "alpha"),
     ],
 )
-def test_what_is_no_adversary_is_refused_before_any_work(adversary, error, message) -> None:
+def test_anything_but_an_adversary_raises_an_error_before_any_work(adversary, error, message) -> None:
     net = network()
     before = parameters(net)
     with pytest.raises(error, match=message):
@@ -261,7 +261,7 @@ def test_what_is_no_adversary_is_refused_before_any_work(adversary, error, messa
 
 
 @pytest.mark.parametrize("wrong", [lambda x: x[:-1], lambda x: x.astype(np.float64), lambda x: None, lambda x: x[0]])
-def test_other_images_than_asked_for_are_refused(wrong) -> None:
+def test_other_images_than_asked_for_raise_an_error(wrong) -> None:
     class Wrong:
         alpha = 0.5
 
@@ -274,7 +274,7 @@ def test_other_images_than_asked_for_are_refused(wrong) -> None:
     assert parameters(net) == parameters(one)  # the last completed epoch
 
 
-def test_images_out_of_bounds_are_refused() -> None:
+def test_images_out_of_bounds_raise_an_error() -> None:
     for adversary in (FGSMAdversary(), PGDAdversary()):
         with pytest.raises(RangeError, match=rf"{type(adversary).__name__}.*bounds"):
             trained(adversary, data().replace(x=2 * data().x))
@@ -284,14 +284,14 @@ def test_images_out_of_bounds_are_refused() -> None:
     {"epsilon": -0.1}, {"epsilon": float("nan")}, {"epsilon": float("inf")}, {"epsilon": [0.1]}, {"epsilon": True},
     {"alpha": 1.1}, {"alpha": -0.1}, {"alpha": None}, {"warm_up": -1}, {"norm": "l3"}, {"bounds": (1, 0)},
 ])  # fmt: skip
-def test_parameters_out_of_range_are_refused(options) -> None:
+def test_parameters_out_of_range_raise_an_error(options) -> None:
     for adversary in (FGSMAdversary, PGDAdversary, BoundedAdversary):
         with pytest.raises(RangeError):
             adversary(**options)
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 1.5}, {"step": -0.1}, {"step": "long"}])
-def test_steps_out_of_range_are_refused(options) -> None:
+def test_steps_out_of_range_raise_an_error(options) -> None:
     with pytest.raises(RangeError, match="PGDAdversary"):
         PGDAdversary(**options)
 
@@ -321,9 +321,9 @@ MUTANTS = [
     Mutant("gradient: weights forgotten", line(train, "gradient", "ops.sum(weights * ", "ops.mean("), written(FGSMAdversary)),
     Mutant("fit: accuracy without weights", line(train, "_learn", "(weights * right).sum()", "right.mean()"), written(FGSMAdversary)),
     Mutant("fit: the first moment for every batch", line(train, "_learn", "replace(start, step=step)", "replace(start, step=0)"), test_every_batch_is_attacked_as_the_network_is_then),
-    Mutant("fit: images are not checked", line(train, "_batch_to_learn", "x_adv.dtype != x.dtype", "False"), lambda: test_other_images_than_asked_for_are_refused(lambda x: x.astype("float64"))),
-    Mutant("moment: one key for all epochs", line(train.TrainingStep, "key", "self.epoch, ", ""), test_they_start_anew_at_every_moment_and_again_at_the_same),
-    Mutant("moment: one key for all seeds", line(train.TrainingStep, "key", "self.seed, ", ""), test_they_start_anew_at_every_moment_and_again_at_the_same),
+    Mutant("fit: images are not checked", line(train, "_batch_to_learn", "x_adv.dtype != x.dtype", "False"), lambda: test_other_images_than_asked_for_raise_an_error(lambda x: x.astype("float64"))),
+    Mutant("moment: one key for all epochs", line(train.TrainingStep, "key", "self.epoch, ", ""), test_starts_differ_between_steps_and_are_the_same_for_the_same_step),
+    Mutant("moment: one key for all seeds", line(train.TrainingStep, "key", "self.seed, ", ""), test_starts_differ_between_steps_and_are_the_same_for_the_same_step),
     Mutant("moment: whole epochs only", line(train.TrainingStep, "epochs", " + self.step / self.steps", ""), test_epsilon_warms_up_evenly_and_stays),
     Mutant("checkpoint: α not in the adversary's name", line(recipe.Recipe, "settings", 'float(getattr(self.adversary, "alpha", 1))', "1.0"), test_checkpoints_know_the_adversary),
     Mutant("checkpoint: lambdas have a name", line(identity, "_name", '("<lambda>", "<locals>", " at 0x")', '(" at 0x",)'), test_checkpoints_know_the_adversary),
@@ -331,13 +331,13 @@ MUTANTS = [
     Mutant("adversary: attacks with dropout", line(BoundedAdversary, "__call__", "Victim(net,", "Victim(lambda x: net.apply(net.params, x, moment.rng),"), test_they_are_made_without_dropout),
     Mutant("adversary: never clips", line(BoundedAdversary, "__call__", "self.bounds if self.clip else None", "None"), bounded()),
     Mutant("adversary: always clips to [0, 1]", line(BoundedAdversary, "__call__", "self.bounds if self.clip else None", "(0.0, 1.0)"), bounded(low=-3.0, high=2.0)),
-    Mutant("adversary: images are not checked", line(BoundedAdversary, "__call__", "victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused),
+    Mutant("adversary: images are not checked", line(BoundedAdversary, "__call__", "victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_raise_an_error),
     Mutant("adversary: no warm-up", line(BoundedAdversary, "radius", "if self.warm_up", "if False"), test_epsilon_warms_up_evenly_and_stays),
     Mutant("adversary: warms up for ever", line(BoundedAdversary, "radius", "min(1.0, ", "max(0.0, "), test_epsilon_warms_up_evenly_and_stays),
     Mutant("PGD adversary: leaves the ball", line(PGDAdversary, "images", "self.norm), radius, bounds)", "self.norm), 2 * radius, bounds)"), bounded()),
     Mutant("PGD adversary: one step of all", line(PGDAdversary, "images", "pass", "break"), test_they_are_those_of_the_attacks),
-    Mutant("PGD adversary: starts at the image", line(attacks.bounded.pgd.Schedule, "start", "if self.random_start", "if False"), test_they_start_anew_at_every_moment_and_again_at_the_same),
-    Mutant("PGD adversary: one start for all steps of training", line(PGDAdversary, "images", "start(ball, key, x)", "start(ball, 0, x)"), test_they_start_anew_at_every_moment_and_again_at_the_same),
+    Mutant("PGD adversary: starts at the image", line(attacks.bounded.pgd.Schedule, "start", "if self.random_start", "if False"), test_starts_differ_between_steps_and_are_the_same_for_the_same_step),
+    Mutant("PGD adversary: one start for all steps of training", line(PGDAdversary, "images", "start(ball, key, x)", "start(ball, 0, x)"), test_starts_differ_between_steps_and_are_the_same_for_the_same_step),
     Mutant("PGD adversary: starts from earlier steps of training", line(train.TrainingStep, "key", "(self.seed, self.epoch, self.step, 1)", "__import__('time').perf_counter_ns()"), resumed),
 ]
 # fmt: on

@@ -79,7 +79,7 @@ def test_two_are_equal_if_their_numbers_are() -> None:
     ({"class_weights": (0, 0)}, RangeError), ({"class_weights": (1, float("inf"))}, RangeError),
     ({"class_weights": ()}, RangeError), ({"class_weights": 2.0}, DTypeError),
 ])  # fmt: skip
-def test_what_is_no_cross_entropy_is_refused(options, error) -> None:
+def test_anything_but_a_cross_entropy_raises_an_error(options, error) -> None:
     with pytest.raises(error, match="CrossEntropy: expected"):
         CrossEntropy(**options)
 
@@ -170,7 +170,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_loss_is_refused_before_any_work(name, tmp_path) -> None:
+def test_anything_but_a_loss_raises_an_error_before_any_work(name, tmp_path) -> None:
     loss, error, message = REFUSED[name]
     net = network()
     before = parameters(net)
@@ -185,7 +185,7 @@ def test_two_classes_do_not_pass_for_two_examples() -> None:
         fit(softmax_regression(4, 2), two, epochs=1, loss=by_class)
 
 
-def test_a_loss_that_changes_its_mind_is_refused_and_undone() -> None:
+def test_a_loss_with_a_later_wrong_shape_raises_an_error_and_is_undone() -> None:
     """Whole batches it judges one by one, the last, smaller one as a whole."""
 
     def fickle(z: Any, y: Any) -> Any:
@@ -212,7 +212,7 @@ def trained_on(loss: object) -> object:
 
 def refused(name: str) -> object:
     """The law that this is no loss."""
-    return lambda tmp_path: test_what_is_no_loss_is_refused_before_any_work(name, tmp_path)
+    return lambda tmp_path: test_anything_but_a_loss_raises_an_error_before_any_work(name, tmp_path)
 
 
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.

@@ -195,7 +195,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_checkpoints_of_other_runs_are_refused(what, tmp_path) -> None:
+def test_checkpoints_of_other_runs_raise_an_error(what, tmp_path) -> None:
     path = tmp_path / "run"
     options = SMALL | {"victim": network(), "encoding": ENCODINGS["direct"], "checkpoint": path}
     evolve(**options)
@@ -222,7 +222,7 @@ def judge_of_two_minds(x):
     return MIND["sign"] * judge(x)
 
 
-def test_a_victim_that_judges_otherwise_is_another(tmp_path, monkeypatch) -> None:
+def test_a_victim_with_other_logits_is_another(tmp_path, monkeypatch) -> None:
     path = tmp_path / "run"
     run = partial(evolve, judge_of_two_minds, ENCODINGS["direct"], checkpoint=path, **SMALL)
     before, kept = run(), path.read_bytes()
@@ -256,7 +256,7 @@ class Failing:
         return "Failing()"
 
 
-def test_a_victim_that_fails_loses_nothing_but_its_generation(tmp_path) -> None:
+def test_an_error_of_the_victim_loses_only_its_generation(tmp_path) -> None:
     victim, whole = Failing(), evolve(judge, ENCODINGS["cppn"], **SMALL)
     run = partial(evolve, victim, ENCODINGS["cppn"], checkpoint=tmp_path / "run", **SMALL)
     with pytest.raises(ConnectionError, match="gone"):
@@ -266,7 +266,7 @@ def test_a_victim_that_fails_loses_nothing_but_its_generation(tmp_path) -> None:
     the_same(run(), whole)
 
 
-def test_checkpoints_that_are_older_than_the_run_are_refused(tmp_path) -> None:
+def test_checkpoints_that_are_older_than_the_run_raise_an_error(tmp_path) -> None:
     path = tmp_path / "run"
     evolve(judge, ENCODINGS["direct"], checkpoint=path, **SMALL)
     before = path.read_bytes()
@@ -275,7 +275,7 @@ def test_checkpoints_that_are_older_than_the_run_are_refused(tmp_path) -> None:
     assert path.read_bytes() == before
 
 
-def test_damaged_and_foreign_files_are_refused(tmp_path) -> None:
+def test_damaged_and_foreign_files_raise_an_error(tmp_path) -> None:
     path, run = tmp_path / "run", SMALL | {"encoding": ENCODINGS["cppn"], "checkpoint": tmp_path / "run"}
     result = evolve(judge, **run)
     whole = path.read_bytes()
@@ -321,7 +321,7 @@ def test_what_has_no_name_has_no_checkpoint(unnamed, tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_checkpoint_that_cannot_be_written_is_refused_before_any_work(tmp_path, monkeypatch) -> None:
+def test_a_checkpoint_that_cannot_be_written_raises_an_error_before_any_work(tmp_path, monkeypatch) -> None:
     victim = Victim(judge)
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "run"):  # a folder, and in a folder that is a file
@@ -346,7 +346,7 @@ def longer(tmp_path: object) -> None:
 
 
 def refused(what: str) -> object:
-    return lambda tmp_path: test_checkpoints_of_other_runs_are_refused(what, tmp_path)
+    return lambda tmp_path: test_checkpoints_of_other_runs_raise_an_error(what, tmp_path)
 
 
 def unnamed(tmp_path: object) -> None:
@@ -364,11 +364,11 @@ MUTANTS = [
     Mutant("evolve: resumed runs were never asked before", line(loop.Evolution, "__init__", " - self.done * breeder.population", ""), longer),
     # --- checkpoints and files
     Mutant("checkpoint: the seed is not compared", line(loop.Evolution, "__init__", '"seed": breeder.seed', '"seed": 0'), refused("seed")),
-    Mutant("checkpoint: the victim is not compared", line(checkpoints, "check_same_victim", "not np.allclose(now, then, rtol=1e-2, atol=1e-3)", "False"), test_a_victim_that_judges_otherwise_is_another),
+    Mutant("checkpoint: the victim is not compared", line(checkpoints, "check_same_victim", "not np.allclose(now, then, rtol=1e-2, atol=1e-3)", "False"), test_a_victim_with_other_logits_is_another),
     Mutant("checkpoint: the backend is not compared", line(loop.Evolution, "__init__", "current().name", "0"), test_other_backends_round_otherwise),
-    Mutant("evolve: an error writes no checkpoint", line(loop, "evolve", "run.keep()\n        raise", "raise"), test_a_victim_that_fails_loses_nothing_but_its_generation),
+    Mutant("evolve: an error writes no checkpoint", line(loop, "evolve", "run.keep()\n        raise", "raise"), test_an_error_of_the_victim_loses_only_its_generation),
     Mutant("checkpoint: parameters are not compared", line(checkpoints, "names", "digest(*params.values())", "0"), refused("parameters")),
     Mutant("checkpoint: objects without a name", line(identity, "_name", "if any(", "if False and any("), unnamed),
-    Mutant("checkpoint: of more generations than asked", line(checkpoints, "resumed", "<= len(history) <= generations", "<= len(history)"), test_checkpoints_that_are_older_than_the_run_are_refused),
+    Mutant("checkpoint: of more generations than asked", line(checkpoints, "resumed", "<= len(history) <= generations", "<= len(history)"), test_checkpoints_that_are_older_than_the_run_raise_an_error),
 ]
 # fmt: on

@@ -329,7 +329,7 @@ def test_an_archive_of_ones_own_has_no_file(tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_images_out_of_bounds_are_refused_in_every_generation() -> None:
+def test_images_out_of_bounds_raise_an_error_in_every_generation() -> None:
     class Growing(DirectEncoding):
         def vary(self, parents, partners, generation, draws):
             return loop.Genome({"pixels": parents["pixels"] + (generation == 2)})
@@ -367,7 +367,7 @@ MUTANTS = [
     Mutant("evolve: logits for probabilities", line(loop.Breeder, "fitness", "kernels(logits).log_softmax(logits)", "logits"), lambda: replayed("direct")),
     Mutant("evolve: probabilities, rounded to 0", line(loop.Breeder, "fitness", "kernels(logits).log_softmax(logits)", "namespace(logits).log(kernels(logits).softmax(logits))"), test_classes_that_are_all_but_impossible_are_climbed),
     Mutant("evolve: probabilities, rounded to 1", line(loop.Breeder, "fitness", '.astype("float64")', ""), test_single_precision_is_not_the_end),
-    Mutant("evolve: images are not checked", line(loop.Breeder, "drawn", "self.victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_are_refused_in_every_generation),
+    Mutant("evolve: images are not checked", line(loop.Breeder, "drawn", "self.victim.check_images", "(lambda *_: None)"), test_images_out_of_bounds_raise_an_error_in_every_generation),
     # --- checkpoints and files
     Mutant("evolve: the number of children is not checked", line(loop.Breeder, "drawn", "== self.population", ""), lambda: test_encodings_that_return_something_else_raise_an_error("vary", lambda genomes: genomes.take([0, 1, 2]), ShapeError, "returns 8")),
     Mutant("fooling: every archive is MAP-Elites", line(FoolingResult, "load", 'ARCHIVES[header["archive"]]', "MapElites"), read),

@@ -151,7 +151,7 @@ def test_same_seed_same_bits(seed) -> None:
     assert (one != other).any(axis=(1, 2, 3)).all()
 
 
-def test_no_step_leaps_further_than_the_box_is_wide() -> None:
+def test_no_step_is_longer_than_the_box_is_wide() -> None:
     """Where p is next to nothing, all that is asked for is far away."""
     w, offset = filters(0), np.array([0, 0, 0, 500.0])  # p_3 = 1
     victim = Asked(lambda x: linear(w)(x) + offset)
@@ -229,7 +229,7 @@ def test_results_come_back_from_files_to_the_bit(tmp_path) -> None:
             assert getattr(loaded, field) == getattr(result, field)
 
 
-def test_black_boxes_are_refused() -> None:
+def test_black_boxes_raise_an_error() -> None:
     with pytest.raises(DTypeError, match=r"minidl\.ops"):
         climb(lambda x: np.tile([1.0, 3.0], (len(x), 1)), steps=2)
     refuses = Victim(network())
@@ -248,7 +248,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_any_work(name) -> None:
+def test_errors_before_any_work(name) -> None:
     (options, message), victim = REFUSED[name], Victim(network("float64"))
     with pytest.raises(RangeError, match=message):
         fool_gradient(victim, **options)
@@ -262,7 +262,7 @@ MUTANTS = [
     Mutant("ascent: no decay", line(ASCENT, "_step", "(1 - decay)", "1"), test_a_step_is_the_papers),
     Mutant("ascent: it never slows down", line(ASCENT, "_step", "LATE * (1 - p)", "rise"), test_late_steps_ask_for_a_tenth_of_what_is_missing),
     Mutant("ascent: out of bounds", line(ASCENT, "_step", "xp.clip(centre + (1 - decay) * (moved - centre), low, high)", "centre + (1 - decay) * (moved - centre)"), test_bounds_counts_and_honesty),
-    Mutant("ascent: steps are not limited", line(ASCENT, "_step", ", widest)", ", xp.inf)"), test_no_step_leaps_further_than_the_box_is_wide),
+    Mutant("ascent: steps are not limited", line(ASCENT, "_step", ", widest)", ", xp.inf)"), test_no_step_is_longer_than_the_box_is_wide),
     Mutant("ascent: directions of no length", line(ASCENT, "_step", "l2_steepest(gradient)", "(gradient / per_example(norm, x))"), test_where_there_is_no_slope_images_stay),
     Mutant("ascent: history a step late", line(ASCENT, "fool_gradient", "history[1:done]", "history[: done - 1]"), test_history_lines_up_with_images),
     Mutant("ascent: images of a step that was not kept", line(ASCENT, "fool_gradient", "x, interrupted = state[0], True", "interrupted = True"), test_interrupted_at_any_line),

@@ -278,7 +278,7 @@ def test_weights_move_and_connections_stay(seed, rate) -> None:
     assert ((new.weights != net.weights)[inside] == rate).all()
 
 
-def test_functions_are_drawn_anew_where_something_is_heard() -> None:
+def test_functions_are_drawn_anew_for_neurons_with_sources() -> None:
     for rate in (0.0, 0.5, 1.0):
         net = of(np.zeros((2000, 8, 8)), hidden=1, outputs=2)  # and a slot to spare
         structure.change_functions(net, Draws(0, 0), rate, len(FUNCTIONS))
@@ -306,6 +306,6 @@ MUTANTS = [
     Mutant("structure: the last neuron goes", line(structure, "delete_neuron", "draws.below(net.hidden, len(net.hidden))", "net.hidden - 1"), test_any_neuron_may_go),
     Mutant("structure: functions stay behind", line(structure, "_reorder", "xp.take_along_axis(net.functions[n], source, axis=1)", "net.functions[n]"), test_a_neuron_goes_with_its_connections),
     Mutant("structure: weights of absent connections move", line(structure, "change_weights", "namespace(net.weights).where(net.weights != 0, moved, 0)", "moved"), test_weights_move_and_connections_stay),
-    Mutant("structure: functions of neurons without sources change", line(structure, "change_functions", "& net.is_target()", ""), test_functions_are_drawn_anew_where_something_is_heard),
+    Mutant("structure: functions of neurons without sources change", line(structure, "change_functions", "& net.is_target()", ""), test_functions_are_drawn_anew_for_neurons_with_sources),
 ]
 # fmt: on
