@@ -24,7 +24,6 @@ from matplotlib.patches import FancyBboxPatch
 from attacks import plots
 from minidl import linearize, ops
 from minidl.backend import asarray, to_numpy
-from minidl.core import Linearization
 
 W1 = np.array([[1, -2, 1], [2, 1, -1], [1, -1, 3]], dtype=np.float64)  # (inputs, units)
 W2 = np.array([[1, -1], [3, 2], [-1, 2]], dtype=np.float64)  # (units, logits)
@@ -54,15 +53,11 @@ def network() -> list[tuple[str, Callable[[Any], Any]]]:
     return [("dense", lambda x: x @ first), ("ReLU", ops.relu), ("dense", lambda x: x @ second)]
 
 
-def whole() -> Linearization:
-    """The whole network, linearized at the inputs."""
-
-    def f(x: Any) -> Any:
-        for _, layer in network():
-            x = layer(x)
-        return x
-
-    return linearize(f, asarray(INPUTS))
+def f(x: Any) -> Any:
+    """The whole network."""
+    for _, layer in network():
+        x = layer(x)
+    return x
 
 
 def walk() -> Walks:
@@ -88,13 +83,11 @@ def report(walks: Walks) -> str:
     names = ["x, the inputs", "h = x·W₁", "a = ReLU(h)", "z = a·W₂, the logits"]
     arrays = zip(names, walks.values, walks.tangents, walks.cotangents)
     rows = [[name, *(" ".join(f"{v:g}" for v in array) for array in columns)] for name, *columns in arrays]
-    lin = whole()
+    lin = linearize(f, asarray(INPUTS))
     pushed, pulled = to_numpy(lin.jvp(asarray(TANGENT))), to_numpy(lin.vjp(asarray(COTANGENT)))
     step = 2.0**-10
-    moved = [INPUTS + sign * step * TANGENT for sign in (1, -1)]
-    for _, layer in network():
-        moved = [to_numpy(layer(asarray(x))) for x in moved]
-    error = abs((moved[0] - moved[1]) / (2 * step) - pushed).max()
+    after, before = (to_numpy(f(asarray(INPUTS + sign * step * TANGENT))) for sign in (1, -1))
+    error = abs((after - before) / (2 * step) - pushed).max()
     return (
         table("The two walks", ["array", "value", "tangent, forward", "cotangent, back"], rows)
         + f"⟨J·t, g⟩ = {pushed @ COTANGENT:g} and ⟨t, Jᵀ·g⟩ = {TANGENT @ pulled:g}\n"

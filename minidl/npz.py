@@ -91,13 +91,9 @@ def opened(path: str | Path, kind: str) -> Iterator[Archive]:
                 raise DataError("load", expected, "something that is not an .npz archive")
         with zipfile.ZipFile(path) as members:
             archive = Archive(path, members, os.path.getsize(path))
-            kind_and_version = archive.header.get("kind"), archive.header.get("version")
-            if kind_and_version not in ((kind, 1), (kind, VERSION)):
-                raise DataError(
-                    "load",
-                    f"{expected}, version {VERSION}",
-                    f"{kind_and_version[0]!r}, version {kind_and_version[1]!r}",
-                )
+            what, version = archive.header.get("kind"), archive.header.get("version")
+            if (what, version) not in ((kind, 1), (kind, VERSION)):
+                raise DataError("load", f"{expected}, version {VERSION}", f"{what!r}, version {version!r}")
             yield archive
     except DataError:
         raise

@@ -20,9 +20,8 @@ def close(law: str, actual: Any, expected: Any, tolerance: float) -> None:
     worst = np.abs(actual - expected).max() / scale if expected.size else 0.0
     if not worst <= tolerance:
         at = np.unravel_index(np.abs(actual - expected).argmax(), actual.shape)
-        entry = (
-            f"worst at {list(map(int, at))} of shape {actual.shape}: {actual[at]:.10g}, expected {expected[at]:.10g}"
-        )
+        place = f"{list(map(int, at))} of shape {actual.shape}"
+        entry = f"worst at {place}: {actual[at]:.10g}, expected {expected[at]:.10g}"
         raise AssertionError(f"{law}: off by {worst:.3g} relative to {scale:.3g}; allowed {tolerance:g}; {entry}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
-import pkgutil
 import re
 from types import ModuleType
 from typing import Any
@@ -15,6 +14,7 @@ from hypothesis import settings
 
 import attacks
 import minidl
+from tests.support.project import MODULES
 
 #: Where readers import from.
 DOORS = [
@@ -25,11 +25,6 @@ DOORS = [
     "attacks.report.by_class", "attacks.report.evaluate", "attacks.report.evaluation_plots", "attacks.report.fooling_plots",
     "attacks.report.outcomes", "attacks.report.plots", "attacks.transforms",
 ]  # fmt: skip
-MODULES = [
-    importlib.import_module(info.name)
-    for package in (minidl, attacks)
-    for info in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
-] + [minidl, attacks]
 
 
 def public() -> dict[str, Any]:
@@ -80,7 +75,7 @@ def test_there_is_an_example(name) -> None:
     assert ">>> " in inspect.getdoc(PUBLIC[name])
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [minidl, attacks, *MODULES], ids=lambda module: module.__name__)
 def test_the_examples_run(module: ModuleType, monkeypatch, tmp_path) -> None:
     """From an empty folder, each with its own imports."""
     monkeypatch.chdir(tmp_path)

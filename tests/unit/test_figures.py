@@ -1,4 +1,4 @@
-"""Figures, described in words and held to approved ones: sizes, labels, limits, colours, data.  See `tests.approval`."""
+"""Figures, described in words and held to approved ones: sizes, labels, limits, colours, data.  See `tests.support.approval`."""
 
 from __future__ import annotations
 

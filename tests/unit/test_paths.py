@@ -1,4 +1,4 @@
-"""Which way work takes: which kernels a step calls, what is compiled, forwards or backwards.  See `tests.approval`.
+"""Which way work takes: which kernels a step calls, what is compiled, forwards or backwards.  See `tests.support.approval`.
 
 All ways give the same results, so that no law would notice a step that is suddenly done the slow one.
 """

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import importlib
 import inspect
-import pkgutil
 import re
 import runpy
 import subprocess
@@ -17,13 +15,7 @@ import pytest
 
 import attacks
 import minidl
-
-ROOT = Path(minidl.__file__).resolve().parents[1]
-MODULES = [
-    importlib.import_module(module.name)
-    for package in (minidl, attacks)
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
-]
+from tests.support.project import MODULES, ROOT
 
 
 def python(*arguments: str, cwd: Path = ROOT) -> str:

@@ -1,4 +1,4 @@
-"""Every refusal, whole: the operation, what it expected, what it got, and the fix, held to one approved text.  See `tests.approval`."""
+"""Every refusal, whole: the operation, what it expected, what it got, and the fix, held to one approved text.  See `tests.support.approval`."""
 
 from __future__ import annotations
 

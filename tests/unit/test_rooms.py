@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import minidl
+from tests.support.project import ROOT
 
-ROOT = Path(minidl.__file__).resolve().parents[1]
 FOLDERS = sorted(
     path.parent.relative_to(ROOT) for name in ("minidl", "attacks") for path in (ROOT / name).rglob("__init__.py")
 )

@@ -1,4 +1,4 @@
-"""What every loop arrives at, and what its progress bar says: numbers held to approved ones.  See `tests.approval`.
+"""What every loop arrives at, and what its progress bar says: numbers held to approved ones.  See `tests.support.approval`.
 
 The laws hold for every result.  Here are a few results as they are: who changes what a method
 computes, or what a seed draws, sees it.  All in float64, to four digits.

@@ -1,22 +1,15 @@
-"""What is printed, and how functions are called: tables, summaries and signatures, held to approved texts.  See `tests.approval`."""
+"""What is printed, and how functions are called: tables, summaries and signatures, held to approved texts.  See `tests.support.approval`."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-import attacks
-import minidl
-from attacks import (
-    fgsm,
-    jsma,
-)
+from attacks import fgsm, jsma
 from attacks.report.by_class import Vulnerability
 from attacks.report.evaluate import AttackTable, RobustnessCurve, evaluate_attack
 from attacks.report.outcomes import Outcomes
@@ -25,6 +18,7 @@ from minidl import models
 from minidl.train import History
 from tests.laws.attacks.test_every_attack import images, network
 from tests.support.approval import approve
+from tests.support.project import MODULES
 from tests.unit.test_figures import CURVE, fooled
 
 
@@ -69,22 +63,19 @@ def test_what_is_printed_is_as_it_was_approved(name) -> None:
 
 def signatures() -> Iterator[str]:
     """What can be called without an underscore: parameters, their kinds, and defaults; of dataclasses, what they promise."""
-    for package in (minidl, attacks):
-        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if info.name.rpartition(".")[2] in ("cuda", "__main__"):
-                continue
-            module = importlib.import_module(info.name)
-            own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", "") == info.name and n[0] != "_"}
-            for name, thing in own.items():
-                if isinstance(thing, type):
-                    promised = getattr(thing, "__dataclass_params__", None)
-                    flags = f" frozen={promised.frozen} eq={promised.eq} order={promised.order}" if promised else ""
-                    yield f"{info.name}.{name}: class{flags}"
-                    methods = {n: v for n, v in vars(thing).items() if n == "__init__" or n[0] != "_"}
-                    ours = {n: v for n, v in methods.items() if getattr(v, "__module__", "") != "matplotlib.artist"}
-                    yield from (f"    {n}{called(v)}" for n, v in ours.items() if inspect.isfunction(v))
-                elif inspect.isfunction(thing):
-                    yield f"{info.name}.{name}{called(thing)}"
+    for module in MODULES:
+        where = module.__name__
+        own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", "") == where and n[0] != "_"}
+        for name, thing in own.items():
+            if isinstance(thing, type):
+                promised = getattr(thing, "__dataclass_params__", None)
+                flags = f" frozen={promised.frozen} eq={promised.eq} order={promised.order}" if promised else ""
+                yield f"{where}.{name}: class{flags}"
+                methods = {n: v for n, v in vars(thing).items() if n == "__init__" or n[0] != "_"}
+                ours = {n: v for n, v in methods.items() if getattr(v, "__module__", "") != "matplotlib.artist"}
+                yield from (f"    {n}{called(v)}" for n, v in ours.items() if inspect.isfunction(v))
+            elif inspect.isfunction(thing):
+                yield f"{where}.{name}{called(thing)}"
 
 
 def called(function: Callable[..., object]) -> str:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import minidl
+from tests.support.project import ROOT
 
-ROOT = Path(minidl.__file__).resolve().parents[1]
 PYTHON = sorted(
     path
     for folder in ("minidl", "attacks", "demos", "tests")

@@ -115,7 +115,7 @@ def _candidates(a, b, bound, products, half, kept):
 
 @compiled(relaxed=False)
 def _best_of_candidates(a, b, names, products, half):
-    """The best pair of features with these slopes, by their names; of equal products the one that ranks first."""
+    """The best pair of features with these gradients, by their names; of equal products the one that ranks first."""
     best, one, other = a.dtype.type(0), -1, -1
     for i in range(len(a) - 1):
         later = products[: len(a) - 1 - i]

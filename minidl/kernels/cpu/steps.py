@@ -29,11 +29,10 @@ def sign_step(x: Array, g: Array, step: float, bounds: tuple[float, float] | Non
               epsilon: float = 0.0) -> Array:  # fmt: skip
     number, (low, high) = x.dtype.type, bounds or (-np.inf, np.inf)
     out = np.empty(x.shape, x.dtype)
-    images, slopes, centre = flattened(x, g, x[:0] if origin is None else origin)
+    images, gradient, centre = flattened(x, g, x[:0] if origin is None else origin)
     numbers = number(step), number(low), number(high)
-    threads.share(
-        _sign_step, x.size, 4 * x.size, images, slopes, *numbers, centre, number(epsilon), out.reshape(x.size)
-    )
+    entries = images, gradient, *numbers, centre, number(epsilon), out.reshape(x.size)
+    threads.share(_sign_step, x.size, 4 * x.size, *entries)
     return out
 
 

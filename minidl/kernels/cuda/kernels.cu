@@ -222,12 +222,12 @@ extern "C" __global__ void cross_entropy(
 
 // The label's own entry is the sum of the others, not p - 1: see `reference`.
 extern "C" __global__ void cross_entropy_gradient(
-    long long count, const real* logits, const long long* labels, real* slopes, int classes)
+    long long count, const real* logits, const long long* labels, real* gradient, int classes)
 {
     GRID_STRIDE_LOOP(row, count)
     {
         const real* z = logits + row * classes;
-        real* p = slopes + row * classes;
+        real* p = gradient + row * classes;
         real top = greatest(z, classes), total = 0, others = 0;
         for (int k = 0; k < classes; ++k)
             total += p[k] = exp(z[k] - top);
@@ -366,7 +366,7 @@ struct Pair {
     real product;
 };
 
-// One row: its slopes, and a list of the features that the best pair may be made of.
+// One row: its gradients, and a list of the features that the best pair may be made of.
 struct Row {
     const real *of_a, *of_b;
     int* list;

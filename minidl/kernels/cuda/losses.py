@@ -23,17 +23,9 @@ def cross_entropy(z: Array, labels: Array) -> Array:
 @twin
 def cross_entropy_gradient(z: Array, labels: Array) -> Array:
     """One thread for each row."""
-    slopes = empty(z.shape, z)
-    run(
-        "cross_entropy_gradient",
-        z,
-        prod(z.shape[:-1]),
-        contiguous(z),
-        _labels(z, labels),
-        slopes,
-        np.int32(z.shape[-1]),
-    )
-    return slopes
+    gradient, rows, classes = empty(z.shape, z), prod(z.shape[:-1]), np.int32(z.shape[-1])
+    run("cross_entropy_gradient", z, rows, contiguous(z), _labels(z, labels), gradient, classes)
+    return gradient
 
 
 def _labels(z: Array, labels: Array) -> Array:
