@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
 
+from .ensemble import Ensemble, ensemble
 from .errors import DTypeError, RangeError, ShapeError
 from .layers import (
     ACTIVATIONS,
@@ -27,7 +28,10 @@ from .layers import (
 )  # fmt: skip
 from .sequential import Sequential
 
-__all__ = ["ACTIVATIONS", "VGG", "Sequential", "carlini", "lenet", "madry", "mlp", "softmax_regression", "vgg"]
+__all__ = [
+    "ACTIVATIONS", "VGG", "Ensemble", "Sequential", "carlini", "ensemble", "lenet", "madry", "mlp",
+    "softmax_regression", "vgg",
+]  # fmt: skip
 
 #: Convolutions in each of the five stages, by the number of layers with weights: configurations A, B, D and E.
 VGG = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}

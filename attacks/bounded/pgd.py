@@ -26,7 +26,7 @@ from minidl.progress import bar
 from ..common.active_set import ActiveSet
 from ..common.checks import check_counts, check_number
 from ..common.goal import Goal, Targeted
-from ..common.norms import Ball, as_radii, in_order, norm_named, takes_several
+from ..common.norms import NORMS, Ball, as_radii, in_order, norm_named, per_example, takes_several
 from ..common.objectives import objective_named
 from ..common.result import AttackResult
 from ..common.run import Run, begin
@@ -51,7 +51,8 @@ def projected_gradient_steps(
         if not len(active):
             return
         points = active.x if run is None else run.as_returned(active.x, active.origin)
-        logits, active.gradient = victim.logits_and_gradient(points, goal.take(active.rows), objective)
+        logits, gradient = victim.logits_and_gradient(points, goal.take(active.rows), objective)
+        active.gradient = schedule.with_momentum(gradient, getattr(active, "gradient", None))
         if run is not None and schedule.early_stop:
             active.drop(run.goal.take(active.rows).achieved(logits.argmax(axis=-1)))
         active.x = ball.step(active.x, active.gradient, size, active.origin)  # step, project, clip
@@ -72,6 +73,7 @@ def bim(
     steps: int = 10,
     step: float | None = None,
     objective: str = "cross_entropy",
+    momentum: float = 0.0,
     early_stop: bool = False,
     clip: bool = True,
     seed: int = 0,
@@ -79,7 +81,8 @@ def bim(
 ) -> Any:
     """The basic iterative method:  X₀ = X,  X_{N+1} = Clip_{X,ε}{X_N + α·sign(∇ₓJ(X_N, y))}.
 
-    Read `plain.bim` first.
+    With momentum it is MI-FGSM, whose images are more often misclassified by other networks, too: the steps follow
+    g_{N+1} = μ·g_N + ∇ₓJ(X_N, y)/‖∇ₓJ(X_N, y)‖₁  instead of ∇ₓJ.  Read `plain.bim` first.
 
     victim: a network, a function to logits, or a `Victim`.
     x: images (N, ...), floating point, within the victim's bounds.
@@ -90,6 +93,7 @@ def bim(
     step: the step size α, at least 0.  None is ε/steps, so that the last step just reaches the surface of the ball.
     The paper takes α = 1 of 255, and `kurakin_steps` of them.
     objective: what is maximised: "cross_entropy", "margin" or "dlr" (see `objectives`).
+    momentum: μ, at least 0.  0 is BIM; Dong et al. take 1.
     early_stop: whether an example leaves as soon as it is successful.  That costs less and moves it less.  The paper
     takes all steps: its images are misclassified with more confidence, and survive more transformations.
     clip: whether to keep the images within the bounds.
@@ -99,7 +103,7 @@ def bim(
     Returns: an `AttackResult`; `iterations` (N,) counts the steps of each example.  After Ctrl-C it holds what was
     reached by then, with ``params["interrupted"]`` set.
     Raises: as `run.begin` does, and `RangeError` for a parameter out of range, before any work.
-    Source: Kurakin, Goodfellow and Bengio 2016, §2.2.
+    Source: Kurakin, Goodfellow and Bengio 2016, §2.2; momentum: Dong et al. 2018, Algorithm 1.
 
     >>> import numpy as np
     >>> from attacks import bim
@@ -109,7 +113,7 @@ def bim(
     >>> [f"{distance:.2f}" for distance in result.linf]
     ['0.10', '0.10']
     """
-    schedule = Schedule("bim", norm, steps, step, 1.0, objective, early_stop, clip)
+    schedule = Schedule("bim", norm, steps, step, 1.0, objective, early_stop, clip, momentum=momentum)
     radii = as_radii("bim", epsilon)
     run = begin("bim", victim, x, goal, seed)
     return _at_each_radius(run, run.goal, schedule, radii, epsilon, progress)
@@ -231,7 +235,7 @@ def kurakin_steps(epsilon: float) -> int:
     epsilon: the radius, in units of 255, at least 0.
 
     Returns: a whole number.
-    Source: Kurakin, Goodfellow and Bengio 2016, §2.2.
+    Source: Kurakin, Goodfellow and Bengio 2016, §2.2; momentum: Dong et al. 2018, Algorithm 1.
 
     >>> from attacks import kurakin_steps
     >>> kurakin_steps(8), kurakin_steps(32)
@@ -262,11 +266,13 @@ class Schedule:
     clip: bool
     restarts: int = 1
     random_start: bool = False
+    momentum: float = 0.0
 
     def __post_init__(self) -> None:
         norm_named(self.name, self.norm)
         objective_named(self.name, self.objective)
         check_counts(self.name, steps=self.steps, restarts=self.restarts)
+        check_number(self.name, "a momentum of at least 0", self.momentum)
         if self.step is not None:
             check_number(self.name, "a step of at least 0, or None", self.step)
 
@@ -282,9 +288,17 @@ class Schedule:
         """The points at which the examples start: `origin` itself, or drawn from the ball by the key."""
         return ball.drawn(key, origin) if self.random_start else origin
 
+    def with_momentum(self, gradient: Array, previous: Array | None) -> Array:
+        """The direction of a step: the gradient (n, ...), or with momentum μ·previous + gradient/‖gradient‖₁."""
+        if not self.momentum:
+            return gradient
+        length = NORMS["l1"].length(gradient)
+        direction = gradient / per_example(namespace(length).where(length > 0, length, 1), gradient)
+        return direction if previous is None else self.momentum * previous + direction
+
     def params(self) -> dict[str, Any]:
         """The parameters that a result lists."""
-        names = ("norm", "steps", "objective", "early_stop", "clip")
+        names = ("norm", "steps", "objective", "early_stop", "clip") + ("momentum",) * (self.momentum > 0)
         return {name: getattr(self, name) for name in names + ("restarts", "random_start") * self.random_start}
 
 

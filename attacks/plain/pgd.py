@@ -1,6 +1,6 @@
 """BIM, least likely, PGD: many small steps of FGSM, each followed by a projection to within ε of the image.
 
-Kurakin, Goodfellow and Bengio 2016; Madry et al. 2018.
+Kurakin, Goodfellow and Bengio 2016; Madry et al. 2018; with momentum, Dong et al. 2018.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ def clip(X: Array, x: Array, epsilon: float) -> Array:
     return np.minimum(np.minimum(1, x + epsilon), np.maximum(np.maximum(0, x - epsilon), X))
 
 
-def bim(f: Network, x: Array, y: int, epsilon: float = 0.3, alpha: float = 0.03, steps: int = 10) -> Array:
+def bim(
+    f: Network, x: Array, y: int, epsilon: float = 0.3, alpha: float = 0.03, steps: int = 10, mu: float = 0.0
+) -> Array:
     """The basic iterative method (Kurakin et al., §2.2): away from the label y.
 
     f, x, y: the network, an image and its label.
     epsilon, alpha, steps: radius of the ball, step size, number of steps.
+    mu: momentum, with which it is MI-FGSM (Dong et al. 2018, Algorithm 1).
 
     >>> import numpy as np
     >>> from attacks import plain
@@ -33,9 +36,11 @@ def bim(f: Network, x: Array, y: int, epsilon: float = 0.3, alpha: float = 0.03,
     >>> float(abs(plain.bim(f, x, 3, epsilon=0.1) - x).max().round(3))
     0.1
     """
-    X = x  # 1. X₀ = X: the paper's X is x here, and its X_N is X
+    X, m = x, 0 * x  # 1. X₀ = X: the paper's X is x here, and its X_N is X
     for _ in range(steps):
         g = grad(lambda X: J(f(X), y), X)  # 2. ∇ₓJ(X_N, y), where J is the loss
+        if mu > 0:
+            g = m = mu * m + g / (abs(g).sum() or 1)  # Dong et al. eq. 6: g_{N+1} = μ·g_N + ∇ₓJ/‖∇ₓJ‖₁
         X = clip(X + alpha * np.sign(g), x, epsilon)  # 3. X_{N+1} = Clip_{X,ε}{X_N + α·sign(∇ₓJ(X_N, y))}
     return X
 
