@@ -5,6 +5,7 @@ Reading order:
     common         what all attacks share: goals, norms, the network under attack, results
     bounded        the worst image within ε: `fgsm`, `bim`, `least_likely`, `pgd`, `square`, `apgd`
     minimal        the smallest perturbation: `jsma`, `deepfool`, `lbfgs`, `cw_l2`, `cw_l0`, `cw_linf`, `few_pixel`
+    black_box      by labels only: `Oracle`, `hopskipjump`, `substitute`; other techniques: `svm_step`, `tree_attack`
     evolution      images from nothing: `fool_direct`, `fool_cppn`, `fool_gradient`
     adversaries    attacks on a network while it is trained
     transforms     what a camera does to an adversarial image
@@ -13,8 +14,14 @@ Reading order:
 The names that you need are all here: ``from attacks import pgd, Targeted``.
 """
 
-from . import evolution, plain, transforms
+from . import black_box, evolution, plain, transforms
 from .adversaries import FGSMAdversary, PGDAdversary
+from .black_box.hopskipjump import hopskipjump
+from .black_box.linear import linear_network, svm_step
+from .black_box.neighbours import SoftNeighbours
+from .black_box.oracle import BudgetError, Oracle
+from .black_box.substitute import substitute
+from .black_box.tree_attack import tree_attack
 from .bounded.apgd import apgd
 from .bounded.fgsm import fgsm, sign_noise
 from .bounded.pgd import bim, kurakin_steps, least_likely, pgd
@@ -31,6 +38,7 @@ from .minimal.lbfgs import lbfgs
 from .report import by_class, evaluation_plots, plots
 from .report.evaluate import evaluate_attack, robustness_curve
 from .report.outcomes import outcomes
+from .report.transfer import TransferMatrix, transfer_matrix
 
 __all__ = [
     "AttackResult",
@@ -54,18 +62,29 @@ __all__ = [
     "cw_linf",
     "square",
     "apgd",
+    "Oracle",
+    "BudgetError",
+    "hopskipjump",
+    "substitute",
+    "svm_step",
+    "tree_attack",
+    "linear_network",
+    "SoftNeighbours",
     "evolution",
     "fool_direct",
     "fool_cppn",
     "fool_gradient",
     "few_pixel",
     "plain",
+    "black_box",
     "FGSMAdversary",
     "PGDAdversary",
     "evaluate_attack",
     "robustness_curve",
     "by_class",
     "outcomes",
+    "transfer_matrix",
+    "TransferMatrix",
     "plots",
     "evaluation_plots",
     "transforms",

@@ -15,8 +15,8 @@ with an image for each class).  Batches, checks, other bounds, norms and goals a
 
 Comments number the steps of an algorithm.  ``X = x`` is safe: no function changes its arguments.
 
-Reading order: notation, fgsm, pgd, jsma, deepfool, carlini_wagner, lbfgs, square, apgd, few_pixel, fool_direct,
-fool_cppn, fool_gradient.
+Reading order: notation, fgsm, pgd, jsma, deepfool, carlini_wagner, lbfgs, square, apgd, few_pixel, hopskipjump,
+substitute, svm_step, tree_attack, fool_direct, fool_cppn, fool_gradient.
 """
 
 from .apgd import apgd
@@ -27,11 +27,15 @@ from .fgsm import fgsm
 from .fool_cppn import fool_cppn
 from .fool_direct import fool_direct
 from .fool_gradient import fool_gradient
+from .hopskipjump import hopskipjump
 from .jsma import jsma
 from .lbfgs import lbfgs
 from .notation import one
 from .pgd import bim, least_likely, pgd
 from .square import square
+from .substitute import substitute
+from .svm_step import svm_step
+from .tree_attack import tree_attack
 
 __all__ = [
     "one",
@@ -48,6 +52,10 @@ __all__ = [
     "square",
     "apgd",
     "few_pixel",
+    "hopskipjump",
+    "substitute",
+    "svm_step",
+    "tree_attack",
     "fool_direct",
     "fool_cppn",
     "fool_gradient",

@@ -6,6 +6,7 @@ Reading order:
     outcomes            the four outcomes of an attack on each image
     evaluate            accuracy against ε, and several attacks in one table
     figure, plots       images in rows and grids, curves, matrices, surfaces
+    transfer            which models misclassify images that were made for others
     evaluation_plots    a figure for each measure
     fooling_plots       evolved images, their confidence, and CPPNs as graphs
 """

@@ -215,16 +215,17 @@ def _frame(axes: Any, framed: bool, linewidth: float = 2.5) -> None:
 
 def matrix(
     values: np.ndarray, *, title: str, label: str, form: str = "{:.2f}", row_label: str = "source class",
-    column_label: str = "target class", rows: Sequence[str] = (), limits: tuple[float, float] | None = None,
+    column_label: str = "target class", rows: Sequence[str] = (), columns: Sequence[str] = (),
+    limits: tuple[float, float] | None = None,
 ) -> Figure:  # fmt: skip
     """A matrix in shades, with its numbers written in; nan stays empty.
 
-    values: (R, K).
+    values: (R, C).
     title: above the figure.
     label: of the shades.
     form: how a number is written.
     row_label, column_label: of the two axes.
-    rows: names of the rows; their numbers if there are none.
+    rows, columns: their names; their numbers if there are none.
     limits: the values of the darkest and the lightest shade; None: the least and the greatest.
 
     >>> import numpy as np
@@ -232,8 +233,8 @@ def matrix(
     >>> len(plots.matrix(np.eye(3), title="Success", label="success rate").axes)  # the matrix and the key
     2
     """
-    classes = len(values)
-    figure = new_figure(0.5 * classes + 1.6, 0.42 * classes + 1.0, title)
+    height, width = values.shape
+    figure = new_figure(0.5 * width + 1.6, 0.42 * height + 1.0, title)
     axes = figure.subplots()
     low, high = limits or ((np.nanmin(values), np.nanmax(values)) if np.isfinite(values).any() else (0.0, 0.0))
     shades = axes.imshow(values, cmap="viridis", aspect="auto", vmin=low, vmax=high)
@@ -242,9 +243,11 @@ def matrix(
         if np.isfinite(value):
             colour = "white" if value < middle else "black"
             axes.text(c, r, form.format(value), ha="center", va="center", fontsize=7, color=colour)
-    axes.set(xticks=range(classes), yticks=range(classes), xlabel=column_label, ylabel=row_label)
+    axes.set(xticks=range(width), yticks=range(height), xlabel=column_label, ylabel=row_label)
     if rows:
         axes.set_yticklabels(rows)
+    if columns:
+        axes.set_xticklabels(columns, fontsize=8)
     figure.colorbar(shades, label=label)
     return figure
 

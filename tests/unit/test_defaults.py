@@ -10,6 +10,7 @@ import pytest
 
 import attacks
 from attacks import evolution, transforms
+from attacks.black_box import techniques
 from attacks.bounded import apgd, square
 from attacks.common import objectives
 from attacks.evolution import structure
@@ -35,7 +36,7 @@ DEFAULTS: list[tuple[Any, dict[str, Any]]] = [
     (attacks.sign_noise, EVERY_ATTACK | {"epsilon": 0.25, "clip": True}),
     (attacks.FGSMAdversary, BOUNDED | {"epsilon": 0.25, "alpha": 0.5}),
     (attacks.bim, EVERY_ATTACK | {"epsilon": 0.3, "norm": "linf", "steps": 10, "step": None, "objective": "cross_entropy",
-                                  "early_stop": False, "clip": True}),
+                                  "momentum": 0.0, "early_stop": False, "clip": True}),
     (attacks.least_likely, EVERY_ATTACK | {"epsilon": 0.3, "norm": "linf", "steps": 10, "step": None, "clip": True}),
     # Madry et al. 2018: ε = .3, 40 steps
     (attacks.pgd, EVERY_ATTACK | {"epsilon": 0.3, "norm": "linf", "steps": 40, "step": None, "restarts": 1,
@@ -59,6 +60,20 @@ DEFAULTS: list[tuple[Any, dict[str, Any]]] = [
                                    "queries": 5000}),
     # Su et al. 2017: population 400, 100 generations, F = .5
     (attacks.few_pixel, EVERY_ATTACK | {"pixels": 1, "population": 400, "generations": 100, "weight": 0.5}),
+    # Chen et al. 2020 and their code: 100 probes in the first round
+    (attacks.hopskipjump, EVERY_ATTACK | {"norm": "l2", "queries": 5000, "probes": 100, "start": None}),
+    # Papernot et al. 2017: six rounds, λ = .1, ten epochs; Papernot et al. 2016: κ = 400
+    (attacks.substitute, EVERY_ATTACK | {"rounds": 6, "step": 0.1, "period": None, "doublings": None, "reservoir": 400,
+                                         "epochs": 10, "optimizer": None, "batch_size": 128, "warm_start": True,
+                                         "checkpoint": None}),
+    (attacks.svm_step, EVERY_ATTACK | {"epsilon": 5.0, "clip": True}),
+    (attacks.tree_attack, EVERY_ATTACK | {"norm": "l2", "bounds": (0, 1)}),
+    (attacks.SoftNeighbours, {"temperature": 1.0}),
+    (attacks.linear_network, {"dtype": "float32"}),
+    (attacks.Oracle, {"classes": 10, "bounds": (0, 1), "batch_size": 1000, "budget": None, "executor": None}),
+    (attacks.transfer_matrix, {"progress": False}),
+    (techniques.train, {"seed": 0, "epochs": 10}),
+    (techniques.Technique.attack, {"epsilon": 0.3, "length": 5.0, "norm": "linf"}),
     # Nguyen et al. 2015 and their code
     (attacks.fool_direct, FOOL | {"shape": None}),
     (attacks.fool_cppn, FOOL | {"shape": None}),

@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ def python(*arguments: str, cwd: Path = ROOT) -> str:
 
 
 def test_importing_is_light() -> None:
-    """numba, matplotlib, Pillow, SciPy, pooch and tqdm wait until they are needed."""
-    heavy = ["numba", "matplotlib", "pooch", "tqdm", "requests", "cupy", "scipy", "PIL"]
+    """numba, matplotlib, Pillow, SciPy, scikit-learn, pooch and tqdm wait until they are needed."""
+    heavy = ["numba", "matplotlib", "pooch", "tqdm", "requests", "cupy", "scipy", "sklearn", "PIL"]
     code = f"import sys, minidl, attacks; print([name for name in {heavy} if name in sys.modules])"
     assert python("-c", code).strip() == "[]"
 
@@ -209,6 +210,9 @@ FEW_EVOLVED = ["--epochs", "1", "--rounds", "1", "--evolutions", "1"]
 PAPERNOT = ["07_saliency", "09_from_nothing", "10_increasing", "10_decreasing", "12_success", "13_distortion",
             "14_hardness", "15_distance", "16_distortions", "17_intensities"]  # fmt: skip
 MADRY = ["digits", "figure1", "surfaces", "epsilon"]
+FEW_CONTROLS = ["--controls", "2", "--queries", "60"]
+TRANSFER = ["within", "between", "equal_length"]
+BY_SCIKIT_LEARN = pytest.mark.skipif(not find_spec("sklearn"), reason="scikit-learn trains the other techniques")
 
 
 @pytest.mark.slow
@@ -257,6 +261,16 @@ MADRY = ["digits", "figure1", "surfaces", "epsilon"]
         (
             ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "2", "--sets", "validation,test"],
             ["papernot_lenet.txt", "lenet_tanh.npz", *(f"papernot_fig{name}.png" for name in PAPERNOT)],
+        ),
+        pytest.param(
+            ["demos/papernot_transfer.py", "--learn-from", "150", "--images", "30", "--epochs", "2", *FEW_CONTROLS],
+            ["papernot_transfer.txt", *(f"papernot_transfer_{name}.png" for name in TRANSFER)],
+            marks=BY_SCIKIT_LEARN,
+        ),
+        pytest.param(
+            ["demos/papernot_blackbox.py", "--learn-from", "300", "--images", "50", "--epochs", "2", "--rounds", "2"],
+            ["papernot_blackbox.txt", "papernot_blackbox_digits.png", "papernot_blackbox_rounds.png"],
+            marks=BY_SCIKIT_LEARN,
         ),
     ],
 )
@@ -308,6 +322,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     ["demos/nguyen.py", "--digits", "50", "--generations", "1", *FEW_EVOLVED],
     ["demos/few_pixel.py", "--epochs", "1", "--learn-from", "100", "--images", "1", "--generations", "1"],
     ["demos/papernot_lenet.py", "--epochs", "1", "1", "--digits", "1", "--sets", "test"],
+    pytest.param(["demos/papernot_transfer.py", "--learn-from", "50", "--images", "5", "--epochs", "1", *FEW_CONTROLS],
+                 marks=BY_SCIKIT_LEARN),
+    pytest.param(["demos/papernot_blackbox.py", "--learn-from", "100", "--images", "5", "--epochs", "1", "--rounds", "1"],
+                 marks=BY_SCIKIT_LEARN),
 ], ids=lambda arguments: arguments[0])  # fmt: skip
 def test_demos_run_on_other_arrays(arguments, tmp_path) -> None:
     """With --backend and a library that forgives nothing, as on a GPU."""

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "attacks.common": {"minidl"},
     "attacks.bounded": {"minidl", "attacks.common"},
     "attacks.minimal": {"minidl", "attacks.common"},
+    "attacks.black_box": {"minidl", "minidl.data", "minidl.kernels", "attacks.common", "attacks.bounded"},
     "attacks.evolution": {"minidl", "minidl.kernels", "attacks.common"},
     "attacks.report": {"minidl", "minidl.kernels", "attacks.common", "attacks.minimal", "attacks.evolution"},
     "attacks": {"minidl", "attacks.common", "attacks.bounded"},

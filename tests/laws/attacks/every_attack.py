@@ -24,12 +24,14 @@ from attacks import (
     fool_cppn,
     fool_direct,
     fool_gradient,
+    hopskipjump,
     jsma,
     lbfgs,
     least_likely,
     pgd,
     sign_noise,
     square,
+    svm_step,
 )
 from minidl.train import TrainingStep
 
@@ -44,6 +46,7 @@ ATTACKS: dict[str, Attack] = {
     "sign_noise": lambda v, x, y, t, w: sign_noise(v, x, y, epsilon=0.1 * w, seed=3),
     "bim": lambda v, x, y, t, w: bim(v, x, y, epsilon=0.1 * w, steps=4),
     "bim, l1": lambda v, x, y, t, w: bim(v, x, y, epsilon=0.7 * w, steps=4, norm="l1"),
+    "bim, momentum": lambda v, x, y, t, w: bim(v, x, y, epsilon=0.1 * w, steps=4, momentum=1.0),
     "least_likely": lambda v, x, y, t, w: least_likely(v, x, y, epsilon=0.1 * w, steps=4),
     "pgd": lambda v, x, y, t, w: pgd(v, x, Targeted(t), epsilon=0.15 * w, steps=5, restarts=2, seed=3),
     "pgd, steps by hand": lambda v, x, y, t, w: pgd(v, x, y, epsilon=0.1 * w, step=0.03 * w, steps=3),
@@ -64,6 +67,9 @@ ATTACKS: dict[str, Attack] = {
     "apgd": lambda v, x, y, t, w: apgd(v, x, y, epsilon=0.1 * w, steps=8, queries=10, targets=2),
     "apgd, l2": lambda v, x, y, t, w: apgd(v, x, Targeted(t), epsilon=0.5 * w, steps=8, norm="l2"),
     "few_pixel": lambda v, x, y, t, w: few_pixel(v, x, y, pixels=2, population=12, generations=4),
+    "hopskipjump": lambda v, x, y, t, w: hopskipjump(v, x, y, queries=400, probes=20),
+    "hopskipjump, linf": lambda v, x, y, t, w: hopskipjump(v, x, y, queries=400, norm="linf"),
+    "svm_step": lambda v, x, y, t, w: svm_step(v, x, y, epsilon=0.5 * w),
 }
 
 FOOLING: dict[str, Callable[..., attacks.evolution.FoolingResult]] = {

@@ -263,9 +263,12 @@ def test_tiny_and_zero_gradients() -> None:
 # --- examples that are there from the start ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "least_likely"])  # which chooses the targets
+@pytest.mark.parametrize("name", [name for name in ATTACKS if not name.startswith(("least_likely", "hopskipjump"))])
 def test_examples_at_their_target_are_returned_unchanged(name) -> None:
-    """They are successes after no step, and the other examples are attacked as without them."""
+    """They are successes after no step, and the other examples are attacked as without them.
+
+    `least_likely` chooses the targets itself; `hopskipjump` has a law of its own: it needs images to start from.
+    """
     net, (x, _) = network(), images(2)
     now = net(x).argmax(axis=-1)
     away = other_targets(net, x, np.random.default_rng(2))

@@ -11,7 +11,14 @@ import pytest
 
 import attacks
 from attacks import plain
-from tests.laws.attacks import test_deepfool, test_jsma, test_plain_by_chance, test_plain_with_gradients
+from tests.laws.attacks import (
+    test_deepfool,
+    test_jsma,
+    test_plain_by_chance,
+    test_plain_with_gradients,
+    test_substitute,
+    test_tree_attack,
+)
 from tests.laws.attacks.every_attack import covered
 
 #: The law that binds each attack to its twin.
@@ -29,6 +36,10 @@ LAWS = {
     "square": test_plain_by_chance.test_square,
     "apgd": test_plain_by_chance.test_apgd,
     "few_pixel": test_plain_by_chance.test_few_pixel,
+    "hopskipjump": test_plain_by_chance.test_hopskipjump,
+    "substitute": test_substitute.test_it_is_the_plain_one,
+    "svm_step": test_plain_with_gradients.test_svm_step,
+    "tree_attack": test_tree_attack.test_it_is_the_plain_one,
     "fool_direct": test_plain_by_chance.test_fool_direct,
     "fool_cppn": test_plain_by_chance.test_fool_cppn,
     "fool_gradient": test_plain_by_chance.test_fool_gradient,
@@ -37,7 +48,8 @@ LAWS = {
 
 def names_of_attacks() -> set[str]:
     """All that a law knows to be there, but adversaries, and the random control of fgsm."""
-    return {name for name in covered() if not name.endswith("Adversary")} - {"sign_noise"}
+    of_networks = {name for name in covered() if not name.endswith("Adversary")} - {"sign_noise"}
+    return of_networks | {"substitute", "tree_attack"}
 
 
 def test_every_attack_has_a_plain_twin_and_a_law() -> None:

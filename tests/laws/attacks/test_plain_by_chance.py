@@ -93,6 +93,44 @@ def test_few_pixel(seed, pixels) -> None:
         np.testing.assert_allclose(result.x_adv[i], image, atol=1e-6)
 
 
+class Given:
+    """The noise and the directions of `hopskipjump` for the i-th image, in the order in which they are asked for."""
+
+    def __init__(self, seed: int, x: np.ndarray, i: int) -> None:
+        self.seed, self.x, self.i, self.trial, self.round = seed, x, i, 0, 1
+
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
+        assert (low, high, shape) == (0, 1, self.x.shape[1:])
+        self.trial += 1
+        return random_uniform(stream(self.seed, 0, self.trial - 1), self.x)[self.i]
+
+    def normal(self, size: tuple[int, ...]) -> np.ndarray:
+        self.round += 1
+        return normal(stream(self.seed, 1, self.round - 1, self.i), np.zeros(size))
+
+
+@given(seed=seeds, rounds=st.integers(1, 4))
+def test_hopskipjump(seed, rounds) -> None:
+    """The same images, of the same noise and directions: the closest one of as many rounds."""
+    rng = np.random.default_rng(seed)
+    w, x = rng.normal(size=(6, 4)), rng.random((2, 1, 2, 3))
+    net = lambda x: (ops.reshape(x, (-1, 6)) - 0.5) @ w  # which puts noise into all classes
+    f, y = plain.one(net), net(x).argmax(axis=-1)
+    for i in range(len(x)):
+        asked = [0]
+
+        def counted(image, f=f, asked=asked):
+            asked[0] += 1
+            return f(image)
+
+        images = [plain.hopskipjump(f, x[i], y[i], T, 10, Given(seed, x, i)) for T in range(rounds)]
+        images.append(plain.hopskipjump(counted, x[i], y[i], rounds, 10, Given(seed, x, i)))
+        search = 4  # halvings of an interval until it is at most 6^-1.5: what it keeps for the last search
+        result = attacks.hopskipjump(net, x, y, queries=asked[0] + search, probes=10, seed=seed)
+        distances = [float(np.linalg.norm(image - x[i])) for image in images]
+        np.testing.assert_allclose(result.x_adv[i], images[int(np.argmin(distances))], atol=1e-7)
+
+
 # --- from nothing ----------------------------------------------------------------------------------------------
 
 
@@ -181,6 +219,10 @@ def test_fool_gradient(seed, decay, rise) -> None:
 #: Wrong on purpose, each beside the law that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
+    Mutant("plain hopskipjump: the sign, in L2, too", line(page("hopskipjump"), "hopskipjump", "v /= np.linalg.norm(v)", "v = np.sign(v)"), test_hopskipjump),
+    Mutant("plain hopskipjump: no baseline", line(page("hopskipjump"), "hopskipjump", "weights -= weights.mean()", "pass"), test_hopskipjump),
+    Mutant("plain hopskipjump: large probes", line(page("hopskipjump"), "hopskipjump", "distance / d", "distance"), test_hopskipjump),
+    Mutant("plain hopskipjump: a short search", line(page("hopskipjump"), "boundary", "x.size**-1.5", "x.size**-1.0"), test_hopskipjump),
     Mutant("plain pgd: begins at the image", line(page("pgd"), "pgd", "x + rng.uniform(-epsilon, epsilon, x.shape)", "x + 0 * rng.uniform(-epsilon, epsilon, x.shape)"), test_pgd),
     Mutant("plain pgd: goes on after a success", line(page("pgd"), "pgd", "break", "pass"), test_pgd),
     Mutant("plain square: by ε, not 2ε", line(page("square"), "square", "[2 * epsilon, -2 * epsilon]", "[epsilon, -epsilon]"), test_square),

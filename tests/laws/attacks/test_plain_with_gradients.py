@@ -37,11 +37,21 @@ def test_fgsm(seed, epsilon) -> None:
 
 @given(seed=seeds, epsilon=st.floats(0.01, 0.5), alpha=st.floats(0.01, 0.2))
 def test_bim(seed, epsilon, alpha) -> None:
+    """The same images, also with momentum."""
+    net, f, x, y = drawn(seed)
+    for mu in (0.0, 0.5, 1.0):
+        result = attacks.bim(net, x, y, epsilon=epsilon, step=alpha, steps=4, momentum=mu)
+        for i in range(len(x)):
+            np.testing.assert_allclose(result.x_adv[i], plain.bim(f, x[i], y[i], epsilon, alpha, 4, mu), atol=1e-9)
+
+
+@given(seed=seeds, epsilon=st.floats(0.01, 2))
+def test_svm_step(seed, epsilon) -> None:
     """The same images."""
     net, f, x, y = drawn(seed)
-    result = attacks.bim(net, x, y, epsilon=epsilon, step=alpha, steps=4)
+    result = attacks.svm_step(net, x, y, epsilon=epsilon)
     for i in range(len(x)):
-        np.testing.assert_allclose(result.x_adv[i], plain.bim(f, x[i], y[i], epsilon, alpha, 4), atol=1e-9)
+        np.testing.assert_allclose(result.x_adv[i], plain.svm_step(f, x[i], epsilon), atol=1e-9)
 
 
 @given(seed=seeds, epsilon=st.floats(0.01, 0.5), alpha=st.floats(0.01, 0.2))
@@ -180,6 +190,11 @@ def test_cw_linf(seed) -> None:
 #: Wrong on purpose, each beside the law that must catch it: see `test_mutants`.
 # fmt: off
 MUTANTS = [
+    Mutant("plain bim: momentum of raw gradients", line(page("pgd"), "bim", "g / (abs(g).sum() or 1)", "g"), test_bim),
+    Mutant("plain bim: no momentum", line(page("pgd"), "bim", "mu * m + ", ""), test_bim),
+    Mutant("BIM: momentum of raw gradients", line(attacks.bounded.pgd.Schedule, "with_momentum", "return direction if", "return gradient if"), test_bim),
+    Mutant("BIM: momentum forgets", line(attacks.bounded.pgd.Schedule, "with_momentum", "self.momentum * previous + direction", "direction"), test_bim),
+    Mutant("plain svm_step: towards the class", line(page("svm_step"), "svm_step", "x - epsilon", "x + epsilon"), test_svm_step),
     Mutant("plain fgsm: without the sign", line(page("fgsm"), "fgsm", "np.sign(g)", "g"), test_fgsm),
     Mutant("plain fgsm: downhill", line(page("fgsm"), "fgsm", "x + epsilon", "x - epsilon"), test_fgsm),
     Mutant("plain bim: each step from the start", line(page("pgd"), "bim", "clip(X + ", "clip(x + "), test_bim),
