@@ -16,9 +16,10 @@ class Ensemble:
     networks: one or more, or functions built of minidl operations, from inputs (N, ...) to logits (N, K).
 
     `input_shape`, `output_shape` and `dtype` are those of the first network that has them.
-    Raises: `ShapeError` for networks of different shapes, or none; `DTypeError` for something that cannot be called.
-    Source: Liu et al. 2017 attack an ensemble for images that transfer, by the mean of probabilities; Dong et al. 2018,
-    §3.3, find the mean of logits better.
+    Raises: `ShapeError` for networks of different shapes, or none; `DTypeError` for something that cannot be called, or
+    that gives probabilities.
+    Source: Liu et al. 2017 attack an ensemble for images that transfer, by the mean of probabilities; Dong et al. 2018
+    find the mean of logits better.
 
     >>> import numpy as np
     >>> from minidl import models
@@ -34,6 +35,9 @@ class Ensemble:
             if not callable(net):
                 fix = "models.ensemble(*networks)" if isinstance(net, list | tuple) else ""
                 raise DTypeError("models.ensemble", "networks or functions", type(net).__name__, fix)
+            if getattr(net, "gives_probabilities", False):
+                raise DTypeError("models.ensemble", "networks that give logits", "one that ends with Softmax",
+                                 "leave the Softmax out")  # fmt: skip
         self.networks = networks
         for name in ("input_shape", "output_shape", "dtype"):
             values: list[Any] = [getattr(net, name) for net in networks if hasattr(net, name)]

@@ -32,6 +32,8 @@ STARTS = 100
 #: How often a step is halved, before the example stays where it is for one round.
 HALVINGS = 20
 MOST_PROBES = 10_000  # of one round
+#: The widest interval at which a binary search ends; of few pixels, d^-1.5 would be no search at all.
+COARSEST = 1 / 16
 
 
 def hopskipjump(
@@ -67,12 +69,15 @@ def hopskipjump(
 
     Returns: an `AttackResult`; `iterations` (N,) counts the queries of each example.  Where no start is successful,
     x is returned.  After Ctrl-C it holds what was reached by then, with ``params["interrupted"]`` set.
-    Raises: as `run.begin` does.  Before any work `RangeError` for a parameter out of range, `ShapeError` for starts
-    unlike x, and `BudgetError` if the budget of an oracle would not be enough.
-    Source: Chen, Jordan and Wainwright 2020, Algorithm 2, eqs. 9, 10 and 16, with the constants of the authors' code:
-    δ_t = ‖x_t - x‖/d, in the first round a tenth of the bounds; ξ_t = ‖x_t - x‖/√t, halved until x̃ is successful;
-    binary search until its interval is d^-1.5 (L∞: d^-2) of the distance.  They count rounds, we count queries.  The
-    closest image of all rounds is returned, theirs is that of the last.
+    Raises: as `run.begin` does, and what the victim raises, which loses what was reached: a function that asks a server
+    should try again by itself.  Before any work `RangeError` for a parameter out of range, `ShapeError` for starts
+    unlike x, and `BudgetError` if an oracle has fewer than N·(queries + 3) queries left: three predictions more, of
+    which the last is made only if Ctrl-C is pressed during the second.
+    Source: Chen, Jordan and Wainwright 2020, Algorithms 1 and 2, and their estimate with a baseline, mean φ.  As in the
+    authors' code, δ_t is a tenth of the bounds in the first round, ξ_t = ‖x_t - x‖/√t is halved until x̃ is successful,
+    and a binary search ends at d^-1.5 (L∞: d^-2) of the way.  Later, δ_t is ‖x_t - x‖/d here, and there ‖x̃ - x‖/d of
+    the image before the search; probes are normal directions in L∞, too, where theirs are uniform.  They count rounds,
+    we count queries.  They return the image of the last round, we the closest of all.
 
     >>> import numpy as np
     >>> from attacks import Oracle, hopskipjump
@@ -115,7 +120,7 @@ def _check_start(victim: Any, x: Any, goal: Any, start: Any, queries: int) -> No
     if start is not None and start.shape != x.shape:
         raise ShapeError("hopskipjump", f"a start for each image, {x.shape}", f"{start.shape}")
     if isinstance(victim, Oracle):
-        victim.check_budget("hopskipjump", len(x) * (queries + 2))
+        victim.check_budget("hopskipjump", len(x) * (queries + 3))
 
 
 class Boundary:
@@ -130,10 +135,10 @@ class Boundary:
         self.run, self.norm, self.used, self.queries = run, norm, used, queries
         self.low, self.high = run.victim.bounds
         self.d = max(prod(run.x.shape[1:]), 1)
-        #: The interval at which a binary search ends, as a share of the distance.
-        self.tolerance = self.d ** (-1.5 if norm.name == "l2" else -2.0)
+        #: The interval at which a binary search ends, as a share of the way.
+        self.tolerance = min(self.d ** (-1.5 if norm.name == "l2" else -2.0), COARSEST)
         #: How many queries a binary search takes.
-        self.search_length = ceil(log2(1 / self.tolerance)) if self.d > 1 else 20
+        self.search_length = ceil(log2(1 / self.tolerance))
 
     def left(self, rows: Array) -> Array:
         """How many queries the examples of these rows have left."""
@@ -157,8 +162,8 @@ class Boundary:
             done = self.successful(active.rows[todo], tried)
             self.used[active.rows[todo]] += 1
             active.x[todo[done]], active.started[todo[done]] = tried[done], True
+            active.scatter(x_adv, active.x)
         active.drop(~active.started)
-        active.scatter(x_adv, active.x)
         active.x = self.nearest(active, active.x)
         active.distance = active.least = self.norm.length(active.x - active.origin)
         active.scatter(x_adv, active.x)
@@ -170,7 +175,7 @@ class Boundary:
     def nearest(self, active: ActiveSet, far: Array) -> Array:
         """The point on the boundary between the origins and successful images `far` (n, ...), by binary search.
 
-        It is successful.  In L2 the two are joined by a line; in L∞ by images that are clipped to within a radius.
+        It is successful.  In L2 the way is a line; in L∞ it is `far` with every pixel cut to within a radius of x's.
         """
         xp = namespace(far)
         low, high, best = xp.zeros(len(far)), xp.ones(len(far)), far.copy()  # shares of the way
@@ -237,7 +242,7 @@ class Boundary:
 
 
 def gradient(x: Array, asked: Array, successful: Array) -> Array:
-    """Σ_b (φ_b - mean φ)·(asked_b - x), like x: along the gradient at x, of probes (B, ...) around it (eq. 16).
+    """Σ_b (φ_b - mean φ)·(asked_b - x), like x: along the gradient at x, of probes (B, ...) around it.
 
     successful: which of them are (B,), bool.  If all or none are, it is ±Σ_b (asked_b - x).
     """

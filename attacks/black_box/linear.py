@@ -30,8 +30,8 @@ def linear_network(classifier: Any, input_shape: Sequence[int], dtype: str = "fl
     input_shape: of one image, with M pixels.
     dtype: "float32", or "float64" for logits that agree to the last digits.
 
-    Raises: `DTypeError` for a classifier that is not linear or not trained, or whose classes are not 0 … K-1;
-    `ShapeError` for another number of pixels.
+    Raises: `DTypeError` for a classifier that is not linear or not trained, whose classes are not 0 … K-1, or that
+    compares classes one against one, as SVC does; `ShapeError` for another number of pixels.
 
     >>> import numpy as np
     >>> from types import SimpleNamespace
@@ -43,11 +43,14 @@ def linear_network(classifier: Any, input_shape: Sequence[int], dtype: str = "fl
     if not all(hasattr(classifier, name) for name in ("coef_", "intercept_", "classes_")):
         fix = "LogisticRegression().fit(rows, labels)"
         raise DTypeError("linear_network", "a linear classifier that is trained", type(classifier).__name__, fix)
-    w, b = np.asarray(classifier.coef_), np.asarray(classifier.intercept_)
-    classes = np.asarray(classifier.classes_)
+    classes, w = np.asarray(classifier.classes_), np.atleast_2d(classifier.coef_)
+    if hasattr(classifier, "support_vectors_") or len(w) != (1 if len(classes) == 2 else len(classes)):
+        got, fix = f"{type(classifier).__name__} with {w.shape} weights", "LinearSVC().fit(rows, labels)"
+        raise DTypeError("linear_network", f"a row of weights for each of {len(classes)} classes", got, fix)
+    b = np.broadcast_to(np.asarray(classifier.intercept_).reshape(-1), len(w))
     if classes.dtype.kind not in "iu" or not np.array_equal(classes, np.arange(len(classes))):
         raise DTypeError("linear_network", "a classifier of the labels 0 ... K-1", f"{classes}")
-    if len(classes) == 2 and len(w) == 1:
+    if len(classes) == 2:
         w, b = np.concatenate([0 * w, w]), np.concatenate([0 * b, b])
     if np.prod(input_shape) != w.shape[1]:
         raise ShapeError("linear_network", f"an input_shape of {w.shape[1]} pixels", f"{tuple(input_shape)}")
@@ -82,7 +85,7 @@ def svm_step(
 
     Returns: an `AttackResult`.
     Raises: as `run.begin` does, and `RangeError` for a negative ε, before any work.
-    Source: Papernot, McDaniel and Goodfellow 2016, §2.2.  ε is an L2 length here: with ε = .3 in L∞, FGSM moves a digit
+    Source: Papernot, McDaniel and Goodfellow 2016.  ε is an L2 length here: with ε = .3 in L∞, FGSM moves a digit
     by up to 8.4 in L2, so that equal numbers are not equal perturbations.
 
     >>> import numpy as np

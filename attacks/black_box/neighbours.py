@@ -9,9 +9,10 @@ import numpy as np
 from minidl import ops
 from minidl.backend import asarray, to_numpy
 from minidl.core import Array
-from minidl.errors import RangeError
+from minidl.errors import DTypeError, RangeError
 
 from ..common.checks import check_number
+from ..common.precision import check_dtype, in_single
 
 
 class SoftNeighbours:
@@ -23,8 +24,9 @@ class SoftNeighbours:
 
     Called with images x (N, ...), it returns logits (N, K):  Z_k = log Σ_{i: y_i = k} exp(-‖x - x_i‖²/T),  of which
     softmax makes p_k.
-    Raises: `RangeError` for a temperature that is not above 0, or for a class without a point.
-    Source: Papernot, McDaniel and Goodfellow 2016, §2.2, with T = 1.
+    Raises: `RangeError` for a temperature that is not above 0, or for a class without a point; `DTypeError` for points
+    that are no floating-point numbers, or labels that are no integers.
+    Source: Papernot, McDaniel and Goodfellow 2016, with T = 1.
 
     >>> import numpy as np
     >>> from attacks.black_box.neighbours import SoftNeighbours
@@ -35,12 +37,16 @@ class SoftNeighbours:
 
     def __init__(self, points: Array, labels: Array, temperature: float = 1.0) -> None:
         self.temperature = check_number("SoftNeighbours", "a temperature above 0", temperature, but=0)
+        check_dtype("SoftNeighbours", points)
         classes = to_numpy(labels)
+        if classes.dtype.kind not in "iu":
+            raise DTypeError("SoftNeighbours", "labels of an integer dtype", f"{classes.dtype}", "labels.astype(int)")
         counts = np.bincount(classes) if classes.size and classes.min() >= 0 else np.zeros(1, int)
         if len(classes) != len(points) or not counts.all():
             got = f"{len(points)} points, and {counts.tolist()} of each class"
             raise RangeError("SoftNeighbours", "a label for each point, and a point of each class", got)
-        rows = to_numpy(points).reshape(len(points), -1)[np.argsort(classes, kind="stable")]  # class after class
+        by_class = np.argsort(classes, kind="stable")
+        rows = to_numpy(in_single(points)).reshape(len(points), -1)[by_class]
         self.points: Any = asarray(rows)
         self.ends = [0, *np.cumsum(counts).tolist()]
         self.input_shape, self.output_shape = tuple(points.shape[1:]), (len(counts),)

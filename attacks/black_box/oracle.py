@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Executor
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from minidl.core import Array
 from minidl.errors import DTypeError, MinidlError, RangeError, ShapeError
 
 from ..common.checks import check_counts
-from ..common.precision import in_single
+from ..common.precision import check_dtype, in_single
 from ..common.victim import LinearizedPart, Victim
 
 
@@ -24,9 +25,9 @@ class BudgetError(MinidlError, RuntimeError):
 class Oracle(Victim):
     """Anything that returns labels, as a `Victim` of the attacks that need nothing else.
 
-    predict: a function from images (n, ...) to labels (n,), integers from 0 to K-1, as an array or a list; it may ask
-    another process, or a server.  Or an object with a method `predict` for rows of features (n, M), such as a
-    classifier of scikit-learn: it gets NumPy arrays, one row for each image.
+    predict: a function from images (n, ...) to labels (n,), integers from 0 to K-1 or truth values, as an array or a
+    list; it may ask another process, or a server.  Or a `Victim`; or any other object with a method `predict` for rows
+    of features (n, M), such as a classifier of scikit-learn: it gets NumPy arrays, one row for each image.
     classes: K, at least 2.
     bounds: the least and the greatest value of a pixel, finite.
     batch_size: how many images are sent at once, at least 1.
@@ -35,9 +36,10 @@ class Oracle(Victim):
     picklable if it works in other processes.
 
     It never shows more than labels: its logits are 1 for the label and 0 for all other classes, and it has no gradient.
-    `queries` counts the images that it was asked about, before they are sent: after an interrupt, too, no image was
-    sent that is not counted.  Labels do not depend on the executor.
-    Raises: `BudgetError` for queries beyond the budget, before any of them is made, and as `Victim` does.
+    `queries` counts the images that it was asked about, before they are sent: after an interrupt or an error, more may
+    be counted than were sent, but never fewer.  Labels do not depend on the executor.
+    Raises: `BudgetError` for queries beyond the budget, before any of them is made; what `predict` raises; and as
+    `Victim` does.
 
     >>> import numpy as np
     >>> from attacks import Oracle
@@ -50,12 +52,18 @@ class Oracle(Victim):
         self, predict: Any, *, classes: int = 10, bounds: Any = (0, 1), batch_size: Any = 1000,
         budget: int | None = None, executor: Executor | None = None,
     ) -> None:  # fmt: skip
-        asked = _of_rows(predict) if hasattr(predict, "predict") else predict
-        super().__init__(asked, bounds, batch_size)
         check_counts("Oracle", least=2, classes=classes)
+        if not callable(predict) and not hasattr(predict, "predict"):
+            got, fix = type(predict).__name__, "Oracle(lambda x: net(x).argmax(axis=1))"
+            raise DTypeError("Oracle", "a function from images to labels, or a classifier", got, fix)
+        super().__init__(_Asked(predict, int(classes)), bounds, batch_size)
         check_counts("Oracle", least=0, budget=0 if budget is None else budget)
         self.classes, self.budget, self.executor = int(classes), budget, executor
         self._lock = threading.Lock()  # between reading the count and changing it, no other thread may do so
+
+    def __repr__(self) -> str:
+        budget = "" if self.budget is None else f", {self.left} left of {self.budget}"
+        return f"Oracle({self.classes} classes, {self.queries} queries{budget})"
 
     @property
     def left(self) -> float:
@@ -70,6 +78,7 @@ class Oracle(Victim):
 
     def predict(self, x: Array) -> Array:
         """The labels (N,), int64, of images x (N, ...): N queries."""
+        check_dtype("Oracle", x)
         x = in_single(x)
         with self._lock:
             self.check_budget("Oracle", len(x))
@@ -96,19 +105,24 @@ class Oracle(Victim):
         if labels.shape != (count,):
             fix = "net(x).argmax(axis=1)" if labels.shape == (count, self.classes) else ""
             raise ShapeError("Oracle", f"a label for each of {count} images", f"answers of shape {labels.shape}", fix)
-        if labels.dtype.kind not in "iu":
+        if labels.dtype.kind not in "iub":
             raise DTypeError("Oracle", "integer labels", str(labels.dtype), "labels.astype(int)")
         if not 0 <= labels.min() <= labels.max() < self.classes:
             got = f"labels from {labels.min()} to {labels.max()}"
-            raise RangeError("Oracle", f"labels in 0 ... {self.classes - 1}", got, "say classes=...")
+            fix = "say classes=..." if labels.min() >= 0 else "(labels > 0).astype(int) for -1 and 1"
+            raise RangeError("Oracle", f"labels in 0 ... {self.classes - 1}", got, fix)
         return labels.astype(np.int64)
 
 
-class _of_rows:
-    """The `predict` of a classifier of rows, for images: a class, so that it can be sent to another process."""
+class _Asked:
+    """A function of images with an output_shape: a class, so that it can be sent to other processes."""
 
-    def __init__(self, classifier: Any) -> None:
-        self.classifier = classifier
+    def __init__(self, predict: Any, classes: int) -> None:
+        self.predict, self.output_shape = predict, (classes,)
 
     def __call__(self, x: Array) -> Any:
-        return self.classifier.predict(to_numpy(x).reshape(len(x), -1))
+        if callable(self.predict):
+            return self.predict(x)
+        if isinstance(self.predict, Victim):
+            return self.predict.predict(x)
+        return self.predict.predict(to_numpy(x).reshape(len(x), prod(x.shape[1:])))

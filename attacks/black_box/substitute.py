@@ -8,7 +8,7 @@ Read `plain/substitute.py` first: the algorithm without budgets, reservoirs and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +72,18 @@ def substitute(
     warm_start: whether the network goes on from its last parameters.  If not, it begins again in each round with those
     that it had at first.
     seed: a whole number, of which all draws are functions.
-    checkpoint: a file, written after each round.  If it exists, the run continues from it, without asking the oracle
-    again about the images in it, and ends with the same bits as one that was never interrupted.  More rounds than
-    before may be asked for.  A checkpoint of another run is an error.
+    checkpoint: a file, written in each round as soon as its images are labelled, and again when the network is trained.
+    If it exists, the run continues from it, without asking the oracle again about the images in it, and ends with the
+    same bits as one that was never interrupted.  More rounds than before may be asked for.  A checkpoint of another run
+    is an error; but an oracle cannot be told from another one, so that each needs a file of its own.
     progress: whether to show a bar over the rounds.
 
-    Returns: a `Substitute`.  It asks the oracle exactly once about each of ``sizes(n, rounds, …)[-1]`` images.  After
-    Ctrl-C, or a `BudgetError` that another user of the oracle has caused, the network is as it was after the last
-    complete round.  Ctrl-C returns, with `interrupted` set.
+    Returns: a `Substitute`.  It asks the oracle exactly once about each of ``sizes(n, rounds, …)[-1]`` images; only if
+    Ctrl-C or an error comes while the oracle answers, that round's images are asked about again.  The network is then
+    as it was after the last complete round.  Ctrl-C returns, with `interrupted` set.
     Raises: before any work, `BudgetError` if the oracle's budget is too small, `DTypeError`, `ShapeError` or
     `RangeError` for arguments that do not fit, and `DataError` for a checkpoint of something else.
-    Source: Papernot et al. 2017, Algorithm 1; τ and reservoir sampling: Papernot, McDaniel and Goodfellow 2016, §4.
+    Source: Papernot et al. 2017, Algorithm 1; τ and reservoir sampling: Papernot, McDaniel and Goodfellow 2016.
     They differentiate probabilities; we differentiate the logit of the oracle's class, whose gradient does not vanish
     where the substitute is confident.  They do not say whether images are clipped, nor whether the substitute starts
     anew in each round.
@@ -108,9 +109,10 @@ def substitute(
     try:
         with rounds_bar:
             while len(run.done.agreement) < rounds:
-                run.done = run.next_round()
-                if checkpoint is not None:
-                    run.write(checkpoint)
+                for part in (run.labelled, run.trained):
+                    run.done = part()
+                    if checkpoint is not None:
+                        run.write(checkpoint)
                 rounds_bar.set_postfix(points=len(run.done.points), agreement=f"{run.done.agreement[-1]:.4f}")
                 rounds_bar.update()
     except BaseException as stop:
@@ -127,10 +129,10 @@ class Substitute:
     """What `substitute` returns.
 
     network: the network, trained.
-    points: S, all images that the oracle was asked about (P, ...).
+    points: S, all images of which the oracle has given the label (P, ...).
     labels: its answers (P,).
     agreement: after each round, the share of S_ρ on which the network answers as the oracle.
-    sizes: of S, in each round.
+    sizes: of S, in each complete round.
     interrupted: whether Ctrl-C ended it early.
 
     >>> import numpy as np
@@ -151,7 +153,7 @@ class Substitute:
 
     @property
     def queries(self) -> int:
-        """How many images the oracle was asked about, in this run and in those that it continues."""
+        """How many images the oracle has labelled, in this run and in those that it continues."""
         return len(self.points)
 
     def __repr__(self) -> str:
@@ -255,7 +257,7 @@ class _Recipe:
         check_counts("substitute", least=0, doublings=0 if self.doublings is None else self.doublings)
         check_seed("substitute", self.seed)
         oracle.check_images("substitute", seeds)
-        Victim(network, oracle.bounds).check_images("substitute", seeds)
+        network.check_input(seeds)
         if str(seeds.dtype) != network.dtype:
             raise DTypeError("substitute", f"seeds in the network's {network.dtype}", str(seeds.dtype),
                              f"seeds.astype({network.dtype!r})")  # fmt: skip
@@ -272,7 +274,7 @@ class _Recipe:
 
 @dataclass(frozen=True)
 class _Done:
-    """What is complete: all that the next round depends on."""
+    """What is complete, and all that comes next depends on: `points` may be a round ahead of `agreement`."""
 
     points: Array
     labels: Array
@@ -288,23 +290,32 @@ class _Rounds:
         self.first = {name: w.copy() for name, w in network.params.items()}
         self.done = _Done(seeds[:0], namespace(seeds).zeros(0, dtype="int64"), self.first)
 
-    def next_round(self) -> _Done:
-        """New images, their labels, and a training.  Nothing that is complete changes."""
-        done, recipe, xp = self.done, self.recipe, namespace(self.seeds)
-        number = len(done.agreement)
+    def size(self, rounds: int) -> int:
+        """How many images S has in the last of so many rounds."""
+        return sizes(len(self.seeds), rounds, self.recipe.doublings, self.recipe.reservoir)[-1]
+
+    def labelled(self) -> _Done:
+        """What is done, and the next round's images with their labels, unless it has them already."""
+        done, xp, number = self.done, namespace(self.seeds), len(self.done.agreement)
+        if len(done.points) == self.size(number + 1):
+            return done
         self.put_back(done.params)
         new = self._made(number) if number else self.seeds
-        points = xp.concatenate([done.points, new])
         labels = xp.concatenate([done.labels, self.oracle.predict(new)])
-        if not recipe.warm_start:
-            self.put_back(self.first)
-        history = fit(self.network, Dataset(points, labels), epochs=recipe.epochs, optimizer=recipe.optimizer,
-                      batch_size=recipe.batch_size, seed=stream(recipe.seed, 1, number), progress=False)  # fmt: skip
+        return replace(done, points=xp.concatenate([done.points, new]), labels=labels)
+
+    def trained(self) -> _Done:
+        """What is done after a training on all images."""
+        done, recipe, number = self.done, self.recipe, len(self.done.agreement)
+        self.put_back(done.params if recipe.warm_start else self.first)
+        history = fit(self.network, Dataset(done.points, done.labels), epochs=recipe.epochs,
+                      optimizer=recipe.optimizer, batch_size=recipe.batch_size,
+                      seed=stream(recipe.seed, 1, number), progress=False)  # fmt: skip
         if history.interrupted:
             raise KeyboardInterrupt
-        agreement = float((Victim(self.network, self.oracle.bounds).predict(points) == labels).mean())
+        agreement = float((Victim(self.network, self.oracle.bounds).predict(done.points) == done.labels).mean())
         params = {name: w.copy() for name, w in self.network.params.items()}
-        return _Done(points, labels, params, [*done.agreement, agreement])
+        return replace(done, params=params, agreement=[*done.agreement, agreement])
 
     def _made(self, number: int) -> Array:
         """The images that are new in a round, of the network as the last one left it."""
@@ -352,18 +363,21 @@ class _Rounds:
         agreement = header.get("agreement")
         params, first = ({name: arrays.get(f"{kind}/{name}") for name in self.first} for kind in ("params", "first"))
         count = len(agreement) if isinstance(agreement, list) else 0
-        length = sizes(len(self.seeds), max(count, 1), self.recipe.doublings, self.recipe.reservoir)[-1]
+        length = len(arrays.get("points", ()))
+        if length not in {self.size(rounds_) for rounds_ in (count, count + 1) if rounds_}:
+            length = self.size(count + 1)  # which the points do not have
         expected = {"points": ((length, *self.seeds.shape[1:]), str(self.seeds.dtype)), "labels": ((length,), "int64")}
         expected |= {f"{kind}/{name}": shape for kind in ("params", "first")
                      for name, shape in shapes_and_dtypes(self.first).items()}  # fmt: skip
-        if shapes_and_dtypes(arrays) != expected or not all(isinstance(a, float) for a in agreement or [None]):
+        history: list[Any] = agreement if isinstance(agreement, list) else [None]
+        if shapes_and_dtypes(arrays) != expected or not all(isinstance(a, float) for a in history):
             raise DataError("substitute", f"{path} to hold the images and parameters of this run", "others")
         if digest(*self.first.values()) not in (digest(*first.values()), digest(*params.values())):
             fix = "delete the file, or give this run another"
             raise DataError("substitute", f"{path} to be of a network with these parameters", "others", fix)
         if count > rounds:
             fix = "ask for at least as many, or give this run another file"
-            raise DataError("substitute", f"{path} to be at most {rounds} rounds old", f"{count}", fix)
+            raise DataError("substitute", f"{path} to be of at most {rounds} rounds", f"{count}", fix)
         self.first = {name: asarray(w) for name, w in first.items()}
         known = {name: asarray(w) for name, w in params.items()}
-        self.done = _Done(asarray(arrays["points"]), asarray(arrays["labels"]), known, list(agreement or []))
+        self.done = _Done(asarray(arrays["points"]), asarray(arrays["labels"]), known, history)

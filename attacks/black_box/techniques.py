@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from minidl import models
 from minidl.backend import to_numpy
 from minidl.core import Array
 from minidl.data import Dataset
-from minidl.errors import DTypeError, MissingPackageError, RangeError
+from minidl.errors import DTypeError, MissingPackageError, RangeError, ShapeError
 from minidl.optim import Adam
 from minidl.train import fit
 
@@ -69,17 +70,17 @@ class Technique:
         """The labels (N,) of images x (N, ...)."""
         if self.name == "DNN":
             return self.model(x).argmax(axis=-1)
-        return self.model.predict(to_numpy(x).reshape(len(x), -1))
+        rows = to_numpy(x).reshape(len(x), prod(x.shape[1:]))
+        return self.model.predict(rows) if len(x) else np.zeros(0, np.int64)
+
+    __call__ = predict  # so that it is a function of images for `Oracle`
 
     def oracle(self, **options: Any) -> Oracle:
         """An `Oracle` of its labels.
 
         options: of `Oracle`, such as ``budget=1000``.
         """
-        return Oracle(self._answer, classes=self.classes, **options)
-
-    def _answer(self, x: Array) -> Array:
-        return self.predict(x)
+        return Oracle(self, classes=self.classes, **options)
 
     def attack(
         self, x: Array, goal: Any, *, epsilon: float = 0.3, length: float = 5.0, norm: str = "linf"
@@ -92,7 +93,8 @@ class Technique:
         length: of `svm_step`, in L2.
         norm: of FGSM.
 
-        Returns: an `AttackResult`.  That of kNN is about `SoftNeighbours`, its stand-in.
+        Returns: an `AttackResult`.  That of kNN is about its stand-in, `SoftNeighbours`: `clean_pred`, `adv_pred` and
+        `success` are the stand-in's.
         """
         if self.name == "SVM":
             return svm_step(self.network, x, goal, epsilon=length)
@@ -115,7 +117,7 @@ def train(name: str, dataset: Dataset, *, seed: int = 0, epochs: int = 10) -> Te
     Returns: a `Technique`.
     Raises: `RangeError` for an unknown name; `MissingPackageError` without scikit-learn; `DTypeError` for something
     that is not a `Dataset`.
-    Source: Papernot, McDaniel and Goodfellow 2016, §3.1.  Their network has two convolutional layers, too; the number
+    Source: Papernot, McDaniel and Goodfellow 2016.  Their network has two convolutional layers, too; the number
     of neighbours we do not know.
 
     >>> import numpy as np
@@ -132,7 +134,9 @@ def train(name: str, dataset: Dataset, *, seed: int = 0, epochs: int = 10) -> Te
     shape, classes = dataset.x.shape[1:], int(dataset.y.max()) + 1
     if name == "DNN":
         net = models.lenet(shape, classes, seed=seed)
-        fit(net, dataset, epochs=epochs, optimizer=Adam(), seed=seed, progress=False)
+        history = fit(net, dataset, epochs=epochs, optimizer=Adam(), seed=seed, progress=False)
+        if history.interrupted:
+            raise KeyboardInterrupt  # half a network is not this technique
         return Technique(name, net, net, classes)
     classifier = _classifier(name, seed)
     classifier.fit(to_numpy(dataset.x).reshape(len(dataset), -1), to_numpy(dataset.y))
@@ -175,6 +179,8 @@ def vote(techniques: Sequence[Technique]) -> Callable[[Array], np.ndarray]:
     >>> vote([twos, ones, twos])(np.zeros((2, 4)))
     array([2, 2])
     """
+    if not techniques:
+        raise ShapeError("vote", "at least one model", "none")
 
     def most_votes(x: Array) -> np.ndarray:
         votes = np.stack([to_numpy(each.predict(x)) for each in techniques])

@@ -17,7 +17,7 @@ import numpy as np
 
 from minidl.backend import namespace, to_numpy
 from minidl.core import Array
-from minidl.errors import DTypeError, RangeError
+from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.progress import bar
 
 from ..common.precision import check_dtype
@@ -59,7 +59,7 @@ def tree_attack(
     Returns: an `AttackResult`.  An example fails only if no leaf that would do lies within the bounds; x is then
     returned.
     Raises: as `run.begin` does, and `DTypeError` for a tree that is not trained, or none at all.
-    Source: Papernot, McDaniel and Goodfellow 2016, §2.2, look for a leaf of another class in the neighbourhood of x's
+    Source: Papernot, McDaniel and Goodfellow 2016, look for a leaf of another class in the neighbourhood of x's
     own, from its parent upwards.  A leaf that is near in the tree may be far in space, and features that the path tests
     twice can be undone; so we compare all leaves.  scikit-learn compares features in float32, and so do we: for x in
     float64, distances are exact to one rounding error of float32.
@@ -76,7 +76,7 @@ def tree_attack(
     >>> result.x_adv.round(4), result.success
     (array([[0.5, 0.9]]), array([ True]))
     """
-    if norm not in LENGTHS:
+    if not isinstance(norm, str) or norm not in LENGTHS:
         raise RangeError("tree_attack", f"a norm of {sorted(LENGTHS)}", repr(norm))
     check_dtype("tree_attack", x)
     leaves = Leaves.of(tree, x)
@@ -90,12 +90,12 @@ def tree_attack(
         for part in (active[i : i + size] for i in range(0, len(active), size)):
             tested = rows[part[:, None, None], leaves.features]  # (n, L, D)
             would_do = goal.take(part[:, None]).achieved(leaves.label) & possible
-            distance = np.where(would_do, LENGTHS[norm](np.clip(tested, low, high) - tested), np.inf)
+            distance = np.where(would_do, LENGTHS[norm](into(tested, low, high) - tested), np.inf)
             reached = np.isfinite(distance).any(axis=1)
             for i, leaf in zip(part[reached], distance.argmin(axis=1)[reached]):
                 places = slice(leaves.tests[leaf])
                 features = leaves.features[leaf, places]
-                moved[i, features] = np.clip(rows[i, features], low[leaf, places], high[leaf, places])
+                moved[i, features] = into(rows[i, features], low[leaf, places], high[leaf, places])
                 steps[i] = 1
             images_bar.update(len(part))
     asarray = namespace(run.x).asarray
@@ -123,12 +123,16 @@ class Leaves:
     @staticmethod
     def of(tree: Any, x: Any) -> Leaves:
         """The leaves of a trained tree, for images in the dtype of x."""
-        if not hasattr(tree, "tree_"):
+        if not hasattr(tree, "tree_") or not hasattr(tree, "classes_"):
             fix = "DecisionTreeClassifier().fit(rows, labels)"
-            raise DTypeError("tree_attack", "a decision tree that is trained", type(tree).__name__, fix)
-        labels = np.asarray(tree.classes_)
+            raise DTypeError("tree_attack", "scikit-learn's decision tree, trained", type(tree).__name__, fix)
+        several_outputs = isinstance(tree.classes_, list)
+        labels = np.zeros(0) if several_outputs else np.asarray(tree.classes_)
         if labels.dtype.kind not in "iu" or labels.min() < 0:
-            raise DTypeError("tree_attack", "a tree of integer labels from 0 on", f"{labels}")
+            raise DTypeError("tree_attack", "a tree of one label each, integers from 0 on", f"{tree.classes_}")
+        known = getattr(tree, "n_features_in_", prod(x.shape[1:]))
+        if prod(x.shape[1:]) != known:
+            raise ShapeError("tree_attack", f"images of {known} pixels, one for each feature", f"{x.shape}")
         boxes, kinds = [], []
         nodes: list[tuple[int, dict[int, tuple[float, float]]]] = [(0, {})]  # the root: nothing is tested yet
         while nodes:
@@ -140,9 +144,8 @@ class Leaves:
                 continue
             feature, threshold = int(tree.tree_.feature[node]), tree.tree_.threshold[node]
             low, high = box.get(feature, (-np.inf, np.inf))
-            # Farther down, a second test of a feature has a threshold between those that were passed already.
-            nodes.append((right, {**box, feature: (just_above(threshold, x), high)}))
-            nodes.append((left, {**box, feature: (low, at_most(threshold, x))}))
+            nodes.append((right, {**box, feature: (max(low, just_above(threshold, x)), high)}))
+            nodes.append((left, {**box, feature: (low, min(high, at_most(threshold, x)))}))
         most = max(len(box) for box in boxes)
         features = np.zeros((len(boxes), most), int)
         bounds = np.full((2, len(boxes), most), [[[-np.inf]], [[np.inf]]], x.dtype)
@@ -151,6 +154,12 @@ class Leaves:
                 features[leaf, place], bounds[:, leaf, place] = feature, (low, high)
         tests = np.array([len(box) for box in boxes])
         return Leaves(np.array(kinds), tests, features, bounds[0], bounds[1], int(labels.max()) + 1)
+
+
+def into(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """x clipped to a box; but a pixel of float64 stays where it is if it is inside once it is rounded to float32."""
+    compared = x.astype(np.float32) if x.dtype.itemsize > 4 else x
+    return np.where((compared < low) | (compared > high), np.clip(x, low, high), x)
 
 
 def at_most(threshold: float, x: Any) -> float:

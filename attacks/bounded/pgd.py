@@ -235,7 +235,7 @@ def kurakin_steps(epsilon: float) -> int:
     epsilon: the radius, in units of 255, at least 0.
 
     Returns: a whole number.
-    Source: Kurakin, Goodfellow and Bengio 2016, §2.2; momentum: Dong et al. 2018, Algorithm 1.
+    Source: Kurakin, Goodfellow and Bengio 2016, §2.2.
 
     >>> from attacks import kurakin_steps
     >>> kurakin_steps(8), kurakin_steps(32)

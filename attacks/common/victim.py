@@ -43,7 +43,8 @@ class Victim:
 
     def __init__(self, net: Callable[[Array], Array], bounds: Any = (0, 1), batch_size: Any = 1000):
         if not callable(net):
-            raise DTypeError("Victim", "a network or a function", type(net).__name__)
+            fix = "Oracle(classifier) for attacks by labels alone" if hasattr(net, "predict") else ""
+            raise DTypeError("Victim", "a network or a function", type(net).__name__, fix)
         if not are_bounds(bounds):
             raise RangeError("Victim", "bounds (low, high), two finite numbers with low < high", f"{bounds}")
         if getattr(net, "gives_probabilities", False):

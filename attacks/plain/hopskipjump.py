@@ -23,7 +23,7 @@ def hopskipjump(f: Network, x: Array, y: int, T: int = 10, B0: int = 100, rng: A
     >>> import numpy as np
     >>> from attacks import plain
     >>> f = lambda x: np.array([2 - x.sum(), x.sum() - 2])  # a plane, at a distance of 1 from the image 0
-    >>> X = plain.hopskipjump(f, np.zeros(4), 0)
+    >>> X = plain.hopskipjump(f, np.zeros(4), 0, T=20)
     >>> bool(f(X).argmax() == 1), float(np.linalg.norm(X).round(1))
     (True, 1.0)
     """
@@ -42,7 +42,7 @@ def hopskipjump(f: Network, x: Array, y: int, T: int = 10, B0: int = 100, rng: A
         weights = np.array([phi(probe) for probe in probes])
         if abs(weights.mean()) < 1:
             weights -= weights.mean()
-        v = np.tensordot(weights, probes - X, axes=1)  # 5. v_t, along Σ(φ(x_t + δ·u_b) - mean φ)·u_b: eq. 16
+        v = np.tensordot(weights, probes - X, axes=1)  # 5. v_t, along Σ(φ(x_t + δ·u_b) - mean φ)·u_b
         v /= np.linalg.norm(v)
         xi = distance / t**0.5  # 6. ξ_t, halved until the step is successful
         while phi(np.clip(X + xi * v, 0, 1)) < 0:
@@ -54,7 +54,7 @@ def hopskipjump(f: Network, x: Array, y: int, T: int = 10, B0: int = 100, rng: A
 def boundary(phi: Callable[[Array], float], x: Array, far: Array) -> Array:
     """Binary search on the line from x to a successful image, until the interval is d^-1.5 of it (Algorithm 1)."""
     low, high = 0.0, 1.0
-    while high - low > x.size**-1.5:
+    while high - low > min(x.size**-1.5, 1 / 16):  # 1/16: of few pixels, d^-1.5 would be no search at all
         middle = (low + high) / 2
         if phi(x + middle * (far - x)) > 0:
             high = middle

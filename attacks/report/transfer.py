@@ -100,7 +100,7 @@ def transfer_matrix(
     Returns: a `TransferMatrix`.  An example counts for a pair if source and target both classify it correctly as it is;
     it is a success if the target misclassifies the adversarial image, also where the source does not.
     Raises: as the attack does; `DTypeError` for one that returns something else; `ShapeError` if there is nothing to
-    attack or to test.
+    attack or to test.  Ctrl-C raises `KeyboardInterrupt`, also if the attack itself would return what it has reached.
 
     >>> import numpy as np
     >>> from functools import partial
@@ -111,10 +111,16 @@ def transfer_matrix(
     >>> transfer_matrix(nets, nets, partial(fgsm, epsilon=0.1), x, nets["mlp"](x).argmax(axis=1)).rates.shape
     (2, 2)
     """
+    for each in (sources, targets):
+        if not isinstance(each, Mapping):
+            fix = '{"name": net}'
+            raise DTypeError("transfer_matrix", "sources and targets by name, in dicts", type(each).__name__, fix)
     if not sources or not targets:
         got = f"{len(sources)} sources and {len(targets)} targets"
         raise ShapeError("transfer_matrix", "at least one source and one target", got)
     goal = Untargeted(y)
+    if goal.labels.shape != (len(x),):
+        raise ShapeError("transfer_matrix", f"one label per image ({len(x)},)", f"{goal.labels.shape}")
     victims = {name: as_victim(target) for name, target in targets.items()}
     correct = {name: to_numpy(victim.predict(x) == goal.labels) for name, victim in victims.items()}
     counts, successes, lengths = [], [], []
@@ -122,6 +128,8 @@ def transfer_matrix(
         result = attack(source, x, y)
         if not isinstance(result, AttackResult):
             raise DTypeError("transfer_matrix", "an attack that returns an AttackResult", type(result).__name__)
+        if result.params.get("interrupted"):
+            raise KeyboardInterrupt  # a matrix of half an attack would look like a weak one
         reads = to_numpy(result.clean_pred == goal.labels)
         wrong = {each: to_numpy(victim.predict(result.x_adv) != goal.labels) for each, victim in victims.items()}
         counts.append([(reads & correct[each]).sum() for each in victims])

@@ -12,7 +12,7 @@ import pytest
 import minidl
 from minidl import models
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks import attack_contest, evolution, growth, pair_search, timing
+from tests.benchmarks import attack_contest, black_box, evolution, growth, pair_search, timing
 from tests.benchmarks.peers import Peers
 from tests.benchmarks.report import OURS, Target, columns, compare, number
 
@@ -100,6 +100,17 @@ def test_attacks_beside_others(run, tmp_path) -> None:
         ["robust", "0.3"],
     ]
     assert output.count("no peer to compare with") == 2
+
+
+def test_labels_and_trees_beside_others(run, tmp_path) -> None:
+    output = run(black_box.main, *QUICK, "--peers", "--out", str(tmp_path))
+    assert (tmp_path / "black_box.txt").read_text(encoding="utf-8") == output.removesuffix("\n")
+    assert "HopSkipJump, L2, LeNet, the first 3 test digits" in output
+    row = next(line.split() for line in output.splitlines() if line.startswith("    60"))
+    assert row[1] == "minidl"
+    assert int(row[2]) <= 60
+    assert 0 <= float(row[3]) <= 1
+    assert "decision trees, test digits" in output or "missing" in output
 
 
 def test_what_is_too_far_off_is_not_misread() -> None:

@@ -113,6 +113,25 @@ def test_classifiers_that_do_not_fit_raise_an_error(name) -> None:
     assert isinstance(caught.value, MinidlError)
 
 
+def test_one_against_one_raises_an_error() -> None:
+    svm = pytest.importorskip("sklearn.svm")
+    rng = np.random.default_rng(0)
+    for classes in (2, 3, 4):
+        classifier = svm.SVC(kernel="linear").fit(rng.random((40, 5)), np.arange(40) % classes)
+        with pytest.raises(DTypeError, match="a row of weights for each.*SVC"):
+            linear_network(classifier, (5,))
+
+
+def test_without_intercept() -> None:
+    svm = pytest.importorskip("sklearn.svm")
+    rng = np.random.default_rng(0)
+    for classes in (2, 3):
+        x = rng.random((40, 5))
+        classifier = svm.LinearSVC(fit_intercept=False).fit(x, np.arange(40) % classes)
+        network = linear_network(classifier, (5,), dtype="float64")
+        np.testing.assert_array_equal(network(x).argmax(axis=1), classifier.predict(x))
+
+
 def test_a_negative_length_raises_before_any_work() -> None:
     (x, y), victim = images(0), Victim(network())
     with pytest.raises(RangeError, match="epsilon of at least 0.*-1"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import attacks.black_box.neighbours
 from attacks import SoftNeighbours, fgsm
 from minidl import jacobian, losses
-from minidl.errors import MinidlError, RangeError
+from minidl.errors import DTypeError, MinidlError, RangeError
 from minidl.testing import Mutant, line
 
 seeds = st.integers(0, 2**32 - 1)
@@ -84,13 +84,25 @@ def test_points_that_do_not_fit_raise_an_error(arguments, message) -> None:
     assert isinstance(caught.value, MinidlError)
 
 
+def test_points_of_other_precision() -> None:
+    points, labels, x = stored(0)
+    half = SoftNeighbours(points.astype(np.float16), labels)
+    assert half.dtype == "float32"
+    np.testing.assert_allclose(half(x.astype(np.float32)), SoftNeighbours(points, labels)(x), atol=0.02)
+    for wrong, message in ((lambda: SoftNeighbours((255 * points).astype(np.uint8), labels), "floating-point"),
+                           (lambda: SoftNeighbours(points.tolist(), labels), "floating-point"),
+                           (lambda: SoftNeighbours(points, labels.astype(float)), "integer dtype.*astype")):  # fmt: skip
+        with pytest.raises(DTypeError, match=message):
+            wrong()
+
+
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
 # fmt: off
 SOFT = attacks.black_box.neighbours.SoftNeighbours
 MUTANTS = [
     Mutant("neighbours: far ones count more", line(SOFT, "__call__", "-squared / self.temperature", "squared / self.temperature"), test_at_a_low_temperature_the_nearest_neighbour_decides),
     Mutant("neighbours: distances, not their squares", line(SOFT, "__call__", "-squared / self.temperature", "-(squared ** 0.5) / self.temperature"), test_probabilities_are_the_papers),
-    Mutant("neighbours: points and classes mixed up", line(SOFT, "__init__", '[np.argsort(classes, kind="stable")]', ""), test_probabilities_are_the_papers),
+    Mutant("neighbours: points and classes mixed up", line(SOFT, "__init__", '[by_class]', ""), test_probabilities_are_the_papers),
     Mutant("neighbours: the first class has one point more", line(SOFT, "__init__", "[0, *np.cumsum(counts).tolist()]", "[0, counts[0] + 1, *np.cumsum(counts).tolist()[1:]]"), test_probabilities_are_the_papers),
     Mutant("neighbours: one product too few", line(SOFT, "__call__", "- 2 * (rows", "- 1 * (rows"), test_probabilities_are_the_papers),
 ]

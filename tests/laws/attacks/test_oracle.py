@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attacks.black_box.oracle
-from attacks import BudgetError, Oracle, Untargeted, few_pixel, fgsm, hopskipjump, pgd, sign_noise, square
+from attacks import BudgetError, Oracle, Untargeted, Victim, few_pixel, fgsm, hopskipjump, pgd, sign_noise, square
 from minidl.errors import DTypeError, MinidlError, RangeError, ShapeError
 from minidl.testing import Mutant, line
 from tests.laws.attacks.test_every_attack import images, network
@@ -147,6 +149,19 @@ def test_labels_do_not_depend_on_the_executor(executor) -> None:
     assert sorted(asked.sizes) == [1, 2, 2, 2]
 
 
+def light(x):
+    return (x.mean(axis=(1, 2, 3)) > 0.5).astype(int)
+
+
+@pytest.mark.slow
+def test_other_processes_answer_too() -> None:
+    x, _ = images(0)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        oracle = Oracle(light, classes=2, batch_size=2, executor=pool)
+        np.testing.assert_array_equal(oracle.predict(x), light(x))
+    assert oracle.queries == 7
+
+
 def test_classifiers_of_rows_get_rows() -> None:
     class Classifier:
         def predict(self, rows):
@@ -158,6 +173,19 @@ def test_classifiers_of_rows_get_rows() -> None:
     oracle = Oracle(Classifier(), classes=2)
     np.testing.assert_array_equal(oracle.predict(x), x[:, 0, 0, 3] > 0.5)
     np.testing.assert_array_equal(oracle.predict(x.astype(np.float16)), x.astype(np.float16)[:, 0, 0, 3] > 0.5)
+
+
+def test_victims_and_truth_values() -> None:
+    x, _ = images(0)
+    np.testing.assert_array_equal(Oracle(Victim(network()), classes=5).predict(x), network()(x).argmax(axis=1))
+    np.testing.assert_array_equal(Oracle(Oracle(Asked(), classes=5), classes=5).predict(x), network()(x).argmax(axis=1))
+    oracle = Oracle(lambda x: x.mean(axis=(1, 2, 3)) > 0.5, classes=2, budget=10)
+    np.testing.assert_array_equal(oracle.predict(x), light(x))
+    assert repr(oracle) == "Oracle(2 classes, 7 queries, 3 left of 10)"
+    with pytest.raises(DTypeError, match="floating-point images.*list"):
+        oracle.predict(x.tolist())
+    with pytest.raises(DTypeError, match="Oracle\\(classifier\\)"):
+        Victim(SimpleNamespace(predict=light))
 
 
 def test_half_precision_is_asked_in_single() -> None:
@@ -173,7 +201,7 @@ ANSWERS = {
     "floats": (lambda x: np.zeros(len(x)), DTypeError, "integer labels.*float64.*astype"),
     "words": (lambda x: ["cat"] * len(x), DTypeError, "integer labels"),
     "a class too many": (lambda x: np.full(len(x), 5), RangeError, r"labels in 0 ... 4.*5 to 5.*classes="),
-    "a negative one": (lambda x: np.full(len(x), -1), RangeError, "-1"),
+    "a negative one": (lambda x: np.full(len(x), -1), RangeError, "-1.*labels > 0"),
 }
 
 
@@ -186,7 +214,7 @@ def test_answers_that_are_no_labels_raise_an_error(name) -> None:
 
 
 ARGUMENTS = {
-    "nothing": ({"predict": None}, DTypeError, "a network or a function"),
+    "nothing": ({"predict": None}, DTypeError, "a function from images to labels, or a classifier"),
     "one class": ({"classes": 1}, RangeError, "classes, at least 2.*1"),
     "half": ({"classes": 2.5}, RangeError, "classes"),
     "debt": ({"budget": -1}, RangeError, "budget, at least 0.*-1"),
@@ -203,9 +231,10 @@ def test_arguments_that_do_not_fit_raise_an_error(name) -> None:
 
 
 def test_the_goal_of_an_attack_is_checked_against_its_classes() -> None:
-    x, _ = images(0)
+    (x, _), asked = images(0), Asked()
     with pytest.raises(RangeError, match="labels in 0 ... 4"):
-        sign_noise(Oracle(Asked(), classes=5), x, Untargeted(np.full(7, 8)))
+        sign_noise(Oracle(asked, classes=5), x, Untargeted(np.full(7, 8)))
+    assert not asked.sizes  # before any query
 
 
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.
@@ -220,7 +249,7 @@ MUTANTS = [
     Mutant("Oracle: threads come between", line(ORACLE, "predict", "with self._lock:", "if True:"), test_threads_share_one_budget),
     Mutant("Oracle: logits in float64", line(ORACLE, "logits", ".astype(in_single(x).dtype)", ".astype('float64')"), test_logits_are_labels_only),
     Mutant("Oracle: labels up to K", line(ORACLE, "_checked", "labels.max() < self.classes", "labels.max() <= self.classes"), lambda: test_answers_that_are_no_labels_raise_an_error("a class too many")),
-    Mutant("Oracle: floats are cut to labels", line(ORACLE, "_checked", 'not in "iu"', 'not in "iuf"'), lambda: test_answers_that_are_no_labels_raise_an_error("floats")),
+    Mutant("Oracle: floats are cut to labels", line(ORACLE, "_checked", 'not in "iub"', 'not in "iubf"'), lambda: test_answers_that_are_no_labels_raise_an_error("floats")),
     Mutant("Oracle: the executor is ignored", line(ORACLE, "predict", "self.executor is None", "self.executor is not None"), lambda: test_labels_do_not_depend_on_the_executor(Backwards)),
     Mutant("Oracle: half precision as it is", line(ORACLE, "predict", "x = in_single(x)", "pass"), test_half_precision_is_asked_in_single),
 ]

@@ -222,7 +222,7 @@ MUTANTS = [
     Mutant("plain hopskipjump: the sign, in L2, too", line(page("hopskipjump"), "hopskipjump", "v /= np.linalg.norm(v)", "v = np.sign(v)"), test_hopskipjump),
     Mutant("plain hopskipjump: no baseline", line(page("hopskipjump"), "hopskipjump", "weights -= weights.mean()", "pass"), test_hopskipjump),
     Mutant("plain hopskipjump: large probes", line(page("hopskipjump"), "hopskipjump", "distance / d", "distance"), test_hopskipjump),
-    Mutant("plain hopskipjump: a short search", line(page("hopskipjump"), "boundary", "x.size**-1.5", "x.size**-1.0"), test_hopskipjump),
+    Mutant("plain hopskipjump: a short search", line(page("hopskipjump"), "boundary", "min(x.size**-1.5, 1 / 16)", "0.25"), test_hopskipjump),
     Mutant("plain pgd: begins at the image", line(page("pgd"), "pgd", "x + rng.uniform(-epsilon, epsilon, x.shape)", "x + 0 * rng.uniform(-epsilon, epsilon, x.shape)"), test_pgd),
     Mutant("plain pgd: goes on after a success", line(page("pgd"), "pgd", "break", "pass"), test_pgd),
     Mutant("plain square: by ε, not 2ε", line(page("square"), "square", "[2 * epsilon, -2 * epsilon]", "[epsilon, -epsilon]"), test_square),

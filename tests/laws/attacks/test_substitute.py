@@ -247,7 +247,7 @@ def test_ctrl_c_keeps_the_last_complete_round(tmp_path, call) -> None:
         np.testing.assert_array_equal(w, again.network.params[name])
 
 
-def test_ctrl_c_while_it_is_trained_keeps_the_last_complete_round(monkeypatch) -> None:
+def test_ctrl_c_while_it_is_trained_keeps_the_last_complete_round(monkeypatch, tmp_path) -> None:
     real, calls = attacks.black_box.substitute.fit, []
 
     def tired(network, *arguments, **options):
@@ -258,12 +258,20 @@ def test_ctrl_c_while_it_is_trained_keeps_the_last_complete_round(monkeypatch) -
         return history
 
     monkeypatch.setattr(attacks.black_box.substitute, "fit", tired)
-    learned = substitute(oracle(), start(), net(), 5, **OPTIONS)
+    path, asked = tmp_path / "substitute.npz", Asked()
+    learned = substitute(oracle(asked, budget=96), start(), net(), 5, checkpoint=path, **OPTIONS)
     assert learned.interrupted
     assert learned.sizes == [6, 12]
+    assert learned.queries == asked.count == 24  # the third round's labels are there
     expected = substitute(oracle(), start(), net(), 2, **OPTIONS).network
     for name, w in expected.params.items():
         np.testing.assert_array_equal(w, learned.network.params[name])
+    monkeypatch.setattr(attacks.black_box.substitute, "fit", real)
+    again = substitute(oracle(asked), start(), net(), 5, checkpoint=path, **OPTIONS)
+    assert asked.count == again.queries == 96  # and are not asked for again
+    whole = substitute(oracle(), start(), net(), 5, **OPTIONS)
+    for name, w in whole.network.params.items():
+        np.testing.assert_array_equal(w, again.network.params[name])
 
 
 def test_a_broken_oracle_leaves_the_network_as_it_was_after_the_last_round(tmp_path) -> None:
@@ -306,7 +314,7 @@ def test_files_that_do_not_fit_raise_an_error(tmp_path) -> None:
         ({"seeds": start(1)}, "seeds"),
         ({"network": models.mlp((4,), 3, hidden=(7,), bias=True)}, "network"),
         ({"network": net(1)}, "a network with these parameters"),
-        ({"rounds": 2}, "at most 2 rounds old.*3"),
+        ({"rounds": 2}, "at most 2 rounds, got 3"),
         ({"oracle": oracle(asked, bounds=(-1, 2))}, "bounds"),
     ):
         with pytest.raises(DataError, match=message):
@@ -318,7 +326,7 @@ def test_files_that_do_not_fit_raise_an_error(tmp_path) -> None:
         write_archive(path, "substitute", header, {**arrays, name: wrong})
         with pytest.raises(DataError, match="images and parameters of this run"):
             run()
-    for agreement in ([], "none", [0.5], None):
+    for agreement in ([], "none", [0.5], None, [0.1, "x", 0.2]):
         write_archive(path, "substitute", {**header, "agreement": agreement}, arrays)
         with pytest.raises(DataError, match="images and parameters of this run"):
             run()
@@ -388,19 +396,20 @@ MUTANTS = [
     Mutant("substitute: the gradient, not its sign", line(MODULE, "augment", "xp.sign(xp.concatenate(rows))", "xp.concatenate(rows)"), test_new_images_follow_a_row_of_the_jacobian),
     Mutant("substitute: one doubling too many", line(MODULE, "sizes", "made <= doublings", "made <= doublings + 1"), test_the_papers_own_counts),
     Mutant("substitute: a reservoir larger than S", line(MODULE, "sizes", "min(reservoir, counts[-1])", "reservoir"), test_the_papers_own_counts),
-    Mutant("substitute: old images are asked about again", line(ROUNDS, "next_round", "self.oracle.predict(new)", "self.oracle.predict(points)[len(done.points):]"), test_every_image_is_asked_about_once),
-    Mutant("substitute: its own labels", line(ROUNDS, "next_round", "self.oracle.predict(new)", "Victim(self.network).predict(new)"), test_labels_are_the_oracles_alone),
+    Mutant("substitute: old images are asked about again", line(ROUNDS, "labelled", "self.oracle.predict(new)", "self.oracle.predict(xp.concatenate([done.points, new]))[len(done.points):]"), test_every_image_is_asked_about_once),
+    Mutant("substitute: its own labels", line(ROUNDS, "labelled", "self.oracle.predict(new)", "Victim(self.network).predict(new)"), test_labels_are_the_oracles_alone),
     Mutant("substitute: the sign changes a round late", line(_Recipe, "step_after", "made // self.period", "(made - 1) // self.period"), test_the_step_changes_its_sign_after_each_period),
     Mutant("substitute: the sign never changes back", line(_Recipe, "step_after", "made // self.period % 2", "made // self.period"), test_the_step_changes_its_sign_after_each_period),
     Mutant("substitute: no reservoir", line(ROUNDS, "_made", "number > recipe.doublings", "False"), test_every_image_is_asked_about_once),
-    Mutant("substitute: never starts anew", line(ROUNDS, "next_round", "not recipe.warm_start", "False"), test_a_cold_start_begins_each_round_with_the_first_parameters),
-    Mutant("substitute: always starts anew", line(ROUNDS, "next_round", "not recipe.warm_start", "True"), test_a_cold_start_begins_each_round_with_the_first_parameters),
-    Mutant("substitute: the same batches in each round", line(ROUNDS, "next_round", "stream(recipe.seed, 1, number)", "recipe.seed"), test_a_cold_start_begins_each_round_with_the_first_parameters),
-    Mutant("substitute: the seed is not used", line(ROUNDS, "next_round", "stream(recipe.seed, 1, number)", "stream(0, 1, number)"), test_same_seed_same_bits),
+    Mutant("substitute: never starts anew", line(ROUNDS, "trained", "recipe.warm_start", "True"), test_a_cold_start_begins_each_round_with_the_first_parameters),
+    Mutant("substitute: always starts anew", line(ROUNDS, "trained", "recipe.warm_start", "False"), test_a_cold_start_begins_each_round_with_the_first_parameters),
+    Mutant("substitute: the same batches in each round", line(ROUNDS, "trained", "stream(recipe.seed, 1, number)", "recipe.seed"), test_a_cold_start_begins_each_round_with_the_first_parameters),
+    Mutant("substitute: the seed is not used", line(ROUNDS, "trained", "stream(recipe.seed, 1, number)", "stream(0, 1, number)"), test_same_seed_same_bits),
     Mutant("reservoir: the last item too often", line(MODULE, "reservoir_sample", "(item + 1)", "item"), lambda: test_every_item_is_kept_equally_often(7, 6)),
     Mutant("reservoir: the first items only", line(MODULE, "reservoir_sample", "place < size", "place < 0"), lambda: test_every_item_is_kept_equally_often(10, 3)),
     Mutant("reservoir: places beyond it", line(MODULE, "reservoir_sample", "kept[place] = item", "kept[place // 2] = item"), lambda: test_every_item_is_kept_equally_often(10, 3)),
     Mutant("substitute: after Ctrl-C the network is half trained", line(MODULE, "substitute", "run.put_back(run.done.params)", "pass"), test_ctrl_c_while_it_is_trained_keeps_the_last_complete_round),
+    Mutant("substitute: labels are asked for again", line(ROUNDS, "labelled", "len(done.points) == self.size(number + 1)", "False"), test_ctrl_c_while_it_is_trained_keeps_the_last_complete_round),
     Mutant("substitute: the file of another network", line(ROUNDS, "resume", "digest(*self.first.values()) not in", "None in"), test_files_that_do_not_fit_raise_an_error),
     Mutant("substitute: a file of more rounds", line(ROUNDS, "resume", "count > rounds", "False"), test_files_that_do_not_fit_raise_an_error),
     Mutant("substitute: the budget counts what is known", line(MODULE, "substitute", "needed - len(run.done.labels)", "needed"), test_a_budget_that_is_too_small_raises_before_any_work),

@@ -13,8 +13,8 @@ import pytest
 import attacks.black_box.techniques
 from attacks import Oracle, SoftNeighbours
 from attacks.black_box.techniques import TECHNIQUES, Technique, train, vote
-from minidl import load_digits
-from minidl.errors import DTypeError, MissingPackageError, RangeError
+from minidl import fit, load_digits
+from minidl.errors import DTypeError, MissingPackageError, RangeError, ShapeError
 from minidl.testing import Mutant, line
 
 FEW = 300
@@ -79,6 +79,26 @@ def test_same_seed_same_model(trained) -> None:
     for name in TECHNIQUES:
         again = train(name, digits, epochs=4)
         np.testing.assert_array_equal(again.predict(test.x), models[name].predict(test.x))
+
+
+def test_empty_batches(trained) -> None:
+    models, test = trained
+    for model in models.values():
+        assert model.predict(test.x[:0]).shape == (0,)
+    assert vote(list(models.values()))(test.x[:0]).shape == (0,)
+    with pytest.raises(ShapeError, match="at least one model"):
+        vote([])
+
+
+def test_ctrl_c_is_never_half_a_technique(monkeypatch) -> None:
+    def tired(network, *arguments, **options):
+        history = fit(network, *arguments, **options)
+        history.interrupted = True
+        return history
+
+    monkeypatch.setattr(attacks.black_box.techniques, "fit", tired)
+    with pytest.raises(KeyboardInterrupt):
+        train("DNN", load_digits()[0].take(20), epochs=1)
 
 
 def test_arguments_that_do_not_fit_raise_an_error() -> None:

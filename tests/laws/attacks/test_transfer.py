@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attacks.report.transfer
-from attacks import Oracle, TransferMatrix, Untargeted, Victim, fgsm, transfer_matrix
+from attacks import Oracle, TransferMatrix, Untargeted, Victim, fgsm, pgd, transfer_matrix
 from minidl.errors import DTypeError, ShapeError
 from minidl.testing import Mutant, line
+from tests.laws.attacks.test_deepfool import Tired
 from tests.laws.attacks.test_every_attack import images, network
 
 seeds = st.integers(0, 2**32 - 1)
@@ -102,6 +103,13 @@ def test_it_prints_as_a_table_and_draws_its_names() -> None:
     assert repr(m) == "TransferMatrix(2 sources, 3 targets)"
 
 
+def test_ctrl_c_is_never_a_matrix_of_weak_attacks() -> None:
+    (x, _), nets = images(0), {"net": network()}
+    y = network()(x).argmax(axis=1)
+    with pytest.raises(KeyboardInterrupt):
+        transfer_matrix(nets, nets, lambda net, x, y: pgd(Tired(net, 3), x, y, epsilon=0.1), x, y)
+
+
 def test_arguments_that_do_not_fit_raise_an_error() -> None:
     x, y = images(0)
     nets = {"net": network()}
@@ -111,6 +119,10 @@ def test_arguments_that_do_not_fit_raise_an_error() -> None:
         transfer_matrix(nets, {}, ATTACK, x, y)
     with pytest.raises(DTypeError, match="returns an AttackResult.*ndarray"):
         transfer_matrix(nets, nets, lambda net, x, y: x, x, y)
+    with pytest.raises(DTypeError, match="in dicts, got list"):
+        transfer_matrix([network()], nets, ATTACK, x, y)
+    with pytest.raises(ShapeError, match=r"one label per image \(7,\)"):
+        transfer_matrix(nets, nets, ATTACK, x, y[:3])
     with pytest.raises(DTypeError, match="labels of an integer dtype"):
         transfer_matrix(nets, nets, ATTACK, x, y.astype(float))
 

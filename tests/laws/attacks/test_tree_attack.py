@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import attacks.black_box.tree_attack
 from attacks import Targeted, plain, tree_attack
 from attacks.black_box.tree_attack import LENGTHS, Leaves, at_most, just_above
-from minidl.errors import DTypeError, MinidlError, RangeError
+from minidl.errors import DTypeError, MinidlError, RangeError, ShapeError
 from minidl.testing import Mutant, line
 
 pytestmark = pytest.mark.skipif(not find_spec("sklearn"), reason="scikit-learn grows the trees")
@@ -25,6 +25,12 @@ def new_tree(**options):
     from sklearn.tree import DecisionTreeClassifier
 
     return DecisionTreeClassifier(**options)
+
+
+def regressor(x, y):
+    from sklearn.tree import DecisionTreeRegressor
+
+    return DecisionTreeRegressor().fit(x, y)
 
 
 def grown(seed: int, features: int = 3, classes: int = 3, count: int = 30):
@@ -88,6 +94,22 @@ def test_no_smaller_perturbation_succeeds(seed, norm) -> None:
         else:
             tried *= 0.999 * (least / LENGTHS[norm](tried))[:, None]
         assert (tree.predict((x[i] + tried).astype(np.float32)) == y[i]).all()
+
+
+def test_trees_that_were_trained_with_missing_values() -> None:
+    """A split of missing against not has the threshold ∞, below splits of the same feature."""
+    x, y = np.array([[np.nan], [0.5], [0.75], [np.nan]], np.float32), [1, 1, 2, 0]
+    tree, images = new_tree(random_state=0).fit(x, y), np.array([[0.8], [1.0]], np.float32)
+    result = tree_attack(tree, images, tree.predict(images))
+    np.testing.assert_array_equal(result.x_adv, np.full((2, 1), 0.625, np.float32))
+    assert result.success.all()
+
+
+def test_pixels_that_rounding_puts_inside_stay() -> None:
+    x = np.repeat([[0.25, 0.25], [0.25, 0.75], [0.75, 0.25], [0.75, 0.75]], 3, axis=0)
+    tree = new_tree(random_state=0).fit(x, np.repeat([0, 1, 0, 2], 3))
+    result = tree_attack(tree, np.array([[0.5 + 1e-9, 0.2]]), np.array([0]), norm="l0")
+    assert result.l0.tolist() == [1]
 
 
 @given(seed=seeds)
@@ -172,7 +194,10 @@ def test_in_parts_it_is_the_same(monkeypatch) -> None:
 
 def test_leaves_are_boxes_that_cover_everything_once() -> None:
     tree, _, _ = grown(11)
-    leaves, x = Leaves.of(tree, np.zeros(1, np.float32)), np.random.default_rng(0).random((500, 3)).astype(np.float32)
+    leaves, x = (
+        Leaves.of(tree, np.zeros((1, 3), np.float32)),
+        np.random.default_rng(0).random((500, 3)).astype(np.float32),
+    )
     inside = np.ones((500, len(leaves.label)), bool)
     for leaf in range(len(leaves.label)):
         for place in range(leaves.tests[leaf]):
@@ -201,13 +226,17 @@ def test_arguments_that_do_not_fit_raise_an_error() -> None:
     tree, x, y = grown(0)
     words = new_tree().fit(x, list("abca"))
     for arguments, options, error, message in (
-        ((new_tree(), x, y), {}, DTypeError, "a decision tree that is trained.*fit"),
-        ((words, x, y), {}, DTypeError, "integer labels"),
+        ((new_tree(), x, y), {}, DTypeError, "scikit-learn's decision tree, trained.*fit"),
+        ((words, x, y), {}, DTypeError, "integers from 0 on"),
         ((tree, x, y), {"norm": "l3"}, RangeError, "norm of.*l3"),
         ((tree, x + 1, y), {}, RangeError, r"pixels in \[0, 1\]"),
         ((tree, x, y + 7), {}, RangeError, "labels in 0 ... 2"),
         ((tree, (255 * x).astype(np.uint8), y), {}, DTypeError, "floating-point"),
         ((tree, x.tolist(), y), {}, DTypeError, "floating-point"),
+        ((tree, x[:, :2], y), {}, ShapeError, r"images of 3 pixels.*\(4, 2\)"),
+        ((tree, x, y), {"norm": ["l2"]}, RangeError, "norm of"),
+        ((new_tree().fit(x, np.stack([y, y], axis=1)), x, y), {}, DTypeError, "a tree of one label each"),
+        ((regressor(x, y), x, y), {}, DTypeError, "scikit-learn's decision tree.*DecisionTreeRegressor"),
     ):
         with pytest.raises(error, match=message) as caught:
             tree_attack(*arguments, **options)
@@ -223,6 +252,8 @@ MUTANTS = [
     Mutant("tree: leaves of the same class, too", line(MODULE, "tree_attack", "goal.take(part[:, None]).achieved(leaves.label) & possible", "possible[None] & (part[:, None] >= 0)"), test_it_equals_brute_force),
     Mutant("tree: leaves beyond the bounds", line(MODULE, "tree_attack", "(low <= high).all(axis=-1)", "np.ones(len(low), bool)"), test_it_stays_within_the_bounds),
     Mutant("tree: always in L2", line(MODULE, "tree_attack", "LENGTHS[norm](", 'LENGTHS["l2"]('), test_it_equals_brute_force),
+    Mutant("tree: one of two tests of a feature", line(Leaves, "of", "min(high, at_most(threshold, x))", "at_most(threshold, x)"), test_trees_that_were_trained_with_missing_values),
+    Mutant("tree: rounded pixels are moved", line(MODULE, "into", "x.astype(np.float32) if x.dtype.itemsize > 4 else x", "x"), test_pixels_that_rounding_puts_inside_stay),
     Mutant("tree: left and right mixed up", line(Leaves, "of", "nodes.append((right, {", "nodes.append((left, {"), test_leaves_are_boxes_that_cover_everything_once),
     Mutant("tree: on the threshold is on the right", line(MODULE, "just_above", "float(value) > threshold", "float(value) >= threshold"), test_it_equals_brute_force),
     Mutant("tree: rounded thresholds", line(MODULE, "at_most", "value if float(value) <= threshold else np.nextafter(value, kind(-np.inf))", "value"), test_pixels_on_either_side_of_a_threshold_are_neighbours),

@@ -11,6 +11,8 @@ import minidl.ensemble
 from attacks import bim
 from minidl import batch_jacobian, models, ops
 from minidl.errors import DTypeError, MinidlError, ShapeError
+from minidl.layers import Dense, Flatten, Softmax
+from minidl.models import Sequential
 from minidl.testing import Mutant, line
 
 seeds = st.integers(0, 2**32 - 1)
@@ -52,6 +54,7 @@ def test_functions_may_be_members() -> None:
     ((), ShapeError, "one network or more, got none"),
     (([models.mlp()],), DTypeError, r"networks or functions, got list.*models.ensemble\(\*networks\)"),
     ((models.mlp(), 3), DTypeError, "got int"),
+    ((models.mlp(), Sequential(Flatten(), Dense(10), Softmax(), input_shape=(1, 28, 28))), DTypeError, "give logits.*Softmax"),
     ((models.mlp(), models.mlp((1, 2, 2))), ShapeError, r"one input_shape.*\(1, 28, 28\) and \(1, 2, 2\)"),
     ((models.mlp(), models.mlp(classes=3)), ShapeError, "one output_shape"),
 ])  # fmt: skip
