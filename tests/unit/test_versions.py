@@ -50,7 +50,7 @@ def test_every_dependency_has_a_wheel(version, system, tmp_path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     packages = {each["metadata"]["name"].lower() for each in json.loads(done.stdout)["install"]}
-    assert {"numpy", "numba", "matplotlib", "pillow", "tqdm", "pooch", "threadpoolctl"} <= packages
+    assert {"numpy", "numba", "matplotlib", "pillow", "tqdm", "pooch", "threadpoolctl", "scikit-learn"} <= packages
 
 
 #: Windows, as far as it can be imitated: no POSIX functions, no file replaced or removed that is open anywhere.
