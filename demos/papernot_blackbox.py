@@ -117,7 +117,7 @@ class Attacker:
         learned = substitute(oracle, self.seeds, new_substitute(self.seed), rounds, checkpoint=path, progress=True,
                              **settings)  # fmt: skip
         if learned.interrupted:
-            raise SystemExit("interrupted; call again to continue")
+            raise KeyboardInterrupt
         return learned
 
     def another(self, learned: Substitute, name: str, k: int) -> Sequential:
@@ -403,11 +403,15 @@ def main() -> None:
     arguments.seeds = arguments.seeds or (3 if arguments.full else 1)
     arguments.epochs = arguments.epochs or (6 if arguments.full else 5)
     folder = out_folder(arguments)
-    if arguments.full:
-        text = run(arguments, HERE / "out" / "checkpoints" / "blackbox", folder)
-    else:
-        with TemporaryDirectory() as checkpoints:
-            text = run(arguments, Path(checkpoints), folder)
+    try:
+        if arguments.full:
+            text = run(arguments, HERE / "out" / "checkpoints" / "blackbox", folder)
+        else:
+            with TemporaryDirectory() as checkpoints:
+                text = run(arguments, Path(checkpoints), folder)
+    except KeyboardInterrupt:
+        hint = "call again to continue" if arguments.full else "nothing was saved"
+        raise SystemExit(f"interrupted; {hint}") from None
     print(text)
     write_text(folder / "papernot_blackbox.txt", text)
 

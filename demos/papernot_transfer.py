@@ -130,7 +130,7 @@ class Experiment:
                        for oracle in bar(oracles.values(), "HopSkipJump on each target", True)]  # fmt: skip
             results.append(tree_attack(self.model("DT", "A").model, few.x, few.y))
             if any(result.params["interrupted"] for result in results):
-                raise SystemExit("interrupted; call again to continue")
+                raise KeyboardInterrupt
             return {"l2": np.array([median(result) for result in results]), "digits": np.array(len(few))}
 
         return self.kept(f"control, {self.arguments.controls} digits, {self.arguments.queries} queries", compute)["l2"]
@@ -306,7 +306,11 @@ def main() -> None:
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     folder = out_folder(arguments)
-    text = run(arguments, folder)
+    try:
+        text = run(arguments, folder)
+    except KeyboardInterrupt:
+        hint = "call again to continue" if arguments.full else "nothing was saved"
+        raise SystemExit(f"interrupted; {hint}") from None
     print(text)
     write_text(folder / "papernot_transfer.txt", text)
 
