@@ -396,12 +396,13 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=at_least_one, default=6, help="of the substitute (default: 6, as in the paper)"
     )
-    parser.add_argument("--images", type=at_least_one, help="digits to test on (default: all but the attacker's)")
+    parser.add_argument("--images", type=at_least_one, help="digits to test on (default: 500; all others with --full)")
     parser.add_argument("--learn-from", type=at_least_one, help="digits for the oracle (default: all)")
     parser.add_argument("--epochs", type=at_least_one, help="of the oracle (default: 5; 6 with --full)")
     arguments = parser.parse_args()
     arguments.seeds = arguments.seeds or (3 if arguments.full else 1)
     arguments.epochs = arguments.epochs or (6 if arguments.full else 5)
+    arguments.images = arguments.images or (None if arguments.full else 500)
     folder = out_folder(arguments)
     try:
         if arguments.full:

@@ -1,6 +1,6 @@
 """Papernot, McDaniel and Goodfellow 2016, "Transferability in machine learning": within and between five techniques.
 
-    python demos/papernot_transfer.py           bundled digits, about two minutes
+    python demos/papernot_transfer.py           bundled digits, about half a minute
     python demos/papernot_transfer.py --full    whole MNIST, five sets of 10,000 digits, three seeds
 
 A deep network (DNN), logistic regression (LR), a linear support vector machine (SVM), a decision tree (DT) and k
