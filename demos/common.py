@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import platform
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -72,11 +74,20 @@ def out_folder(arguments: argparse.Namespace) -> Path:
     return arguments.out or HERE / ("results" if getattr(arguments, "full", False) else "out")
 
 
-def mean_and_deviation(values: list[float]) -> str:
+def mean_and_deviation(values: Sequence[float], form: str = "{:.4f}") -> str:
     """The mean of several runs ± their standard deviation (n - 1); the number alone for a single run."""
-    if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+    mean = form.format(np.mean(values))
+    return mean if len(values) == 1 else f"{mean} ± {form.format(np.std(values, ddof=1))}"
+
+
+@contextlib.contextmanager
+def ending_with_a_sentence(saved: bool) -> Iterator[None]:
+    """Around the work of a demo: Ctrl-C ends the script with a sentence.  saved: whether another call continues."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        hint = "call again to continue" if saved else "nothing was saved"
+        raise SystemExit(f"interrupted; {hint}") from None
 
 
 def provenance(seed: int, count: int = 1) -> str:

@@ -33,7 +33,7 @@ from __future__ import annotations
 import json
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -44,7 +44,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
+from common import (
+    HERE,
+    at_least_one,
+    command_line,
+    ending_with_a_sentence,
+    mean_and_deviation,
+    out_folder,
+    provenance,
+    table,
+    train,
+    write_figure,
+    write_text,
+)
 
 from attacks import AttackResult, Oracle, bim, fgsm, sign_noise, substitute
 from attacks.black_box.substitute import Substitute, sizes
@@ -107,9 +119,8 @@ class Attacker:
     def learn(self, oracle: Oracle, name: str, rounds: int, **options: Any) -> Substitute:
         """A substitute after so many rounds.  It is saved, and continues from one round less if that is saved."""
         settings = STEPS | {"epochs": 10, "seed": self.seed} | options
-        described = f"{name}, {len(self.seeds)} images, " + ", ".join(
-            f"{key} {value}" for key, value in settings.items()
-        )
+        options_ = ", ".join(f"{key} {value}" for key, value in settings.items())
+        described = f"{name}, {len(self.seeds)} images, {options_}"
         path, earlier = (self.checkpoints / f"substitute of {described}, {n} rounds.npz" for n in (rounds, rounds - 1))
         if earlier.exists() and not path.exists():
             with atomically(path) as file:
@@ -122,10 +133,8 @@ class Attacker:
 
     def another(self, learned: Substitute, name: str, k: int) -> Sequential:
         """The k-th other substitute, that learns from the same answers: the oracle is not asked again."""
-        net, path = (
-            new_substitute(self.seed + 1000 * k),
-            f"another of {name}, {self.seed}, {k}, {learned.queries}.npz",
-        )
+        net = new_substitute(self.seed + 1000 * k)
+        path = f"another of {name}, {self.seed}, {k}, {learned.queries}.npz"
         train(net, Dataset(learned.points, learned.labels), epochs=20, optimizer=Adam(), seed=k,
               checkpoint=self.checkpoints / path)  # fmt: skip
         return net
@@ -135,15 +144,31 @@ class Attacker:
 
         The first of all test digits; the second of those that the oracle classifies correctly as they are.
         """
-        labels = oracle.predict(self.test.x)
-        agreement = float((learned.network(self.test.x).argmax(axis=1) == labels).mean())
-        return [agreement, self.fooled(fgsm(learned.network, self.test.x, self.test.y, epsilon=EPSILON), oracle)]
+        result, labels = fgsm(learned.network, self.test.x, self.test.y, epsilon=EPSILON), oracle.predict(self.test.x)
+        return [float((result.clean_pred == labels).mean()), self.fooled(result, oracle, labels)]
 
-    def fooled(self, result: AttackResult, oracle: Oracle) -> float:
-        """The share of images that the oracle misclassifies after an attack, of those that it did not before."""
-        correct = oracle.predict(result.x) == self.test.y
+    def fooled(self, result: AttackResult, oracle: Oracle, labels: Any) -> float:
+        """The share of images that the oracle misclassifies after an attack, of those that it did not before.
+
+        labels: the oracle's, of the test digits as they are.
+        """
+        correct = labels == self.test.y
         fooled = correct & (oracle.predict(result.x_adv) != self.test.y)
         return float(fooled.sum()) / max(int(correct.sum()), 1)
+
+    def learn_and_judge(self, rounds: int, kept_as: str = "{}", **options: Any) -> list[float]:
+        """`judge` of a substitute of each oracle, within the budget that the formula says.
+
+        kept_as: the name in the files, around the oracle's.
+        """
+        counts = {name: options[name] for name in ("doublings", "reservoir") if name in options}
+        queries, numbers = sizes(len(self.seeds), rounds, **counts)[-1], []
+        for name, net in self.nets.items():
+            learned = self.learn(network_oracle(net, budget=queries), kept_as.format(name), rounds, **options)
+            if learned.queries != queries:
+                raise AssertionError(f"{learned.queries} queries, where the formula says {queries}")
+            numbers += self.judge(learned, network_oracle(net))
+        return numbers
 
 
 # --- an oracle as a service ------------------------------------------------------------------------------
@@ -192,17 +217,19 @@ def remote(url: str) -> Any:
 # --- tables ----------------------------------------------------------------------------------------------
 
 
-def spread(values: list[float]) -> str:
-    """In %: the mean of several seeds ± their standard deviation, the number alone for one, nothing for nan."""
-    if np.isnan(values).any():
-        return ""
-    text = f"{100 * np.mean(values):.1f}"
-    return text if len(values) == 1 else f"{text} ± {100 * np.std(values, ddof=1):.1f}"
+def percent(values: Sequence[float]) -> str:
+    """In %, the mean of several seeds ± their standard deviation; nothing for nan."""
+    return "" if np.isnan(values).any() else mean_and_deviation([100 * value for value in values], "{:.1f}")
 
 
-def rows_of(measured: dict[Any, list[list[float]]], *columns: str) -> list[list[Any]]:
+def heads_for_each(attacker: Attacker, *heads: str) -> list[str]:
+    """These heads for each oracle, whose name stands above the first."""
+    return [f"{name}:\n{heads[0]}" if head == heads[0] else head for name in attacker.nets for head in heads]
+
+
+def rows_of(measured: dict[Any, list[list[float]]]) -> list[list[Any]]:
     """A row for each setting: its name, and each number in %, as the mean of the seeds."""
-    return [[*(name if isinstance(name, tuple) else (name,)), *(spread(list(each)) for each in zip(*of_seeds))]
+    return [[*(name if isinstance(name, tuple) else (name,)), *(percent(each) for each in zip(*of_seeds))]
             for name, of_seeds in measured.items()]  # fmt: skip
 
 
@@ -212,26 +239,18 @@ def table_1(attackers: list[Attacker], rounds: int) -> tuple[str, np.ndarray]:
     for attacker in attackers:
         x, y = attacker.test.x, attacker.test.y
         for ρ, asked in enumerate(sizes(len(attacker.seeds), rounds), start=1):
-            numbers = []
-            for name, net in attacker.nets.items():
-                learned = attacker.learn(network_oracle(net, budget=asked), name, ρ)
-                if learned.queries != asked:
-                    raise AssertionError(f"{learned.queries} queries, where the formula says {asked}")
-                numbers += attacker.judge(learned, network_oracle(net))
-            measured.setdefault((ρ, asked), []).append(numbers)
+            measured.setdefault((ρ, asked), []).append(attacker.learn_and_judge(ρ))
         for control, attack in (("noise", sign_noise), ("its own gradient", fgsm)):
-            fooled = [attacker.fooled(attack(net, x, y, epsilon=EPSILON, seed=attacker.seed), network_oracle(net))
-                      for net in attacker.nets.values()]  # fmt: skip
-            measured.setdefault((control, ""), []).append([value for each in fooled for value in (np.nan, each)])
+            numbers = []
+            for net in attacker.nets.values():
+                result = attack(net, x, y, epsilon=EPSILON, seed=attacker.seed)
+                numbers += [np.nan, attacker.fooled(result, network_oracle(net), result.clean_pred)]
+            measured.setdefault((control, ""), []).append(numbers)
     rows = rows_of(measured)
-    rows.insert(rounds, ["paper", "6400", spread([PAPER[0]]), spread([PAPER[1]]), "", ""])
-    heads = [
-        "round",
-        "queries",
-        *(head for name in attackers[0].nets for head in (f"{name}:\nagrees", "FGSM .3\nfools")),
-    ]
-    numbers = np.array([np.mean(each, axis=0) for each in list(measured.values())[:rounds]])
-    return table("1. The substitute of each oracle, round by round, %", heads, rows), numbers
+    rows.insert(rounds, ["paper", "6400", percent([PAPER[0]]), percent([PAPER[1]]), "", ""])
+    heads = ["round", "queries", *heads_for_each(attackers[0], "agrees", "FGSM .3\nfools")]
+    of_rounds = np.array([np.mean(each, axis=0) for each in list(measured.values())[:rounds]])
+    return table("1. The substitute of each oracle, round by round, %", heads, rows), of_rounds
 
 
 def table_2(attackers: list[Attacker], rounds: int) -> str:
@@ -240,17 +259,9 @@ def table_2(attackers: list[Attacker], rounds: int) -> str:
     settings = [(0.03, None), (0.1, None), (0.3, None), (0.1, 2), (0.3, 1), (0.3, 2), (0.3, 3)]
     for attacker in attackers:
         for step, period in settings:
-            numbers = []
-            for name, net in attacker.nets.items():
-                learned = attacker.learn(network_oracle(net), name, rounds, step=step, period=period)
-                numbers += attacker.judge(learned, network_oracle(net))
             key = (f"{step:g}", "never" if period is None else f"{period}")
-            measured.setdefault(key, []).append(numbers)
-    heads = [
-        "λ",
-        "sign changes\nafter rounds",
-        *(head for name in attackers[0].nets for head in (f"{name}:\nagrees", "fools")),
-    ]
+            measured.setdefault(key, []).append(attacker.learn_and_judge(rounds, step=step, period=period))
+    heads = ["λ", "sign changes\nafter rounds", *heads_for_each(attackers[0], "agrees", "fools")]
     return table(f"2. Steps of augmentation, {rounds} rounds, %", heads, rows_of(measured))
 
 
@@ -260,22 +271,18 @@ def table_3(attackers: list[Attacker], others: Any, rounds: int) -> str:
     100·2⁵ is 3,200, and so is 100·2³ + 6·400.
     """
     measured: dict[Any, list[list[float]]] = {}
+    reservoir = {"doublings": 3, "reservoir": 400}
     for attacker in attackers:
         last, fewer = replace(attacker, seeds=others), replace(attacker, seeds=attacker.seeds[:100])
-        for who, what, count, options in (
-            (attacker, "150 drawn digits", rounds, {}),
-            (last, "the last 150 of the test set", rounds, {}),
-            (fewer, "100 drawn digits", 6, {}),
-            (fewer, "100, reservoir after 3 doublings", 10, {"doublings": 3, "reservoir": 400}),
+        for who, what, kept_as, count, options in (
+            (attacker, "150 drawn digits", "{}", rounds, {}),
+            (last, "the last 150 of the test set", "{}, the last digits", rounds, {}),
+            (fewer, "100 drawn digits", "{}", 6, {}),
+            (fewer, "100, reservoir after 3 doublings", "{}", 10, reservoir),
         ):
-            numbers: list[float] = []
-            for name, net in attacker.nets.items():
-                kept = f"{name}, the last digits" if who is last else name
-                learned = who.learn(network_oracle(net), kept, count, **options)
-                numbers += who.judge(learned, network_oracle(net))
-            measured.setdefault((what, count, learned.queries), []).append(numbers)
-    heads = ["begun with", "rounds", "queries",
-             *(head for name in attackers[0].nets for head in (f"{name}:\nagrees", "fools"))]  # fmt: skip
+            key = (what, count, sizes(len(who.seeds), count, **options)[-1])
+            measured.setdefault(key, []).append(who.learn_and_judge(count, kept_as, **options))
+    heads = ["begun with", "rounds", "queries", *heads_for_each(attackers[0], "agrees", "fools")]
     return table("3. Other digits to begin with, and reservoir sampling, %", heads, rows_of(measured))
 
 
@@ -312,17 +319,18 @@ def table_6(attackers: list[Attacker], rounds: int) -> str:
     attacks = {"FGSM": fgsm, "BIM": bim, "MI-FGSM": partial(bim, momentum=1.0)}
     measured: dict[Any, list[list[float]]] = {}
     for attacker in attackers:
-        x, y = attacker.test.x, attacker.test.y
-        for what, attack in attacks.items():
-            for count in (1, 3):
-                fooled = []
-                for name, net in attacker.nets.items():
-                    learned = attacker.learn(network_oracle(net), name, rounds)
-                    others = [attacker.another(learned, name, k) for k in range(1, count)]
-                    result = attack(models.ensemble(learned.network, *others), x, y, epsilon=EPSILON)
-                    fooled.append(attacker.fooled(result, network_oracle(net)))
-                measured.setdefault((what, count), []).append(fooled)
-    heads = ["attack", "substitutes", *(f"{name}:\nfools" for name in attackers[0].nets)]
+        x, y, fooled = attacker.test.x, attacker.test.y, {}
+        for name, net in attacker.nets.items():
+            oracle, learned = network_oracle(net), attacker.learn(network_oracle(net), name, rounds)
+            labels, several = oracle.predict(x), [learned.network]
+            several += [attacker.another(learned, name, k) for k in (1, 2)]
+            for what, attack in attacks.items():
+                for count in (1, 3):
+                    result = attack(models.ensemble(*several[:count]), x, y, epsilon=EPSILON)
+                    fooled.setdefault((what, count), []).append(attacker.fooled(result, oracle, labels))
+        for key, numbers in fooled.items():
+            measured.setdefault(key, []).append(numbers)
+    heads = ["attack", "substitutes", *heads_for_each(attackers[0], "fools")]
     return table(f"6. Attacks with ε = {EPSILON} on substitutes of {rounds} rounds, %", heads, rows_of(measured))
 
 
@@ -373,7 +381,7 @@ def run(arguments: Any, checkpoints: Path, folder: Path) -> str:
         attackers.append(Attacker(test.x[asarray(order[:SEEDS])], rest, seed, nets, folder_of_oracles))
     names = list(attackers[0].nets)
     first, numbers = table_1(attackers, arguments.rounds)
-    described = "; ".join(f"{name}: {spread(list(each))}" for name, each in zip(names, zip(*errors)))
+    described = "; ".join(f"{name}: {percent(each)}" for name, each in zip(names, zip(*errors)))
     data = "whole MNIST" if arguments.full else "the bundled digits"
     text = "\n".join([
         provenance(arguments.seed, arguments.seeds),
@@ -404,15 +412,8 @@ def main() -> None:
     arguments.epochs = arguments.epochs or (6 if arguments.full else 5)
     arguments.images = arguments.images or (None if arguments.full else 500)
     folder = out_folder(arguments)
-    try:
-        if arguments.full:
-            text = run(arguments, HERE / "out" / "checkpoints" / "blackbox", folder)
-        else:
-            with TemporaryDirectory() as checkpoints:
-                text = run(arguments, Path(checkpoints), folder)
-    except KeyboardInterrupt:
-        hint = "call again to continue" if arguments.full else "nothing was saved"
-        raise SystemExit(f"interrupted; {hint}") from None
+    with ending_with_a_sentence(saved=arguments.full), TemporaryDirectory() as unsaved:
+        text = run(arguments, HERE / "out" / "checkpoints" / "blackbox" if arguments.full else Path(unsaved), folder)
     print(text)
     write_text(folder / "papernot_blackbox.txt", text)
 

@@ -30,7 +30,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, at_least_one, command_line, out_folder, provenance, table, write_figure, write_text
+from common import (
+    HERE,
+    at_least_one,
+    command_line,
+    ending_with_a_sentence,
+    mean_and_deviation,
+    out_folder,
+    provenance,
+    table,
+    write_figure,
+    write_text,
+)
 
 from attacks import AttackResult, Oracle, TransferMatrix, fgsm, hopskipjump, svm_step, transfer_matrix, tree_attack
 from attacks.black_box.techniques import TECHNIQUES, Technique, train, vote
@@ -52,6 +63,10 @@ PAPER = np.array([
     [11.75, 42.89, 82.16, 82.95, 41.65, 31.92],
 ])  # fmt: skip
 TARGETS = [*TECHNIQUES, "ensemble"]
+PERCENT, LENGTHS = "{:.1f}", "{:.2f}"  # how they are written
+
+
+Models = Callable[[], tuple[dict[str, Any], dict[str, Any]]]  # sources and targets, by name
 
 
 class Experiment:
@@ -81,27 +96,31 @@ class Experiment:
             write_archive(path, "ledger", {}, arrays)
         return read_archive(path, "ledger")[1]
 
-    def matrix(self, name: str, sources: dict[str, Any], targets: dict[str, Any], attack: Any) -> TransferMatrix:
-        """One transfer matrix; sources and targets are functions that make them, so that a saved part costs nothing."""
+    def matrix(self, part: str, names: list[str], targets: list[str], models: Models, attack: Any) -> TransferMatrix:
+        """One transfer matrix.  models: trains or finds the sources and the targets, unless the part is saved."""
 
         def compute() -> dict[str, np.ndarray]:
-            made = {each: make() for each, make in sources.items()}
-            tested = {each: make() for each, make in targets.items()}
-            m = transfer_matrix(made, tested, attack, self.test.x, self.test.y, progress=True)
+            m = transfer_matrix(*models(), attack, self.test.x, self.test.y, progress=True)
             return {"counts": m.counts, "successes": m.successes, "l2": m.l2}
 
-        return TransferMatrix(list(sources), list(targets), **self.kept(name, compute))
+        return TransferMatrix(names, targets, **self.kept(part, compute))
 
     def within(self, technique: str) -> TransferMatrix:
         """From the model of each set to that of each set."""
-        sources = {name: lambda name=name: self.model(technique, name) for name in SETS}
-        targets = {name: lambda name=name: self.model(technique, name).oracle() for name in SETS}
-        return self.matrix(f"within {technique}", sources, targets, papers_attack)
 
-    def between(self, name: str, attack: Any) -> TransferMatrix:
+        def models() -> tuple[dict[str, Any], dict[str, Any]]:
+            sources = {name: self.model(technique, name) for name in SETS}
+            return sources, {name: model.oracle() for name, model in sources.items()}
+
+        return self.matrix(f"within {technique}", list(SETS), list(SETS), models, papers_attack)
+
+    def between(self, part: str, attack: Any) -> TransferMatrix:
         """From each technique to each technique and their ensemble, all trained on set A."""
-        sources = {each: lambda each=each: self.model(each, "A") for each in TECHNIQUES}
-        return self.matrix(name, sources, {each: lambda each=each: self.target(each) for each in TARGETS}, attack)
+
+        def models() -> tuple[dict[str, Any], dict[str, Any]]:
+            return {each: self.model(each, "A") for each in TECHNIQUES}, {each: self.target(each) for each in TARGETS}
+
+        return self.matrix(part, list(TECHNIQUES), TARGETS, models, attack)
 
     def target(self, name: str) -> Oracle:
         """A technique, or the ensemble, trained on set A."""
@@ -164,13 +183,6 @@ def of_equal_length(source: Technique, x: Any, y: Any) -> AttackResult:
 # --- tables and figures ----------------------------------------------------------------------------------
 
 
-def spread(values: Any, form: str = "{:.1f}") -> str:
-    """The mean of several seeds ± their standard deviation; the number alone for one."""
-    values = np.asarray(values, float)
-    text = form.format(values.mean())
-    return text if len(values) == 1 else f"{text} ± {form.format(values.std(ddof=1))}"
-
-
 def table_1(within: dict[str, list[TransferMatrix]]) -> str:
     """Within each technique: on the source itself, and from one set to another."""
     rows = []
@@ -178,8 +190,9 @@ def table_1(within: dict[str, list[TransferMatrix]]) -> str:
         same = [100 * np.diagonal(m.rates).mean() for m in matrices]
         other = [100 * m.rates[~np.eye(len(SETS), dtype=bool)] for m in matrices]
         ends = f"{min(o.min() for o in other):.1f} to {max(o.max() for o in other):.1f}"
-        lengths = [m.l2.mean() for m in matrices]
-        rows.append([technique, spread(lengths, "{:.2f}"), spread(same), spread([o.mean() for o in other]), ends])
+        percents = [mean_and_deviation(values, PERCENT) for values in (same, [o.mean() for o in other])]
+        length = mean_and_deviation([m.l2.mean() for m in matrices], LENGTHS)
+        rows.append([technique, length, *percents, ends])
     heads = ["technique", "mean L2", "on itself", "on the other sets' models", "least to most"]
     return table("1. Within a technique: misclassified, %", heads, rows)
 
@@ -189,8 +202,8 @@ def between_table(title: str, matrices: list[TransferMatrix], paper: np.ndarray 
     rates = 100 * np.stack([m.rates for m in matrices])
     rows: list[list[Any]] = []
     for i, source in enumerate(TECHNIQUES):
-        length = spread([m.l2[i] for m in matrices], "{:.2f}")
-        rows.append([source, length, *(spread(rates[:, i, j]) for j in range(len(TARGETS)))])
+        length = mean_and_deviation([m.l2[i] for m in matrices], LENGTHS)
+        rows.append([source, length, *(mean_and_deviation(rates[:, i, j], PERCENT) for j in range(len(TARGETS)))])
         if paper is not None:
             rows.append(["  paper", "", *(f"{value:.1f}" for value in paper[i])])
     return table(title, ["source", "mean L2", *TARGETS], rows)
@@ -216,9 +229,10 @@ def table_4(controls: list[np.ndarray], equal: list[TransferMatrix], errors: lis
     """Each target: its error, how often it falls to the others' images, and how far HopSkipJump has to go."""
     others = np.where(np.arange(len(TECHNIQUES))[:, None] == np.arange(len(TARGETS)), np.nan, 1.0)
     falls = [100 * np.nanmean(others * m.rates, axis=0) for m in equal]
-    rows = [[target, spread([100 * e[j] for e in errors]), spread([f[j] for f in falls]),
-             spread([c[j] for c in controls], "{:.2f}")] for j, target in enumerate(TARGETS)]  # fmt: skip
-    rows.append(["DT, exact attack", "", "", spread([c[-1] for c in controls], "{:.2f}")])
+    rows = [[target, mean_and_deviation([100 * e[j] for e in errors], PERCENT),
+             mean_and_deviation([f[j] for f in falls], PERCENT),
+             mean_and_deviation([c[j] for c in controls], LENGTHS)] for j, target in enumerate(TARGETS)]  # fmt: skip
+    rows.append(["DT, exact attack", "", "", mean_and_deviation([c[-1] for c in controls], LENGTHS)])
     title = f"4. The targets themselves.  HopSkipJump with {queries} queries for each digit needs no source"
     heads = ["target", "error, %", "misclassified, %, by\nother sources' images, table 3", "median L2\nof HopSkipJump"]
     mean_falls, mean_controls = np.mean(falls, axis=0), np.mean(controls, axis=0)[:-1]
@@ -306,11 +320,8 @@ def main() -> None:
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     folder = out_folder(arguments)
-    try:
+    with ending_with_a_sentence(saved=arguments.full):
         text = run(arguments, folder)
-    except KeyboardInterrupt:
-        hint = "call again to continue" if arguments.full else "nothing was saved"
-        raise SystemExit(f"interrupted; {hint}") from None
     print(text)
     write_text(folder / "papernot_transfer.txt", text)
 

@@ -161,7 +161,7 @@ def fit(
     settings = recipe.settings(net) if checkpoint is not None else {}
     if checkpoint is not None:
         check_writable("fit", checkpoint)
-    state, kept, history = optimizer.init(net.params), _copy(net.params), History(patience=patience)
+    state, kept, history = optimizer.init(net.params), copied(net.params), History(patience=patience)
     try:
         if checkpoint is not None and Path(checkpoint).exists():
             settings["start"], history, kept = resume(checkpoint, settings, epochs, net.params, state)
@@ -170,13 +170,13 @@ def fit(
             while len(history) < epochs and not history.stopped_early:
                 batches_bar.set_description(f"epoch {len(history) + 1}/{epochs}", refresh=False)
                 longer = _epoch(net, recipe, state, history, batches_bar)
-                now_kept = _copy(net.params) if longer.kept_epoch == len(longer) else kept
+                now_kept = copied(net.params) if longer.kept_epoch == len(longer) else kept
                 if checkpoint is not None:
                     write_checkpoint(checkpoint, settings, longer, (kept, now_kept), net.params, state)
                 history, kept = longer, now_kept  # in one assignment, so that Ctrl-C cannot separate them
-        _put_back(net.params, kept)
+        put_back(net.params, kept)
     except BaseException as stop:
-        _put_back(net.params, kept)
+        put_back(net.params, kept)
         if not isinstance(stop, KeyboardInterrupt):
             raise
         history.interrupted = True
@@ -306,15 +306,16 @@ def _of_each(loss: Loss | None, logits: Array, y: Array, check: bool) -> Array:
     return losses.of_each("fit", loss, logits, y)
 
 
-def _copy(arrays: Arrays) -> Arrays:
+def copied(arrays: Arrays) -> Arrays:
+    """Copies of all arrays, under the same names."""
     return {name: a.copy() for name, a in arrays.items()}
 
 
-def _put_back(arrays: Arrays, kept: Arrays) -> None:
+def put_back(arrays: Arrays, kept: Arrays) -> None:
     """Fill all arrays with the kept ones.  Ctrl-C in between is raised only afterwards."""
     try:
         for name, a in arrays.items():
             a[...] = kept[name]
     except KeyboardInterrupt:
-        _put_back(arrays, kept)
+        put_back(arrays, kept)
         raise

@@ -17,8 +17,9 @@ from minidl.errors import DTypeError, ShapeError
 from minidl.layers import Dense, Flatten
 from minidl.models import Sequential
 
+from ..bounded.fgsm import at_each_radius
 from ..common.goal import Goal
-from ..common.norms import NORMS, as_radii, in_order, takes_several
+from ..common.norms import NORMS, as_radii, takes_several
 from ..common.run import begin
 
 
@@ -97,11 +98,7 @@ def svm_step(
     """
     radii = as_radii("svm_step", epsilon)
     run = begin("svm_step", victim, x, goal, seed, _against_the_prediction)
-    bounds, results = run.victim.bounds if clip else None, {}
-    for radius in radii:
-        moved = NORMS["l2"].move(run.x, run.gradient, radius, bounds)
-        results[radius] = run.end(moved, norm="l2", epsilon=radius, clip=clip)
-    return in_order(epsilon, radii, results)
+    return at_each_radius(run, NORMS["l2"].move, run.gradient, radii, epsilon, clip, norm="l2")
 
 
 def _against_the_prediction(goal: Goal, logits: Array) -> Array:

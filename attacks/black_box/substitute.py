@@ -25,7 +25,7 @@ from minidl.models import Sequential
 from minidl.npz import read_archive, shapes_and_dtypes, write_archive
 from minidl.optim import Adam, Optimizer
 from minidl.progress import bar
-from minidl.train import fit
+from minidl.train import copied, fit, put_back
 
 from ..common.checks import check_counts, check_number, check_seed
 from ..common.run import stream
@@ -103,8 +103,7 @@ def substitute(
     if checkpoint is not None:
         check_writable("substitute", checkpoint)
         run.resume(checkpoint, rounds)
-    needed = sizes(len(seeds), rounds, doublings, reservoir)[-1]
-    oracle.check_budget("substitute", needed - len(run.done.labels))
+    oracle.check_budget("substitute", run.sizes(rounds)[-1] - len(run.done.labels))
     rounds_bar = bar(range(rounds), "Substitute", progress, unit="round", initial=len(run.done.agreement))
     try:
         with rounds_bar:
@@ -116,11 +115,11 @@ def substitute(
                 rounds_bar.set_postfix(points=len(run.done.points), agreement=f"{run.done.agreement[-1]:.4f}")
                 rounds_bar.update()
     except BaseException as stop:
-        run.put_back(run.done.params)
+        put_back(network.params, run.done.params)
         if not isinstance(stop, KeyboardInterrupt):
             raise
         return run.result(interrupted=True)
-    run.put_back(run.done.params)
+    put_back(network.params, run.done.params)
     return run.result(interrupted=False)
 
 
@@ -287,19 +286,19 @@ class _Rounds:
 
     def __init__(self, oracle: Oracle, network: Sequential, recipe: _Recipe, seeds: Array) -> None:
         self.oracle, self.network, self.recipe, self.seeds = oracle, network, recipe, seeds
-        self.first = {name: w.copy() for name, w in network.params.items()}
+        self.first = copied(network.params)
         self.done = _Done(seeds[:0], namespace(seeds).zeros(0, dtype="int64"), self.first)
 
-    def size(self, rounds: int) -> int:
-        """How many images S has in the last of so many rounds."""
-        return sizes(len(self.seeds), rounds, self.recipe.doublings, self.recipe.reservoir)[-1]
+    def sizes(self, rounds: int) -> list[int]:
+        """How many images S has in each of so many rounds, at least one."""
+        return sizes(len(self.seeds), rounds, self.recipe.doublings, self.recipe.reservoir)
 
     def labelled(self) -> _Done:
         """What is done, and the next round's images with their labels, unless it has them already."""
         done, xp, number = self.done, namespace(self.seeds), len(self.done.agreement)
-        if len(done.points) == self.size(number + 1):
+        if len(done.points) == self.sizes(number + 1)[-1]:
             return done
-        self.put_back(done.params)
+        put_back(self.network.params, done.params)
         new = self._made(number) if number else self.seeds
         labels = xp.concatenate([done.labels, self.oracle.predict(new)])
         return replace(done, points=xp.concatenate([done.points, new]), labels=labels)
@@ -307,15 +306,14 @@ class _Rounds:
     def trained(self) -> _Done:
         """What is done after a training on all images."""
         done, recipe, number = self.done, self.recipe, len(self.done.agreement)
-        self.put_back(done.params if recipe.warm_start else self.first)
+        put_back(self.network.params, done.params if recipe.warm_start else self.first)
         history = fit(self.network, Dataset(done.points, done.labels), epochs=recipe.epochs,
                       optimizer=recipe.optimizer, batch_size=recipe.batch_size,
                       seed=stream(recipe.seed, 1, number), progress=False)  # fmt: skip
         if history.interrupted:
             raise KeyboardInterrupt
         agreement = float((Victim(self.network, self.oracle.bounds).predict(done.points) == done.labels).mean())
-        params = {name: w.copy() for name, w in self.network.params.items()}
-        return replace(done, params=params, agreement=[*done.agreement, agreement])
+        return replace(done, params=copied(self.network.params), agreement=[*done.agreement, agreement])
 
     def _made(self, number: int) -> Array:
         """The images that are new in a round, of the network as the last one left it."""
@@ -327,15 +325,10 @@ class _Rounds:
         step = recipe.step_after(number - 1)
         return augment(self.network, done.points[chosen], done.labels[chosen], step, self.oracle.bounds)
 
-    def put_back(self, params: dict[str, Array]) -> None:
-        """Set the network's parameters, in place."""
-        for name, w in self.network.params.items():
-            w[...] = params[name]
-
     def result(self, interrupted: bool) -> Substitute:
-        count = len(self.done.agreement)
-        lengths = sizes(len(self.seeds), count, self.recipe.doublings, self.recipe.reservoir) if count else []
-        return Substitute(self.network, self.done.points, self.done.labels, self.done.agreement, lengths, interrupted)
+        done, count = self.done, len(self.done.agreement)
+        lengths = self.sizes(count) if count else []
+        return Substitute(self.network, done.points, done.labels, done.agreement, lengths, interrupted)
 
     # --- on disk -----------------------------------------------------------------------------------------
 
@@ -360,17 +353,15 @@ class _Rounds:
             return
         header, arrays = read_archive(path, "substitute")
         check_same_run("substitute", path, header.get("settings"), self._settings())
-        agreement = header.get("agreement")
+        agreement: list[Any] = saved if isinstance(saved := header.get("agreement"), list) else [None]
         params, first = ({name: arrays.get(f"{kind}/{name}") for name in self.first} for kind in ("params", "first"))
-        count = len(agreement) if isinstance(agreement, list) else 0
-        length = len(arrays.get("points", ()))
-        if length not in {self.size(rounds_) for rounds_ in (count, count + 1) if rounds_}:
-            length = self.size(count + 1)  # which the points do not have
+        count, length = len(agreement), len(arrays.get("points", ()))
         expected = {"points": ((length, *self.seeds.shape[1:]), str(self.seeds.dtype)), "labels": ((length,), "int64")}
         expected |= {f"{kind}/{name}": shape for kind in ("params", "first")
                      for name, shape in shapes_and_dtypes(self.first).items()}  # fmt: skip
-        history: list[Any] = agreement if isinstance(agreement, list) else [None]
-        if shapes_and_dtypes(arrays) != expected or not all(isinstance(a, float) for a in history):
+        numbers = all(isinstance(a, float) for a in agreement)
+        may_be = self.sizes(count + 1)[-2:] if count else self.sizes(1)  # labelled and trained, or only labelled
+        if shapes_and_dtypes(arrays) != expected or length not in may_be or not numbers:
             raise DataError("substitute", f"{path} to hold the images and parameters of this run", "others")
         if digest(*self.first.values()) not in (digest(*first.values()), digest(*params.values())):
             fix = "delete the file, or give this run another"
@@ -380,4 +371,4 @@ class _Rounds:
             raise DataError("substitute", f"{path} to be of at most {rounds} rounds", f"{count}", fix)
         self.first = {name: asarray(w) for name, w in first.items()}
         known = {name: asarray(w) for name, w in params.items()}
-        self.done = _Done(asarray(arrays["points"]), asarray(arrays["labels"]), known, history)
+        self.done = _Done(asarray(arrays["points"]), asarray(arrays["labels"]), known, agreement)

@@ -164,13 +164,17 @@ def into(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 def at_most(threshold: float, x: Any) -> float:
     """The greatest value of the dtype of x, and of float32, that a split sends to the left: value ≤ threshold."""
-    kind = np.dtype(x.dtype if x.dtype.itemsize < 4 else np.float32).type
+    kind = compared_as(x)
     value = kind(threshold)
     return float(value if float(value) <= threshold else np.nextafter(value, kind(-np.inf)))
 
 
 def just_above(threshold: float, x: Any) -> float:
     """The least value of the dtype of x, and of float32, that a split sends to the right: value > threshold."""
-    kind = np.dtype(x.dtype if x.dtype.itemsize < 4 else np.float32).type
-    value = kind(threshold)
-    return float(value if float(value) > threshold else np.nextafter(value, kind(np.inf)))
+    kind = compared_as(x)
+    return float(np.nextafter(kind(at_most(threshold, x)), kind(np.inf)))
+
+
+def compared_as(x: Any) -> Any:
+    """The type that pixels of x have when they are compared: float32, or half precision, all of which it has, too."""
+    return np.dtype(x.dtype if x.dtype.itemsize < 4 else np.float32).type

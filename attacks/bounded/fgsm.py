@@ -61,7 +61,7 @@ def fgsm(
     """
     radii, move = as_radii("fgsm", epsilon), norm_named("fgsm", norm).move
     run = begin("fgsm", victim, x, goal, seed, cross_entropy)
-    return _at_each_radius(run, move, run.gradient, radii, epsilon, clip, norm=norm)
+    return at_each_radius(run, move, run.gradient, radii, epsilon, clip, norm=norm)
 
 
 @takes_several
@@ -98,10 +98,10 @@ def sign_noise(
     """
     radii = as_radii("sign_noise", epsilon)
     run = begin("sign_noise", victim, x, goal, seed)
-    return _at_each_radius(run, NORMS["linf"].move, kernels(run.x).random_signs(seed, run.x), radii, epsilon, clip)
+    return at_each_radius(run, NORMS["linf"].move, kernels(run.x).random_signs(seed, run.x), radii, epsilon, clip)
 
 
-def _at_each_radius(
+def at_each_radius(
     run: Run, move: Callable[..., Array], g: Array, radii: list[float], epsilon: Any, clip: bool, **params: Any
 ) -> Any:
     """The results of moving along one direction g by each ε: a list of them if a sequence was asked for."""

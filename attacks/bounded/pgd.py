@@ -26,7 +26,7 @@ from minidl.progress import bar
 from ..common.active_set import ActiveSet
 from ..common.checks import check_counts, check_number
 from ..common.goal import Goal, Targeted
-from ..common.norms import NORMS, Ball, as_radii, in_order, norm_named, per_example, takes_several
+from ..common.norms import NORMS, Ball, as_radii, in_order, norm_named, scaled, takes_several
 from ..common.objectives import objective_named
 from ..common.result import AttackResult
 from ..common.run import Run, begin
@@ -292,8 +292,7 @@ class Schedule:
         """The direction of a step: the gradient (n, ...), or with momentum μ·previous + gradient/‖gradient‖₁."""
         if not self.momentum:
             return gradient
-        length = NORMS["l1"].length(gradient)
-        direction = gradient / per_example(namespace(length).where(length > 0, length, 1), gradient)
+        direction = scaled(gradient, NORMS["l1"].length(gradient))
         return direction if previous is None else self.momentum * previous + direction
 
     def params(self) -> dict[str, Any]:

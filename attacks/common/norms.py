@@ -73,6 +73,11 @@ def per_example(values: Array, d: Array) -> Array:
     return values.reshape(-1, *(1,) * (d.ndim - 1))
 
 
+def scaled(g: Array, length: Array) -> Array:
+    """g (N, ...) divided by the length (N,) of each example; unchanged where it is 0, as g is then."""
+    return g / per_example(namespace(g).where(length > 0, length, 1), g)
+
+
 def l0_length(d: Array) -> Array:
     """How many entries differ from zero: (N,) int.  It is not a norm; JSMA counts it."""
     return (_rows(d) != 0).sum(axis=-1)
@@ -120,8 +125,7 @@ def l2_length(d: Array) -> Array:
 
 def l2_steepest(g: Array) -> Array:
     """g/‖g‖₂; zero where g is zero."""
-    length = l2_length(g)
-    return g / per_example(namespace(g).where(length > 0, length, 1), g)
+    return scaled(g, l2_length(g))
 
 
 def l2_move(

@@ -130,9 +130,9 @@ def transfer_matrix(
             raise DTypeError("transfer_matrix", "an attack that returns an AttackResult", type(result).__name__)
         if result.params.get("interrupted"):
             raise KeyboardInterrupt  # a matrix of half an attack would look like a weak one
-        reads = to_numpy(result.clean_pred == goal.labels)
+        by_source = to_numpy(result.clean_pred == goal.labels)
         wrong = {each: to_numpy(victim.predict(result.x_adv) != goal.labels) for each, victim in victims.items()}
-        counts.append([(reads & correct[each]).sum() for each in victims])
-        successes.append([(reads & correct[each] & wrong[each]).sum() for each in victims])
+        counts.append([(by_source & correct[each]).sum() for each in victims])
+        successes.append([(by_source & correct[each] & wrong[each]).sum() for each in victims])
         lengths.append(float(result.l2.mean()) if len(result) else float("nan"))
     return TransferMatrix(list(sources), list(targets), np.array(counts), np.array(successes), np.array(lengths))

@@ -26,6 +26,7 @@ from minidl.data import Dataset, load_digits
 from minidl.models import Sequential
 
 from . import report, work
+from .attack_contest import Subject
 from .options import RESULTS, at_least_one, command_line, find_peers, use_backend, with_peers
 from .peers import Peers
 from .report import OURS
@@ -47,41 +48,38 @@ def median(distances: np.ndarray, success: np.ndarray) -> float:
 class Foolbox:
     """foolbox's HopSkipJump on a PyTorch network, with a count of the queries."""
 
-    def __init__(self, net: Any, x: np.ndarray, y: np.ndarray) -> None:
-        torch, foolbox = sys.modules["torch"], __import__("foolbox")
-        self.queries, self.foolbox, self.torch = 0, foolbox, torch
+    def __init__(self, foolbox: Any, net: Any, x: np.ndarray, y: np.ndarray) -> None:
+        self.queries, self.foolbox, self.torch = 0, foolbox, sys.modules["torch"]
+        torch, device = self.torch, next(net.parameters()).device
 
         class Counted(torch.nn.Module):  # type: ignore[misc, name-defined]
             def forward(_, images: Any) -> Any:
                 self.queries += len(images)
                 return net(images)
 
-        self.victim = foolbox.PyTorchModel(Counted().eval(), bounds=(0, 1), device=next(net.parameters()).device)
-        self.images, self.labels = torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
+        self.victim = foolbox.PyTorchModel(Counted().eval(), bounds=(0, 1), device=device)
+        self.images, self.labels = (torch.from_numpy(a).to(device) for a in (x, y.astype(np.int64)))
 
-    def attack(self, steps: int) -> np.ndarray:
-        """Adversarial images after so many steps."""
+    def attack(self, steps: int, count: int | None = None) -> np.ndarray:
+        """Adversarial images after so many steps, of the first `count` images or of all; it counts their queries."""
         self.torch.manual_seed(0)
         np.random.seed(0)  # noqa: NPY002  # foolbox draws from it
         self.queries = 0
         attack = self.foolbox.attacks.HopSkipJumpAttack(steps=steps)
-        images = self.images.to(self.victim.device)
-        return attack(self.victim, images, self.labels.to(self.victim.device), epsilons=None)[1].cpu().numpy()
+        return attack(self.victim, self.images[:count], self.labels[:count], epsilons=None)[1].cpu().numpy()
 
     def steps_for(self, queries: int) -> int:
         """The least number of steps with which it makes at least as many queries for each image, tried on three.
 
         A step t takes 100·√t probes and some twenty queries; the first guess is from below.
         """
-        images, labels, steps = self.images, self.labels, 1
+        count, steps = min(3, len(self.images)), 1
         while sum(int(100 * t**0.5) for t in range(1, steps + 1)) + MARGIN * steps < queries:
             steps += 1
-        self.images, self.labels = images[:3], labels[:3]
-        self.attack(steps)
-        while self.queries / len(self.images) < queries:
+        self.attack(steps, count)
+        while self.queries < queries * count:
             steps += 1
-            self.attack(steps)
-        self.images, self.labels = images, labels
+            self.attack(steps, count)
         return steps
 
 
@@ -89,16 +87,8 @@ def label_attacks(net: Sequential, digits: Dataset, peers: Peers, budgets: tuple
     """A table: who, queries, success, median L2, seconds; and a verdict for each budget."""
     x, y = to_numpy(digits.x), to_numpy(digits.y)
     torch_net = peers.torch.mirror(net.layers.values(), work.numpy_params(net)) if peers.torch else None
-    theirs = Foolbox(torch_net, x, y) if torch_net is not None and peers.foolbox else None
-
-    def predictions(images: np.ndarray) -> np.ndarray:
-        if torch_net is None:
-            return work.predictions(net, images)
-        torch = sys.modules["torch"]
-        with torch.no_grad():
-            device = next(torch_net.parameters()).device
-            return torch_net(torch.from_numpy(images).to(device)).argmax(1).cpu().numpy()
-
+    subject = Subject("LeNet", net, torch_net, x, y)
+    theirs = Foolbox(peers.foolbox, torch_net, x, y) if torch_net is not None and peers.foolbox else None
     rows, verdicts = [["budget", "who", "queries", "success", "median L2", "seconds", "µs a query"]], []
     for budget in budgets:
         competitors: dict[str, Callable[[], Any]] = {
@@ -113,7 +103,7 @@ def label_attacks(net: Sequential, digits: Dataset, peers: Peers, budgets: tuple
         for who, result in results.items():
             images = to_numpy(result.x_adv) if who == OURS else result
             queries = float(result.iterations.mean()) if who == OURS else theirs.queries / len(x)
-            success = predictions(images) != y
+            success = subject.predictions(images) != y
             reached = median(np.linalg.norm((images - x).reshape(len(x), -1), axis=1), success)
             measured[who] = reached, seconds[who]
             rows.append([f"{budget}", who, f"{queries:.0f}", f"{success.mean():.4f}", f"{reached:.4f}",
@@ -142,7 +132,8 @@ def tree_attacks(train: Dataset, test: Dataset, peers: Peers, trees: int) -> lis
     except ImportError as error:
         return [f"Decision trees: missing: {error}", ""]
     x, y = to_numpy(test.x).reshape(len(test), -1), to_numpy(test.y)
-    totals: dict[str, list[np.ndarray | float]] = {}
+    lengths: dict[str, list[np.ndarray]] = {}
+    seconds: dict[str, float] = {}
     for number in range(trees):
         rng = np.random.default_rng(number)
         which = rng.permutation(len(train))[: len(train) // 2]
@@ -158,24 +149,20 @@ def tree_attacks(train: Dataset, test: Dataset, peers: Peers, trees: int) -> lis
         for who, make in makers.items():
             start = time.perf_counter()
             moved = make()
-            took = time.perf_counter() - start
+            seconds[who] = seconds.get(who, 0.0) + time.perf_counter() - start
             success = tree.predict(moved) != labels
-            distances = np.where(success, np.linalg.norm(moved - images, axis=1), np.inf)
-            totals.setdefault(who, []).extend([distances, took])
+            lengths.setdefault(who, []).append(np.where(success, np.linalg.norm(moved - images, axis=1), np.inf))
     table = [["who", "images", "success", "median L2", "mean L2 of successes", "seconds"]]
-    for who, parts in totals.items():
-        distances, took = np.concatenate(parts[::2]), sum(parts[1::2])
+    reached = {who: np.concatenate(parts) for who, parts in lengths.items()}
+    for who, distances in reached.items():
         done = np.isfinite(distances)
         table.append([who, f"{len(distances)}", f"{done.mean():.4f}", f"{np.median(distances):.5f}",
-                      f"{distances[done].mean():.5f}", f"{took:.2f}"])  # fmt: skip
+                      f"{distances[done].mean():.5f}", f"{seconds[who]:.2f}"])  # fmt: skip
     lines = [f"The nearest leaf of another class: {trees} decision trees, test digits that they classify correctly", ""]
     lines += [*report.columns(table, left=("who",)), ""]
-    if "ART" in totals:
-        ours, theirs = (np.concatenate(totals[who][::2]) for who in (OURS, "ART"))
-        lines += [
-            f"Ours is closer for {(ours < theirs - 1e-6).sum()} images, ART's for {(theirs < ours - 1e-6).sum()}.",
-            "",
-        ]
+    if "ART" in reached:
+        closer, farther = (int((reached[a] < reached[b] - 1e-6).sum()) for a, b in ((OURS, "ART"), ("ART", OURS)))
+        lines += [f"Ours is closer for {closer} images, ART's for {farther}.", ""]
     return lines
 
 

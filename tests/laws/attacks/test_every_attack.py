@@ -311,7 +311,7 @@ MUTANTS = [
     Mutant("FGSM: targets as if untargeted", lambda patch: patch.setattr(Targeted, "direction", 1), targets_are_reached_downhill),
     Mutant("FGSM: the gradient, not its sign", line(reference, "sign_step", "xp.sign(g)", "g"), test_the_step_is_the_papers),
     Mutant("FGSM: never clipped", line(reference, "sign_step", "bounds is None", "True"), test_bounds_budget_and_honesty),
-    Mutant("FGSM: always clipped", line(attacks.bounded.fgsm, "_at_each_radius", "run.victim.bounds if clip else None", "run.victim.bounds"), test_the_step_is_the_papers),
+    Mutant("FGSM: always clipped", line(attacks.bounded.fgsm, "at_each_radius", "run.victim.bounds if clip else None", "run.victim.bounds"), test_the_step_is_the_papers),
     Mutant("result: success judged before the attack", line(attacks.common.run.Run, "end", "self.goal.achieved(adv_pred)", "self.goal.achieved(self.clean_pred)"), test_bounds_budget_and_honesty),
     Mutant("victim: pull-backs not counted", line(attacks.common.victim.LinearizedPart, "vjp", "self._victim.backwards += prod(g.shape[:-1])", ""), test_a_ladder_reuses_one_gradient),
     Mutant("FGSM: another run for the gradient", line(attacks.bounded.fgsm, "fgsm", "run.gradient", "run.victim.gradient(run.x, run.goal)"), test_a_ladder_reuses_one_gradient),

@@ -149,6 +149,6 @@ MUTANTS = [
     Mutant("svm_step: towards the prediction", line(MODULE, "_against_the_prediction", "return -ops", "return ops"), test_the_step_is_the_papers),
     Mutant("svm_step: away from the label", line(MODULE, "_against_the_prediction", "unbox(logits).argmax(axis=-1)", "goal.labels"), test_it_steps_from_the_prediction_whatever_the_goal),
     Mutant("svm_step: a step in L∞", line(MODULE, "svm_step", 'NORMS["l2"].move', 'NORMS["linf"].move'), test_the_step_is_the_papers),
-    Mutant("svm_step: never clipped", line(MODULE, "svm_step", "run.victim.bounds if clip else None", "None"), test_the_step_is_the_papers),
+    Mutant("svm_step: never clipped", line(MODULE, "svm_step", "epsilon, clip, norm", "epsilon, False, norm"), test_the_step_is_the_papers),
 ]
 # fmt: on

@@ -255,9 +255,9 @@ MUTANTS = [
     Mutant("tree: one of two tests of a feature", line(Leaves, "of", "min(high, at_most(threshold, x))", "at_most(threshold, x)"), test_trees_that_were_trained_with_missing_values),
     Mutant("tree: rounded pixels are moved", line(MODULE, "into", "x.astype(np.float32) if x.dtype.itemsize > 4 else x", "x"), test_pixels_that_rounding_puts_inside_stay),
     Mutant("tree: left and right mixed up", line(Leaves, "of", "nodes.append((right, {", "nodes.append((left, {"), test_leaves_are_boxes_that_cover_everything_once),
-    Mutant("tree: on the threshold is on the right", line(MODULE, "just_above", "float(value) > threshold", "float(value) >= threshold"), test_it_equals_brute_force),
+    Mutant("tree: on the threshold is on the right", line(MODULE, "just_above", "np.nextafter(kind(at_most(threshold, x)), kind(np.inf))", "kind(at_most(threshold, x))"), test_it_equals_brute_force),
     Mutant("tree: rounded thresholds", line(MODULE, "at_most", "value if float(value) <= threshold else np.nextafter(value, kind(-np.inf))", "value"), test_pixels_on_either_side_of_a_threshold_are_neighbours),
-    Mutant("tree: half precision is compared in single", line(MODULE, "just_above", "x.dtype if x.dtype.itemsize < 4 else np.float32", "np.float32"), test_pixels_on_either_side_of_a_threshold_are_neighbours),
+    Mutant("tree: half precision is compared in single", line(MODULE, "compared_as", "x.dtype if x.dtype.itemsize < 4 else np.float32", "np.float32"), test_pixels_on_either_side_of_a_threshold_are_neighbours),
     Mutant("tree: the number of a class, not its label", line(Leaves, "of", "labels[tree.tree_.value[node][0].argmax()]", "labels[::-1][tree.tree_.value[node][0].argmax()]"), test_leaves_are_boxes_that_cover_everything_once),
 ] if find_spec("sklearn") else []
 # fmt: on

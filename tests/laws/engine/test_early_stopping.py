@@ -114,7 +114,7 @@ def test_interrupted_at_any_line(patience, behind, tmp_path, monkeypatch) -> Non
     """The network is then as the history says, and the same call with it goes on to the same end."""
     measured(monkeypatch, [1, 2])
     end = 1 if patience else 2
-    lines = (fit, train._epoch, train._put_back, histories.resume, histories.write_checkpoint)
+    lines = (fit, train._epoch, train.put_back, histories.resume, histories.write_checkpoint)
     number, there, kept = 0, True, 0
     while there:
         number, net, path = number + 1, network(), tmp_path / f"run{number}"
@@ -237,7 +237,7 @@ MUTANTS = [
     Mutant("patience: an epoch too long", line(history.History, "stopped_early", ">= self.patience", "> self.patience"), test_it_stops_when_patience_is_over_and_leaves_the_best),
     Mutant("patience: the last of equals is best", line(history.History, "best_epoch", "self.validation_error.index(min(self.validation_error)) + 1", "len(self) - self.validation_error[::-1].index(min(self.validation_error))"), test_it_stops_when_patience_is_over_and_leaves_the_best),
     Mutant("patience: the last epoch left", line(train, "fit", "if longer.kept_epoch == len(longer) else kept", ""), test_it_stops_when_patience_is_over_and_leaves_the_best),
-    Mutant("patience: the best not put back", line(train, "fit", "history, kept = longer, now_kept", "history, kept = longer, now_kept if len(longer) < epochs else _copy(net.params)"), test_it_stops_when_patience_is_over_and_leaves_the_best),
+    Mutant("patience: the best not put back", line(train, "fit", "history, kept = longer, now_kept", "history, kept = longer, now_kept if len(longer) < epochs else copied(net.params)"), test_it_stops_when_patience_is_over_and_leaves_the_best),
     Mutant("patience: the best not in the file", line(history, "write_checkpoint", "kept[1] if history.patience is not None else {}", "params if history.patience is not None else {}"), stopped()),
     Mutant("patience: goes on from the best", line(history, "resume", "asarray(arrays[name])", 'asarray(arrays[name.replace("params/", "best/") if best else name])'), stopped()),
     Mutant("patience: not known to checkpoints", line(recipe.Recipe, "settings", 'identity("fit", self.patience)', "self.validation and self.patience and 2"), test_a_checkpoint_knows_its_patience_and_its_best),
