@@ -412,6 +412,6 @@ MUTANTS = [
     Mutant("substitute: labels are asked for again", line(ROUNDS, "labelled", "len(done.points) == self.sizes(number + 1)[-1]", "False"), test_ctrl_c_while_it_is_trained_keeps_the_last_complete_round),
     Mutant("substitute: the file of another network", line(ROUNDS, "resume", "digest(*self.first.values()) not in", "None in"), test_files_that_do_not_fit_raise_an_error),
     Mutant("substitute: a file of more rounds", line(ROUNDS, "resume", "count > rounds", "False"), test_files_that_do_not_fit_raise_an_error),
-    Mutant("substitute: the budget counts what is known", line(MODULE, "substitute", "needed - len(run.done.labels)", "needed"), test_a_budget_that_is_too_small_raises_before_any_work),
+    Mutant("substitute: the budget counts what is known", line(MODULE, "substitute", "run.sizes(rounds)[-1] - len(run.done.labels)", "run.sizes(rounds)[-1]"), test_a_budget_that_is_too_small_raises_before_any_work),
 ]
 # fmt: on
