@@ -191,7 +191,7 @@ def measure(arguments: argparse.Namespace) -> str:
     train, test = load_digits()
     budgets, trees, epochs = QUERIES, TREES, 4
     if arguments.quick:
-        train, test, budgets, trees, epochs, arguments.digits = train.take(256), test.take(50), (60,), 1, 1, 3
+        train, test, budgets, trees, epochs, arguments.digits = train.take(2000), test.take(50), (60,), 1, 2, 3
     net = work.trained_lenet(train, epochs)
     correct = np.flatnonzero(work.predictions(net, to_numpy(test.x)) == to_numpy(test.y))
     digits = test.take(asarray(correct[: arguments.digits]))
