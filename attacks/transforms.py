@@ -21,10 +21,10 @@ import numpy as np
 
 from minidl.backend import kernels, namespace, to_numpy
 from minidl.core import Array
+from minidl.draws import box_muller
 from minidl.errors import DTypeError, RangeError, ShapeError
 
 from .common.checks import check_number, check_seed
-from .common.norms import box_muller
 from .common.precision import check_dtype, in_dtype_of, in_single
 from .common.victim import are_bounds
 

@@ -10,15 +10,29 @@ Reading order:
     sequential, ensemble, models                networks
     plan, fused                                 neighbouring layers computed as one
     optim, schedules, recipe, inputs, train     training; everything is checked before it begins
+    objectives                                  what is minimised where that is not a loss of logits
     history, evaluation                         what training and testing return
     data                                        data sets, each a folder, a download or your own arrays
-    backend, kernels                            the array library, and the inner loops
+    backend, kernels, draws                     the array library, the inner loops, and normal random numbers
     io, npz, files, identity                    networks and checkpoints on disk, without pickling
     progress, tables                            what a terminal and a notebook show
     testing                                     the laws of derivatives, and rules of your own in the engine
 """
 
-from . import backend, data, layers, losses, models, numpy_calls, ops, optim, schedules, testing, train  # noqa: F401
+from . import (  # noqa: F401
+    backend,
+    data,
+    layers,
+    losses,
+    models,
+    numpy_calls,
+    objectives,
+    ops,
+    optim,
+    schedules,
+    testing,
+    train,
+)
 from .core import Box, Node, Primitive, linearize
 from .data import Dataset, load_digits
 from .derivatives import batch_jacobian, grad, hvp, jacobian, value_and_grad
@@ -32,6 +46,6 @@ __version__ = "0.1.0"
 __all__ = [
     "BackendError", "Box", "DTypeError", "DataError", "Dataset", "MinidlError", "Node", "Primitive", "RangeError",
     "Sequential", "ShapeError", "backend", "batch_jacobian", "data", "evaluate", "fit", "grad", "hvp", "jacobian",
-    "layers", "linearize", "load", "load_digits", "losses", "models", "ops", "optim", "save", "schedules", "testing",
-    "train", "value_and_grad",
+    "layers", "linearize", "load", "load_digits", "losses", "models", "objectives", "ops", "optim", "save", "schedules",
+    "testing", "train", "value_and_grad",
 ]  # fmt: skip

@@ -210,6 +210,36 @@ class Flatten(Layer):
 
 
 @dataclass(frozen=True)
+class Reshape(Layer):
+    """Each example in another shape, in C order: (N, 784) -> (N, 1, 28, 28).
+
+    shape: of one output: one length, or several; each a whole number, at least 1.  Raises `RangeError` for others, and
+    `ShapeError` where inputs have another number of entries.
+
+    >>> from minidl.layers import Reshape
+    >>> Reshape((1, 28, 28)).output_shape((784,))
+    (1, 28, 28)
+    """
+
+    shape: Any
+
+    def __post_init__(self) -> None:
+        lengths = tuple(self.shape) if isinstance(self.shape, list | tuple) else (self.shape,)
+        if not all(isinstance(n, Integral) and int(n) >= 1 for n in lengths):
+            raise RangeError("Reshape", "a shape of whole numbers, at least 1 each", repr(self.shape))
+        object.__setattr__(self, "shape", tuple(map(int, lengths)))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if prod(shape) != prod(self.shape):
+            got = f"{shape}, with {prod(shape)}"
+            raise ShapeError("Reshape", f"inputs with {prod(self.shape)} entries, as {self.shape}", got)
+        return tuple(self.shape)
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return ops.reshape(x, (x.shape[0], *self.shape))
+
+
+@dataclass(frozen=True)
 class Dense(Layer):
     """y = x·W + b, with W (inputs, units) and b (units).
 

@@ -1,12 +1,13 @@
 """The networks of the papers, each a function that makes a `Sequential`.
 
-All take the shape of one input and the number of classes first, and return logits.  Where a network differs from its
-paper, or the paper does not say, the docstring says so.
+All take the shape of one input and the number of classes first, and return logits; but for `autoencoder`, which has no
+classes and returns images.  Where a network differs from its paper, or the paper does not say, the docstring says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from numbers import Integral
 from typing import Any
 
@@ -25,11 +26,13 @@ from .layers import (
     MaxPool2d,
     Normal,
     ReLU,
+    Reshape,
+    Sigmoid,
 )  # fmt: skip
-from .sequential import Sequential
+from .sequential import Sequential, _whole
 
 __all__ = [
-    "ACTIVATIONS", "VGG", "Ensemble", "Sequential", "carlini", "ensemble", "lenet", "madry", "mlp",
+    "ACTIVATIONS", "VGG", "Ensemble", "Sequential", "autoencoder", "carlini", "ensemble", "lenet", "madry", "mlp",
     "softmax_regression", "vgg",
 ]  # fmt: skip
 
@@ -275,6 +278,53 @@ def vgg(
     for _ in range(2):
         layers += [Dense(hidden), ReLU(), Dropout(dropout)]
     return Sequential(*layers, Dense(classes), input_shape=input_shape, seed=seed, dtype=dtype)
+
+
+def autoencoder(
+    input_shape: int | Sequence[int] = (1, 28, 28),
+    hidden: Sequence[int] = (256, 16),
+    *,
+    activation: str = "relu",
+    init_weights: Initialiser | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Sequential:
+    """Images to a *code* of few numbers, and back to images: 784-256-16-256-784, with outputs between 0 and 1.
+
+    The encoder is a dense layer for each of `hidden`, the last of which is the code, without an activation; the decoder
+    has the same layers in reverse order, and ends with a sigmoid.  Train it by `objectives.Reconstruction`.  The
+    encoder alone is ``net.up_to("dense2")``, of as many dense layers as `hidden` has; it shares the parameters.
+
+    input_shape: of one image, with pixels in [0, 1].
+    hidden: the units of the encoder's layers; the last is the length of the code.
+    activation: "relu", "tanh" or "sigmoid", after each layer but the code and the last.
+    init_weights: an initialiser for every layer; None is `He()` for ReLU and `Glorot()` for the others.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`, whose outputs have the shape of its inputs.
+    Raises: `DTypeError` for a hidden of another form or without units, `RangeError` for an unknown activation.
+
+    >>> import numpy as np
+    >>> from minidl import models
+    >>> net, x = models.autoencoder(), np.zeros((5, 1, 28, 28), dtype=np.float32)
+    >>> net(x).shape, net.up_to("dense2")(x).shape
+    ((5, 1, 28, 28), (5, 16))
+    """
+    act = _activation("models.autoencoder", activation)
+    weights = init_weights or (He() if activation == "relu" else Glorot())
+    if not isinstance(hidden, Sequence) or not hidden:
+        fix = f"hidden=({hidden!r},)" if isinstance(hidden, Integral) else "hidden=(256, 16)"
+        raise DTypeError("models.autoencoder", "hidden=(units, …), the code last", f"hidden={hidden!r}", fix)
+    shape = _whole(input_shape)
+    layers: list[Layer] = [Flatten()]
+    for units in hidden[:-1]:
+        layers += [Dense(units, init_weights=weights), act()]
+    layers.append(Dense(hidden[-1], init_weights=weights))  # the code
+    for units in reversed(hidden[:-1]):
+        layers += [Dense(units, init_weights=weights), act()]
+    layers += [Dense(prod(shape), init_weights=weights), Sigmoid(), Reshape(shape)]
+    return Sequential(*layers, input_shape=input_shape, seed=seed, dtype=dtype)
 
 
 def _two_channels(operation: str, channels: Any, example: str) -> Sequence[int]:

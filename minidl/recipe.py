@@ -39,6 +39,7 @@ class Recipe:
     validation: Dataset | None
     patience: int | None
     seed: int
+    objective: Any = None
 
     def batches(self, epoch: int) -> Batches:
         """The batches of an epoch; if they are shuffled, each epoch has another order."""
@@ -59,7 +60,7 @@ class Recipe:
             "penalty": identity("fit", self.penalty), "adversary": [identity("fit", self.adversary), alpha],
             "validation": digest(validation.x, validation.y) if validation is not None else None,
             "patience": identity("fit", self.patience), "seed": int(self.seed),
-        }  # fmt: skip
+        } | ({"objective": identity("fit", self.objective)} if self.objective is not None else {})  # fmt: skip
 
     def check(self, net: Any, epochs: Any) -> None:
         """Raise an error for parameters that do not fit this network, before any work."""
@@ -69,7 +70,8 @@ class Recipe:
         for data in [self.dataset] if self.validation is None else [self.dataset, self.validation]:
             if not isinstance(data, Dataset):
                 raise DTypeError("fit", "a Dataset for validation", type(data).__name__)
-            _check_labels(net, data)
+            if self.objective is None or data is self.validation:
+                _check_labels(net, data)
             net.check_input(data.x)
             check_training_images("fit", data.x, net, stacklevel=3)
         self._check_patience()
@@ -91,9 +93,15 @@ class Recipe:
             (self.loss, "a loss that is a function of logits and labels", "losses.CrossEntropy(label_smoothing=0.1)"),
             (self.penalty, "a penalty that is a function of the parameters", "losses.Penalty(l1, l2)"),
             (self.adversary, "an adversary that is a function of (net, x, y, moment)", "attacks.PGDAdversary()"),
-        ):
+            (self.objective, "an objective that is a function of (net, params, x, y, moment)",
+             "objectives.Reconstruction()"),
+        ):  # fmt: skip
             if each is not None and not callable(each):
                 raise DTypeError("fit", what, repr(each), fix)
+        if self.objective is not None and (self.loss is not None or self.adversary is not None):
+            got = f"an objective and {'a loss' if self.loss is not None else 'an adversary'}"
+            fix = "leave the other out, and compute in the objective all that is to be minimised"
+            raise RangeError("fit", "an objective, or a loss and an adversary", got, fix)
 
     def _check_numbers(self, epochs: Any) -> None:
         if not isinstance(epochs, Integral) or int(epochs) < 0:

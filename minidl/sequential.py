@@ -17,7 +17,7 @@ import numpy as np
 
 from .backend import asarray
 from .core import Array
-from .errors import DTypeError, ShapeError
+from .errors import DTypeError, RangeError, ShapeError
 from .inputs import reshaped
 from .layers import Flatten, Layer, Shape, Softmax
 from .plan import Plan, joining, plan
@@ -35,7 +35,7 @@ class Sequential:
     The outputs are the same up to rounding.  The attribute can be set at any time.
 
     `params` is a flat dict of arrays: "dense1.W", "dense1.b", …; `layers` a dict of the layers by name; `output_shape`
-    the shape of one output.
+    the shape of one output.  `up_to` makes a network of the first layers.
     Raises: `ShapeError` for lengths below 1, or for two layers that do not fit; `DTypeError` for anything but layers.
 
     >>> import numpy as np
@@ -146,6 +146,22 @@ class Sequential:
         for name, layer in self.layers.items():
             x = layer.apply(self.params_of(name, params), x, rng)
             yield name, x
+
+    def up_to(self, name: str) -> Sequential:
+        """The first layers as a network of their own, which ends with the layer of this name, and *shares parameters*.
+
+        So training one trains the other.  ``net.up_to("dense2")(x)`` are the features x has there: the code of an
+        autoencoder, or the last hidden layer of a classifier.
+        Raises `RangeError` for a name that no layer has.
+        """
+        if name not in self.layers:
+            raise RangeError("up_to", f"a layer of {list(self.layers)}", repr(name))
+        first = list(self.layers.values())[: list(self.layers).index(name) + 1]
+        net = Sequential.undrawn(*first, input_shape=self.input_shape, dtype=self.dtype)
+        net.shapes = {name: self.shapes[name] for name in net.layers}
+        net.params = {key: self.params[key] for name in net.layers for key in self.params if key.startswith(name + ".")}
+        net.fused = self.fused
+        return net
 
     def check_input(self, x: Array) -> None:
         """Raise `ShapeError` for anything but a batch of inputs; it says what to type, if that is clear."""

@@ -1,6 +1,7 @@
 """Training: `fit` goes through a data set, batch by batch, and an optimiser changes the parameters along the gradient.
 
 With an `Adversary` the network is trained on adversarial examples, made against the network as it is at that step.
+With an `Objective` training minimises something else than a loss of logits, such as the error of an autoencoder.
 
 All random numbers are functions of (seed, epoch, step).  So a run that was interrupted and resumed makes the same draws
 as one that was not, and ends with the same bits.
@@ -23,7 +24,7 @@ from .backend import namespace
 from .core import Array, linearize
 from .data.dataset import Dataset
 from .derivatives import value_and_grad
-from .errors import RangeError, ShapeError
+from .errors import DTypeError, RangeError, ShapeError
 from .evaluation import Evaluation, evaluate
 from .files import check_writable
 from .history import History, resume, write_checkpoint
@@ -33,7 +34,7 @@ from .optim import SGD, Adam, Optimizer, RMSProp
 from .progress import bar
 from .recipe import Recipe
 
-__all__ = ["Adversary", "Evaluation", "History", "TrainingStep", "evaluate", "fit", "gradient"]
+__all__ = ["Adversary", "Evaluation", "History", "Objective", "TrainingStep", "evaluate", "fit", "gradient"]
 
 Arrays = dict[str, Array]
 
@@ -97,6 +98,26 @@ class Adversary(Protocol):
     def __call__(self, net: Sequential, x: Array, y: Array, moment: TrainingStep) -> Array: ...
 
 
+class Objective(Protocol):
+    """A function that computes what a step of training minimises, where that is not the mean loss of the logits.
+
+    It is called with (net, params, x, y, moment): the network, to be run as ``net.apply(params, x)``, so that there is
+    a derivative in its parameters; images x (n, ...) and labels y (n,); and the `TrainingStep`, with `moment.rng` for
+    dropout and `moment.key` for other random numbers.  It returns a scalar, built of minidl operations.  Those of the
+    literature are in `minidl.objectives`.
+
+    >>> import numpy as np
+    >>> from minidl import Dataset, fit, losses, models
+    >>> def copies(net, params, x, y, moment):
+    ...     return losses.squared_error(net.apply(params, x), x)
+    >>> data = Dataset(np.zeros((4, 1, 28, 28), np.float32), np.array([0, 1, 2, 3]))
+    >>> len(fit(models.autoencoder(), data, epochs=1, objective=copies, progress=False))
+    1
+    """
+
+    def __call__(self, net: Sequential, params: Arrays, x: Array, y: Array, moment: TrainingStep) -> Array: ...
+
+
 def fit(
     net: Sequential,
     dataset: Dataset,
@@ -114,10 +135,11 @@ def fit(
     seed: int = 0,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    objective: Objective | None = None,
 ) -> History:
     """Train ``net.params`` in place, on the mean loss of each batch, plus the penalty if there is one.
 
-    net: a `Sequential` that returns logits.
+    net: a `Sequential` that returns logits; with an objective, whatever that needs.
     dataset: a `Dataset`.  Images in a wider dtype than the network's are an error.  Images far from the usual range,
     such as bytes, cause a warning, unless a layer of your own comes first, which may scale them.
     epochs: how many passes over the data set, at least 0.
@@ -137,9 +159,12 @@ def fit(
     checkpoint: a file, written after each epoch.  If it exists, the run continues from it, and ends with the same bits
     as one that was never interrupted.  A checkpoint of another run (network, initial parameters, data, settings, or
     more epochs) is an error.  Only the learning rate may differ; ``history.lr`` says from when.  Layers, loss,
-    schedules, penalty and adversary are recognised by their content, functions by their names, so that a lambda is an
-    error.
+    schedules, penalty, adversary and objective are recognised by their content, functions by their names, so that a
+    lambda is an error.
     progress: whether to show a bar.
+    objective: what a step minimises instead of the mean loss, such as `objectives.Reconstruction()`: see `Objective`.
+    It excludes loss and adversary.  The history's accuracy is then nan; labels are not checked; and a validation set,
+    which needs logits, is measured by cross-entropy.
 
     Returns: a `History`.  After Ctrl-C or an error, the parameters are those after the last completed epoch, or with
     patience the best one.  Ctrl-C returns with a warning, and with ``history.interrupted`` set.
@@ -156,8 +181,10 @@ def fit(
     """
     optimizer = optimizer if optimizer is not None else RMSProp()
     recipe = Recipe(dataset, optimizer, batch_size, shuffle, drop_last, loss, penalty, adversary, validation, patience,
-                    seed)  # fmt: skip
+                    seed, objective)  # fmt: skip
     recipe.check(net, epochs)
+    if objective is not None:
+        _check_objective(recipe, net)
     settings = recipe.settings(net) if checkpoint is not None else {}
     if checkpoint is not None:
         check_writable("fit", checkpoint)
@@ -185,6 +212,18 @@ def fit(
     return history
 
 
+def _check_objective(recipe: Recipe, net: Sequential) -> None:
+    """Raise an error for an objective that is not a scalar, or that does not depend on the parameters."""
+    some, moment = recipe.dataset.take([0, 0]), TrainingStep(int(recipe.seed), 0, 0, 1)
+    lin = linearize(lambda params: recipe.objective(net, params, some.x, some.y, moment), net.params)
+    if lin.value.shape != ():
+        got, fix = f"shape {lin.value.shape}", "take the mean over the examples, by ops.mean"
+        raise ShapeError("fit", "an objective that returns a scalar", got, fix)
+    if not lin.depends:
+        fix = "use net.apply(params, x) instead of net(x) in the objective, and minidl.ops instead of NumPy"
+        raise DTypeError("fit", "an objective that depends on the parameters", "one that is cut off from them", fix)
+
+
 def _epoch(net: Sequential, recipe: Recipe, state: Arrays, history: History, batches_bar: Any) -> History:
     """Train for one more epoch, and return the history with it."""
     epoch, clock = len(history), time.perf_counter()
@@ -210,19 +249,30 @@ def _learn(net: Sequential, recipe: Recipe, state: Arrays, epoch: int, batches_b
     penalty = None if folded is not None else penalty
     for step, (x, y) in enumerate(batches):
         moment, n = replace(start, step=step), len(y)
-        x, y, weights = _batch_to_learn(recipe.adversary, net, x, y, moment)
-        loss, logits, grads = gradient(net, x, y, moment.rng, penalty, weights, check=False, loss=recipe.loss)
+        loss, right, grads = _step(net, recipe, x, y, moment, penalty)
         if folded is not None:
             loss = loss + folded.value(net.params)
         optimizer.at(moment.epochs).update(net.params, grads, state, *([] if folded is None else [folded]))
-        right = logits.argmax(axis=-1) == y
-        total_loss, examples = total_loss + loss.astype("float64") * n, examples + n
-        correct = correct + (right.sum() if weights is None else n * (weights * right).sum())
+        total_loss, correct, examples = total_loss + loss.astype("float64") * n, correct + right, examples + n
         if step % 50 == 49 or step == start.steps - 1:  # rarely: reading a number waits for the device
             known = {"loss": f"{float(total_loss) / examples:.4f}", "accuracy": f"{float(correct) / examples:.4f}"}
             batches_bar.set_postfix(known, refresh=False)
         batches_bar.update()
     return float(total_loss) / examples, float(correct) / examples
+
+
+def _step(
+    net: Sequential, recipe: Recipe, x: Array, y: Array, moment: TrainingStep, penalty: Any
+) -> tuple[Array, Any, Arrays]:
+    """What is minimised, how many predictions are correct (nan with an objective), and the gradient."""
+    if recipe.objective is not None:
+        value, grads = value_and_grad(lambda params: recipe.objective(net, params, x, y, moment), net.params)
+        value, grads = _with_penalty(penalty, net.params, value, grads)
+        return value, math.nan, grads
+    n, (x, y, weights) = len(y), _batch_to_learn(recipe.adversary, net, x, y, moment)
+    loss, logits, grads = gradient(net, x, y, moment.rng, penalty, weights, check=False, loss=recipe.loss)
+    right = logits.argmax(axis=-1) == y
+    return loss, right.sum() if weights is None else n * (weights * right).sum(), grads
 
 
 def _validate(net: Sequential, validation: Dataset, loss: Loss | None) -> dict[str, float]:
@@ -292,11 +342,18 @@ def gradient(
 
     lin = linearize(lambda params: net.apply(params, x, rng), net.params)
     value, cotangent = value_and_grad(objective, lin.value)
-    grads = lin.vjp(cotangent)
-    if penalty is not None:
-        extra, of_penalty = value_and_grad(penalty, net.params)
-        value, grads = value + extra, {name: g + of_penalty[name] for name, g in grads.items()}
+    value, grads = _with_penalty(penalty, net.params, value, lin.vjp(cotangent))
     return value, lin.value, grads
+
+
+def _with_penalty(
+    penalty: Callable[[Arrays], Array] | None, params: Arrays, value: Array, grads: Arrays
+) -> tuple[Array, Arrays]:
+    """A value and its gradient, plus those of the penalty if there is one."""
+    if penalty is None:
+        return value, grads
+    extra, of_penalty = value_and_grad(penalty, params)
+    return value + extra, {name: g + of_penalty[name] for name, g in grads.items()}
 
 
 def _of_each(loss: Loss | None, logits: Array, y: Array, check: bool) -> Array:

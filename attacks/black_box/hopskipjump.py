@@ -15,13 +15,14 @@ from typing import Any
 
 from minidl.backend import kernels, namespace
 from minidl.core import Array
+from minidl.draws import normal
 from minidl.errors import RangeError, ShapeError
 from minidl.progress import bar
 
 from ..common.active_set import ActiveSet
 from ..common.checks import check_counts
 from ..common.goal import Targeted
-from ..common.norms import NORMS, Norm, normal, per_example
+from ..common.norms import NORMS, Norm, per_example
 from ..common.result import AttackResult
 from ..common.run import Run, begin
 from ..common.victim import as_victim

@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from minidl import ops
 from minidl.backend import kernels, namespace
 from minidl.core import Array
+from minidl.draws import normal
 from minidl.errors import RangeError
 
 from .checks import check_number
@@ -204,18 +205,6 @@ def l1_random(key: int, x: Array, epsilon: float) -> Array:
     xp, v = namespace(x), 2 * kernels(x).random_uniform(key, x) - 1
     z = -xp.sign(v) * xp.log1p(-abs(v))
     return epsilon * z / per_example(abs(_rows(z)).sum(axis=-1) + _exponential(key + 2, x), z)
-
-
-def normal(key: int, like: Array) -> Array:
-    """Normally distributed numbers of variance 1, in the shape and dtype of `like`."""
-    uniform = kernels(like).random_uniform
-    return box_muller(uniform(key, like), uniform(key + 1, like))
-
-
-def box_muller(u: Array, v: Array) -> Array:
-    """A normally distributed number of variance 1 from each two that are uniform in (0, 1) (Box and Muller 1958)."""
-    xp = namespace(u)
-    return xp.sqrt(-2 * xp.log(u)) * xp.cos(2 * math.pi * v)
 
 
 def _exponential(key: int, x: Array) -> Array:

@@ -12,12 +12,13 @@ import numpy as np
 
 from minidl.backend import asarray, kernels, namespace, to_numpy
 from minidl.core import Array
+from minidl.draws import normal
 from minidl.errors import ShapeError
 from minidl.progress import bar
 
 from ..common.checks import check_counts, check_number, check_seed
 from ..common.goal import Goal, Targeted
-from ..common.norms import l2_length, l2_steepest, normal, per_example
+from ..common.norms import l2_length, l2_steepest, per_example
 from ..common.precision import in_dtype_of, in_single
 from ..common.run import stream
 from ..common.victim import Victim, as_victim

@@ -13,12 +13,12 @@ from typing import Any
 
 from minidl.backend import kernels, namespace
 from minidl.core import Array
+from minidl.draws import box_muller
 from minidl.errors import RangeError, ShapeError
 from minidl.progress import bar
 
 from ..common.active_set import ActiveSet
 from ..common.checks import check_counts, check_number
-from ..common.norms import box_muller
 from ..common.objectives import margin
 from ..common.result import AttackResult
 from ..common.run import Run, begin

@@ -18,8 +18,8 @@ from tests.support.project import MODULES
 
 #: Where readers import from.
 DOORS = [
-    "minidl", "minidl.backend", "minidl.conv", "minidl.data", "minidl.derivatives", "minidl.evaluation", "minidl.layers",
-    "minidl.losses", "minidl.models", "minidl.ops", "minidl.optim", "minidl.products", "minidl.reductions",
+    "minidl", "minidl.backend", "minidl.conv", "minidl.data", "minidl.derivatives", "minidl.draws", "minidl.evaluation",
+    "minidl.layers", "minidl.losses", "minidl.models", "minidl.objectives", "minidl.ops", "minidl.optim", "minidl.products", "minidl.reductions",
     "minidl.schedules", "minidl.shaping", "minidl.testing", "minidl.train",
     "attacks", "attacks.black_box.linear", "attacks.black_box.neighbours", "attacks.black_box.substitute",
     "attacks.black_box.techniques", "attacks.common.goal", "attacks.common.objectives", "attacks.common.run", "attacks.evolution", "attacks.plain",

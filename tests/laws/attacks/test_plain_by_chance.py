@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import attacks
 from attacks import plain
-from attacks.common.norms import box_muller, normal
 from attacks.common.run import stream
 from attacks.evolution.structure import INPUTS
 from minidl import ops
+from minidl.draws import box_muller, normal
 from minidl.kernels.reference import random_signs, random_uniform
 from minidl.testing import Mutant, line
 from tests.laws.attacks import test_apgd as laws_of_apgd
