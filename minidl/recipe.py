@@ -60,7 +60,8 @@ class Recipe:
             "penalty": identity("fit", self.penalty), "adversary": [identity("fit", self.adversary), alpha],
             "validation": digest(validation.x, validation.y) if validation is not None else None,
             "patience": identity("fit", self.patience), "seed": int(self.seed),
-        } | ({"objective": identity("fit", self.objective)} if self.objective is not None else {})  # fmt: skip
+            "objective": identity("fit", self.objective),
+        }  # fmt: skip
 
     def check(self, net: Any, epochs: Any) -> None:
         """Raise an error for parameters that do not fit this network, before any work."""

@@ -17,6 +17,7 @@ from attacks.evolution import structure
 from attacks.minimal import carlini_wagner, deepfool, descent, few_pixel, jsma, minimise
 from attacks.report import by_class, evaluate
 from minidl import conv, derivatives, evaluation, layers, losses, models, ops, optim, schedules, sequential, train
+from minidl import objectives as penalties
 from minidl.data import cifar, dataset, sets
 from minidl.kernels import reference
 from minidl.kernels.cpu import conv as cpu_conv
@@ -110,7 +111,8 @@ DEFAULTS: list[tuple[Any, dict[str, Any]]] = [
     (evaluation.Evaluation.calibration, {"bins": 10}),
     (dataset.Dataset.split, {"seed": 0}), (dataset.Dataset.batches, {"rng": None, "drop_last": False}),
     (train.fit, {"optimizer": None, "batch_size": 128, "shuffle": True, "drop_last": False, "loss": None, "penalty": None,
-                 "adversary": None, "validation": None, "patience": None, "seed": 0, "checkpoint": None, "progress": True}),
+                 "adversary": None, "validation": None, "patience": None, "seed": 0, "checkpoint": None, "progress": True,
+                 "objective": None}),
     # Kingma and Ba 2015; Tieleman and Hinton 2012 by way of Lacok 2016
     (optim.Adam, {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}),
     (optim.RMSProp, {"lr": 1e-3, "rho": 0.9, "epsilon": 1e-6, "epsilon_inside": True}),
@@ -126,6 +128,10 @@ DEFAULTS: list[tuple[Any, dict[str, Any]]] = [
     (models.lenet, NET | {"activation": "relu", "channels": (20, 50), "hidden": 500, "init_weights": None}),
     (models.carlini, NET | {"channels": (32, 64), "hidden": 200, "dropout": 0.5}),
     (models.madry, NET | {"channels": (32, 64), "hidden": 1024}),
+    (models.autoencoder, {"input_shape": (1, 28, 28), "hidden": (256, 16), "activation": "relu", "init_weights": None,
+                          "seed": 0, "dtype": "float32"}),
+    (penalties.Reconstruction, {"noise": 0.0}), (penalties.JacobianPenalty, {"projections": 1}),
+    (penalties.jacobian_penalty, {"projections": None, "key": 0}),
     (models.vgg, NET | {"input_shape": (3, 32, 32), "depth": 11, "width": 64, "hidden": 4096, "dropout": 0.5}),
 ]  # fmt: skip
 

@@ -129,6 +129,13 @@ layer("dropout_asleep", st.just(layers.Dropout(0.5)), 2, lambda x, p: x)
 
 
 @case
+def reshape_layer(draw: Draw) -> Case:
+    shape = draw(shapes(1, 3))
+    it, x = layers.Reshape(draw(st.permutations(shape))), draw(arrays((draw(st.integers(1, 3)), *shape)))
+    return Case(lambda x: it.apply({}, x), x, lambda x: x.reshape(len(x), *it.shape), f"{it}")
+
+
+@case
 def dropout_awake(draw: Draw) -> Case:
     it, seed = layers.Dropout(draw(st.sampled_from([0.2, 0.5, 0.8]))), draw(st.integers(0, 99))
     x = draw(arrays((3, 4)))
