@@ -8,13 +8,14 @@ Reading order:
     black_box      by labels only: `Oracle`, `hopskipjump`, `substitute`; other techniques: `svm_step`, `tree_attack`
     evolution      images from nothing: `fool_direct`, `fool_cppn`, `fool_gradient`
     adversaries    attacks on a network while it is trained
+    defences       what is put in front of a network or beside it, to be attacked together with it
     transforms     what a camera does to an adversarial image
     report         measures, tables and figures
 
 The names that you need are all here: ``from attacks import pgd, Targeted``.
 """
 
-from . import black_box, evolution, plain, transforms
+from . import black_box, defences, evolution, plain, transforms
 from .adversaries import FGSMAdversary, PGDAdversary
 from .black_box.hopskipjump import hopskipjump
 from .black_box.linear import linear_network, svm_step
@@ -29,6 +30,7 @@ from .bounded.square import square
 from .common.goal import Goal, Targeted, Untargeted
 from .common.result import AttackResult
 from .common.victim import Victim
+from .defences.stacked import stacked
 from .evolution import fool_cppn, fool_direct, fool_gradient
 from .minimal.carlini_wagner import cw_l0, cw_l2, cw_linf
 from .minimal.deepfool import deepfool
@@ -77,6 +79,8 @@ __all__ = [
     "few_pixel",
     "plain",
     "black_box",
+    "defences",
+    "stacked",
     "FGSMAdversary",
     "PGDAdversary",
     "evaluate_attack",
