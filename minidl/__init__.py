@@ -6,7 +6,7 @@ Reading order:
     errors, core, directions, derivatives       the engine: one record, two walks, and what they are used for
     ops, shaping, reductions, products, conv    operations and their derivatives
     numpy_calls                                 NumPy and Python functions applied to what is being differentiated
-    losses, layers                              what networks are made of
+    losses, described, layers                   what networks are made of
     sequential, ensemble, models                networks
     plan, fused                                 neighbouring layers computed as one
     optim, schedules, recipe, inputs, train     training; everything is checked before it begins

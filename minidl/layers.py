@@ -8,91 +8,20 @@ strings, initialisers, layers and tuples of layers.  They can then be printed, s
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass, field, fields, is_dataclass
-from math import prod, sqrt
+from dataclasses import InitVar, dataclass, field
+from math import log, prod, sqrt
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any
 
 from . import conv, losses, ops
 from .backend import kernels, namespace
 from .core import Array, unbox
-from .errors import DataError, DTypeError, RangeError, ShapeError
+from .described import Described as Described
+from .described import kind_of as kind_of
+from .errors import DTypeError, RangeError, ShapeError
 
 Shape = tuple[int, ...]
 Params = dict[str, Array]
-
-
-class Described:
-    """An object that a file can describe: a frozen dataclass, by its kind and its fields.
-
-    The kind of a class in this module is its name, "Dense"; of any other it begins with the module, "mine.Dense".  So
-    two classes called `Dense` are never confused.
-
-    >>> from minidl.layers import Dense, Described
-    >>> Described.rebuild(Dense(10).describe()) == Dense(10)
-    True
-    """
-
-    known: ClassVar[dict[str, type]] = {}
-
-    def __init_subclass__(cls) -> None:
-        Described.known[kind_of(cls)] = cls
-
-    def describe(self) -> dict[str, Any]:
-        """Kind and fields, as plain data.  Raises `DTypeError` for an object of a class that is not a dataclass."""
-        if not is_dataclass(self):
-            fix = f"decorate class {type(self).__name__} with @dataclass(frozen=True)"
-            raise DTypeError("save", "layers that are frozen dataclasses", type(self).__name__, fix)
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {"kind": kind_of(type(self))} | {name: _described(value) for name, value in values.items()}
-
-    @staticmethod
-    def rebuild(description: dict[str, Any], older: bool = False) -> Any:
-        """The object of a description; older: by a version that wrote the bare names of classes.
-
-        Raises `DataError` for a class that is not defined in this process, or for a bare name that two classes have;
-        `KeyError`, `TypeError` or a `MinidlError` for data that are not a description.
-        """
-        arguments = {name: _rebuilt(value, older) for name, value in description.items() if name != "kind"}
-        return Described._named(description["kind"], older)(**arguments)
-
-    @staticmethod
-    def _named(kind: str, older: bool) -> type:
-        if older:
-            alike = [name for name, known in Described.known.items() if known.__name__ == kind]
-            if len(alike) > 1:
-                fix = "load it where only one of them is defined, and save it again"
-                raise DataError("load", f"one class called {kind}, as older files name them", f"{alike}", fix)
-            kind = alike[0] if alike else kind
-        if kind not in Described.known:
-            fix = "import the module that defines it"
-            raise DataError("load", f"layers that are defined here, {kind!r} among them", "no such class", fix)
-        return Described.known[kind]
-
-
-def _described(value: Any) -> Any:
-    """A field as plain data: a description, or a list of them, for what can be described; else the value itself."""
-    if isinstance(value, tuple) and any(isinstance(each, Described) for each in value):
-        return [_described(each) for each in value]
-    return value.describe() if isinstance(value, Described) else value
-
-
-def _rebuilt(value: Any, older: bool) -> Any:
-    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
-        return tuple(_rebuilt(each, older) for each in value)
-    return Described.rebuild(value, older) if isinstance(value, dict) else value
-
-
-def kind_of(cls: type) -> str:
-    """The name of a class in files.
-
-    cls: a subclass of `Described`.
-
-    >>> from minidl.layers import Dense, kind_of
-    >>> kind_of(Dense)
-    'Dense'
-    """
-    return cls.__qualname__ if cls.__module__ == __name__ else f"{cls.__module__}.{cls.__qualname__}"
 
 
 # --- initialisers: (shape, fan-in, fan-out) -> array -----------------------------------------------------
@@ -161,6 +90,24 @@ class He(Initialiser):
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
         return rng.normal(0.0, sqrt(2 / fan_in), shape)
+
+
+@dataclass(frozen=True)
+class Uniform(Initialiser):
+    """Weights uniform on ±limit.
+
+    limit: the largest; Goodfellow's maxout networks have 0.005.
+
+    >>> import numpy as np
+    >>> from minidl.layers import Uniform
+    >>> bool(abs(Uniform(0.005)((784, 10), 784, 10, np.random.default_rng(0))).max() <= 0.005)
+    True
+    """
+
+    limit: float = 0.05
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
+        return rng.uniform(-self.limit, self.limit, shape)
 
 
 # --- layers ----------------------------------------------------------------------------------------------
@@ -333,6 +280,185 @@ class Conv2d(Layer):
 
 
 @dataclass(frozen=True)
+class Maxout(Layer):
+    """The largest of several linear functions for each unit: h_u = max_j (x·W_uj + b_uj).
+
+    units: the number of outputs, at least 1.
+    pieces: linear functions for each unit, at least 1.
+    bias: whether there is a b.  It starts at 0.
+    init_weights: an `Initialiser`.
+
+    W is (inputs, units·pieces), the columns of a unit side by side, and b (units·pieces).  A maximum of linear
+    functions is a convex function: the unit learns its own activation, and there is none after it.  It is the
+    max-pooling of a `Dense` layer, over the pieces of each unit; of equal pieces only the first has a derivative.
+    Raises: `RangeError` for numbers below 1.
+    Source: Goodfellow et al. 2013, §3.
+
+    >>> import numpy as np
+    >>> from minidl.layers import Maxout
+    >>> absolute = {"W": np.array([[1.0, -1.0]]), "b": np.zeros(2)}  # one unit: max(x, -x)
+    >>> Maxout(1, pieces=2).apply(absolute, np.array([[-3.0], [2.0]]))
+    array([[3.],
+           [2.]])
+    """
+
+    units: int
+    pieces: int = 5
+    bias: bool = True
+    init_weights: Initialiser = field(default_factory=He)
+
+    def __post_init__(self) -> None:
+        _check_whole(self, "units", "pieces")
+
+    @property
+    def linear(self) -> Dense:
+        """The layer that computes all pieces of all units."""
+        return Dense(self.units * self.pieces, self.bias, self.init_weights)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 1:
+            raise ShapeError("Maxout", "flat inputs (n,)", f"{shape}", "put a Flatten() in front")
+        return (self.units,)
+
+    def init(self, shape: Shape, rng: Any) -> Params:
+        return self.linear.init(shape, rng)
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return _largest(self.linear.apply(params, x), self.units, self.pieces)
+
+
+@dataclass(frozen=True)
+class MaxoutConv2d(Layer):
+    """The largest of several convolutions for each channel: h_c = max_j (x ⋆ W_cj + b_cj).
+
+    channels: the number of output channels, at least 1.
+    size: of a filter, one length or (height, width).
+    pieces: convolutions for each channel, at least 1.
+    stride: from one window to the next, at least 1.
+    padding: zeros added on each side of the image, at least 0.
+    bias: whether there is a b.  It starts at 0.
+    init_weights: an `Initialiser`.
+
+    W is (channels·pieces, C, h, w), the filters of a channel side by side, and b (channels·pieces).  It is the
+    max-pooling of a `Conv2d` layer across channels; of equal pieces only the first has a derivative.
+    Raises: `RangeError` for numbers out of range.
+    Source: Goodfellow et al. 2013, §3.
+
+    >>> from minidl.layers import MaxoutConv2d
+    >>> MaxoutConv2d(96, 8, pieces=2, padding=4).output_shape((3, 32, 32))
+    (96, 33, 33)
+    """
+
+    channels: int
+    size: Any
+    pieces: int = 2
+    stride: int = 1
+    padding: int = 0
+    bias: bool = True
+    init_weights: Initialiser = field(default_factory=He)
+
+    def __post_init__(self) -> None:
+        _check_whole(self, "channels", "pieces")
+        object.__setattr__(self, "size", self.linear.size)
+
+    @property
+    def linear(self) -> Conv2d:
+        """The layer that computes all pieces of all channels."""
+        filters = self.channels * self.pieces
+        return Conv2d(filters, self.size, self.stride, self.padding, self.bias, self.init_weights)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (self.channels, *self.linear.output_shape(shape)[1:])
+
+    def init(self, shape: Shape, rng: Any) -> Params:
+        return self.linear.init(shape, rng)
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return _largest(self.linear.apply(params, x), self.channels, self.pieces)
+
+
+def _check_whole(layer: Any, *names: str) -> None:
+    """Make these fields ints; `RangeError` unless they are whole numbers of at least 1."""
+    for name in names:
+        given = getattr(layer, name)
+        if not isinstance(given, Integral) or given < 1:
+            raise RangeError(type(layer).__name__, f"a whole number of {name}, at least 1", repr(given))
+        object.__setattr__(layer, name, int(given))  # NumPy's integers cannot be written to a file's header
+
+
+def _largest(z: Array, units: int, pieces: int) -> Array:
+    """The largest piece of each unit: (N, units·pieces, ...) -> (N, units, ...), by max-pooling windows of pieces."""
+    in_columns = ops.reshape(z, (len(z), units, pieces, prod(z.shape[2:])))
+    return ops.reshape(conv.max_pool2d(in_columns, (pieces, 1)), (len(z), units, *z.shape[2:]))
+
+
+@dataclass(frozen=True)
+class LogRBF(Layer):
+    """The logarithm of `RBF`: -q_k, with q_k = Σ_i β_ki (x_i - μ_ki)².
+
+    units: the number of outputs, at least 1; else `RangeError`.
+    init_weights: an `Initialiser`, of the centres μ.
+
+    Parameters are mu, μ (units, inputs), and log_beta, log β (units, inputs), so that β stays above 0.  β starts at
+    1/inputs.  As logits, -q has the same largest unit as p = e^-q, and is finite where p is rounded to 0.  Gradients:
+
+        ∂q_k/∂x_i = 2 β_ki (x_i - μ_ki) = -∂q_k/∂μ_ki        ∂q_k/∂log β_ki = β_ki (x_i - μ_ki)²
+
+    Source: Goodfellow et al. 2014, §7.  There β is a matrix for each class, here it is diagonal.
+
+    >>> import numpy as np
+    >>> from minidl.layers import LogRBF
+    >>> params = {"mu": np.array([[1.0, 0.0]]), "log_beta": np.zeros((1, 2))}
+    >>> LogRBF(1).apply(params, np.array([[1.0, 0.0], [1.0, 3.0]]))
+    array([[-0.],
+           [-9.]])
+    """
+
+    units: int
+    init_weights: Initialiser = field(default_factory=Normal)
+
+    def __post_init__(self) -> None:
+        _check_whole(self, "units")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 1:
+            raise ShapeError(type(self).__name__, "flat inputs (n,)", f"{shape}", "put a Flatten() in front")
+        return (self.units,)
+
+    def init(self, shape: Shape, rng: Any) -> Params:
+        centres = self.init_weights((self.units, *shape), shape[0], self.units, rng)
+        return {"mu": centres, "log_beta": 0 * centres - log(shape[0])}
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        away = ops.reshape(x, (len(x), 1, x.shape[-1])) - params["mu"]
+        return -ops.sum(ops.exp(params["log_beta"]) * away * away, axis=-1)
+
+
+@dataclass(frozen=True)
+class RBF(LogRBF):
+    """Radial basis functions: p_k = exp(-q_k), with q_k = Σ_i β_ki (x_i - μ_ki)².
+
+    units: the number of outputs, at least 1; else `RangeError`.
+    init_weights: an `Initialiser`, of the centres μ.
+
+    The p_k are between 0 and 1, and not normalised: far from all centres all of them are near 0, so that the network
+    can be confident of no class.  There ∂p_k/∂x = -p_k ∂q_k/∂x vanishes, too; in single precision it is 0 for q_k
+    above 104.  Train and attack `LogRBF`, which has the same parameters, instead.
+    Source: Goodfellow et al. 2014, §7; the exponent lacks its minus sign there.
+
+    >>> import numpy as np
+    >>> from minidl.layers import RBF
+    >>> params = {"mu": np.array([[1.0, 0.0]]), "log_beta": np.zeros((1, 2))}
+    >>> RBF(1).apply(params, np.array([[1.0, 0.0], [1.0, 3.0]])).round(4)
+    array([[1.e+00],
+           [1.e-04]])
+    """
+
+    def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
+        return ops.exp(super().apply(params, x, rng))
+
+
+@dataclass(frozen=True)
 class MaxPool2d(Layer):
     """The largest pixel of each window (`conv.max_pool2d`).
 
@@ -451,9 +577,12 @@ class Softmax(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Inverted dropout (Srivastava et al. 2014): each entry is 0 with probability `rate`, else scaled by 1/(1-rate).
+    """Dropout (Srivastava et al. 2014): each entry is 0 with probability `rate`, else scaled by 1/(1-rate).
 
     rate: the probability, at least 0 and below 1; else `RangeError`.
+    rescale: whether entries that are kept are scaled, so that their mean does not change ("inverted dropout").  False
+    keeps them as they are, on the input of Goodfellow's maxout networks: evaluated, the layer after it has larger
+    inputs than in training.
 
     It is active exactly when `apply` is given an rng, a `numpy.random.Generator`.  One 63-bit key is drawn from it for
     each call, and the mask is a function of that key.
@@ -466,6 +595,7 @@ class Dropout(Layer):
     """
 
     rate: float
+    rescale: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < 1:
@@ -473,7 +603,10 @@ class Dropout(Layer):
 
     def apply(self, params: Params, x: Array, rng: Any = None) -> Array:
         key, plain = self.key(rng), unbox(x)
-        return x if key is None else x * kernels(plain).dropout_mask(key, plain, self.rate)
+        if key is None:
+            return x
+        mask = kernels(plain).dropout_mask(key, plain, self.rate)
+        return x * (mask if self.rescale else (mask > 0).astype(mask.dtype))
 
     def key(self, rng: Any) -> int | None:
         """The key of the next mask, drawn from the rng; None without an rng, or for a rate of 0."""

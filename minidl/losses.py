@@ -21,7 +21,18 @@ from .core import Array, Primitive, unbox
 from .errors import DTypeError, RangeError, ShapeError
 from .reductions import _softmax, log_softmax, over_classes, softmax
 
-__all__ = ["CrossEntropy", "Loss", "Penalty", "cross_entropy", "l1", "l2", "log_softmax", "softmax", "squared_error"]
+__all__ = [
+    "CrossEntropy",
+    "Loss",
+    "Penalty",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "l1",
+    "l2",
+    "log_softmax",
+    "softmax",
+    "squared_error",
+]
 
 #: What `train.fit` can minimise: logits (n, K) and labels (n,) to a number for each example, (n,).
 Loss = Callable[[Array, Array], Array]
@@ -114,6 +125,32 @@ class CrossEntropy:
             got = f"{len(self.class_weights)} weights for {logits.shape[-1]} classes"
             raise ShapeError("CrossEntropy", "a weight for each class", got)
         return each * namespace(unbox(logits)).asarray(self.class_weights, dtype=logits.dtype)[labels]
+
+
+def binary_cross_entropy(log_probabilities: Array, labels: Array) -> Array:
+    """-log p_y - Σ_{k≠y} log(1 - p_k): each class is a question of its own, whose answer is yes for the label only.
+
+    log_probabilities: log p_k (..., K), floating point, at most 0, such as the outputs of `models.rbf_network`.  They
+    need not sum to 1.
+    labels: y (...), integers in 0 … K-1.
+
+    Returns: one number per example, (...): a loss for `train.fit`.
+    Raises: as `cross_entropy` does for labels.
+
+    1 - p is taken to be at least the rounding error of the dtype, so that the loss is finite where another class has
+    p = 1.
+
+    >>> import numpy as np
+    >>> from minidl import losses
+    >>> losses.binary_cross_entropy(np.log(np.array([[0.5, 0.5]])), np.array([0])).round(4)
+    array([1.3863])
+    """
+    labels = check_labels("binary_cross_entropy", labels, log_probabilities)
+    plain = unbox(log_probabilities)
+    xp = namespace(plain)
+    is_label = xp.arange(plain.shape[-1]) == labels[..., None]
+    no = ops.maximum(1 - ops.exp(log_probabilities), float(xp.finfo(plain.dtype).eps))
+    return -ops.sum(ops.where(is_label, log_probabilities, ops.log(no)), axis=-1)
 
 
 def of_each(operation: str, loss: Loss, logits: Array, labels: Array) -> Array:

@@ -23,17 +23,20 @@ from .layers import (
     He,
     Initialiser,
     Layer,
+    LogRBF,
+    Maxout,
     MaxPool2d,
     Normal,
     ReLU,
     Reshape,
     Sigmoid,
+    Uniform,
 )  # fmt: skip
 from .sequential import Sequential, _whole
 
 __all__ = [
-    "ACTIVATIONS", "VGG", "Ensemble", "Sequential", "autoencoder", "carlini", "ensemble", "lenet", "madry", "mlp",
-    "softmax_regression", "vgg",
+    "ACTIVATIONS", "VGG", "Ensemble", "Sequential", "autoencoder", "carlini", "ensemble", "lenet", "madry", "maxout",
+    "mlp", "rbf_network", "softmax_regression", "vgg",
 ]  # fmt: skip
 
 #: Convolutions in each of the five stages, by the number of layers with weights: configurations A, B, D and E.
@@ -95,13 +98,71 @@ def mlp(
     act, weights = _activation("models.mlp", activation), init_weights or Normal(0.01)
     if not isinstance(hidden, Sequence):
         raise DTypeError("models.mlp", "hidden=(units, …)", f"hidden={hidden!r}", f"hidden=({hidden!r},)")
-    if not isinstance(dropout, Sequence) or len(dropout) != 2:
-        expected = "dropout=(on the input, on hidden layers)"
-        raise DTypeError("models.mlp", expected, f"dropout={dropout!r}", "dropout=(0.2, 0.5)")
-    layers: list[Layer] = [Flatten(), Dropout(dropout[0])]
+    on_input, on_hidden = _two_rates("models.mlp", dropout)
+    layers: list[Layer] = [Flatten(), Dropout(on_input)]
     for units in hidden:
-        layers += [Dense(units, bias, weights), act(), Dropout(dropout[1])]
+        layers += [Dense(units, bias, weights), act(), Dropout(on_hidden)]
     return Sequential(*layers, Dense(classes, bias, weights), input_shape=input_shape, seed=seed, dtype=dtype)
+
+
+def maxout(
+    input_shape: int | Sequence[int] = (1, 28, 28),
+    classes: int = 10,
+    units: Sequence[int] = (240, 240),
+    *,
+    pieces: int = 5,
+    dropout: tuple[float, float] = (0.2, 0.5),
+    init_weights: Initialiser | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Sequential:
+    """The maxout network of Goodfellow et al. 2013, §5.1, and 2014, §6: 784 - 240×5 pieces - 240×5 pieces - 10 logits.
+
+    input_shape: of one input, such as (1, 28, 28).
+    classes: the number of logits.
+    units: of each maxout layer.
+    pieces: linear functions for each unit.
+    dropout: two rates, on the input, where the kept pixels are not scaled, and on each maxout layer.
+    init_weights: an initialiser for every layer; None is `Uniform(0.005)`.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`.  Its parameters are maxout1.W (784, 1200), maxout1.b, maxout2.W (240, 1200), maxout2.b,
+    dense1.W (240, 10) and dense1.b.  The authors train it with `optim.MaxNorm`, limit 1.9365.
+    Raises: `DTypeError` for units or dropout of another form.
+
+    >>> from minidl import models
+    >>> models.maxout().params["maxout2.W"].shape
+    (240, 1200)
+    """
+    weights = init_weights or Uniform(0.005)
+    if not isinstance(units, Sequence):
+        raise DTypeError("models.maxout", "units=(of each layer, …)", f"units={units!r}", f"units=({units!r},)")
+    on_input, on_hidden = _two_rates("models.maxout", dropout)
+    layers: list[Layer] = [Flatten(), Dropout(on_input, rescale=False)]
+    for count in units:
+        layers += [Maxout(count, pieces, init_weights=weights), Dropout(on_hidden)]
+    return Sequential(*layers, Dense(classes, init_weights=weights), input_shape=input_shape, seed=seed, dtype=dtype)
+
+
+def rbf_network(input_shape: int | Sequence[int] = (1, 28, 28), classes: int = 10, *, seed: int = 0,
+                dtype: str = "float32") -> Sequential:  # fmt: skip
+    """The shallow RBF network of Goodfellow et al. 2014, §7: p(y = k | x) = exp(-q_k), one Gaussian for each class.
+
+    input_shape: of one input, such as (1, 28, 28).
+    classes: the number of logits.
+    seed: of the initial parameters.
+    dtype: "float32" for work, "float64" for checking derivatives.
+
+    Returns: a `Sequential`.  Its logits are log p_k = -q_k, at most 0.  Its confidence is ``ops.exp`` of them, and not
+    their softmax, which is never below 1/classes for the prediction.  Train it with
+    ``loss=losses.binary_cross_entropy``, which takes each p_k by itself.
+
+    >>> from minidl import models
+    >>> models.rbf_network().params["logrbf1.mu"].shape
+    (10, 784)
+    """
+    return Sequential(Flatten(), LogRBF(classes), input_shape=input_shape, seed=seed, dtype=dtype)
 
 
 def lenet(
@@ -325,6 +386,13 @@ def autoencoder(
         layers += [Dense(units, init_weights=weights), act()]
     layers += [Dense(prod(shape), init_weights=weights), Sigmoid(), Reshape(shape)]
     return Sequential(*layers, input_shape=input_shape, seed=seed, dtype=dtype)
+
+
+def _two_rates(operation: str, dropout: Any) -> Sequence[float]:
+    if not isinstance(dropout, Sequence) or len(dropout) != 2:
+        expected = "dropout=(on the input, on hidden layers)"
+        raise DTypeError(operation, expected, f"dropout={dropout!r}", "dropout=(0.2, 0.5)")
+    return dropout
 
 
 def _two_channels(operation: str, channels: Any, example: str) -> Sequence[int]:

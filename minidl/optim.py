@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -185,3 +185,50 @@ class Adam(Optimizer):
 
     def _step(self, w: Array, g: Array, slots: list[Array], step: int, penalty: tuple[float, float]) -> None:
         kernels(w).adam(w, g, *slots, step, self.lr, self.beta1, self.beta2, self.epsilon, *penalty)
+
+
+@dataclass(frozen=True)
+class MaxNorm(Optimizer):
+    """The steps of another optimiser, each followed by a projection: no unit's weights are longer than `limit`.
+
+    optimizer: another `Optimizer`, whose schedules it follows.
+    limit: the greatest L2 norm of the weights into one unit, above 0: of a column of a matrix (inputs, units), or of a
+    filter of (channels, C, h, w).
+
+    Longer weights are scaled to the limit; shorter ones, biases and other parameters are left as they are.  A penalty
+    on the weights would shrink short ones as well.
+    Raises: `RangeError` for a limit out of range, `DTypeError` for anything but an optimiser.
+    Source: Srebro et al. 2005; with dropout, Hinton et al. 2012 and the maxout networks of Goodfellow et al. 2013.
+
+    >>> import numpy as np
+    >>> from minidl.optim import SGD, MaxNorm
+    >>> optimizer, params = MaxNorm(SGD(lr=0.1), limit=1.0), {"dense1.W": np.array([[3.0, 0.3], [4.0, 0.4]])}
+    >>> optimizer.update(params, {"dense1.W": np.zeros((2, 2))}, optimizer.init(params))
+    >>> params["dense1.W"]
+    array([[0.6, 0.3],
+           [0.8, 0.4]])
+    """
+
+    lr: ClassVar[property] = property(lambda self: self.optimizer.lr)  # type: ignore[misc]
+    optimizer: Optimizer = field(default_factory=SGD)
+    limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.optimizer, Optimizer):
+            raise DTypeError("MaxNorm", "an optimizer", type(self.optimizer).__name__, "MaxNorm(SGD(0.1), limit=2.0)")
+        if not (is_number(self.limit) and self.limit > 0):
+            raise RangeError("MaxNorm", "a finite limit above 0", repr(self.limit))
+
+    def at(self, epochs: float) -> MaxNorm:
+        return replace(self, optimizer=self.optimizer.at(epochs))
+
+    def init(self, params: Params) -> Params:
+        return self.optimizer.init(params)
+
+    def update(self, params: Params, grads: Params, state: Params, penalty: Penalty | None = None) -> None:
+        self.optimizer.update(params, grads, state, penalty)
+        for name, w in params.items():
+            if name.endswith(".W") and w.ndim > 1:
+                over = (0,) if w.ndim == 2 else tuple(range(1, w.ndim))
+                norms = (w * w).sum(axis=over, keepdims=True) ** 0.5
+                w *= self.limit / namespace(w).maximum(norms, self.limit)

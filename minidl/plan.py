@@ -84,11 +84,11 @@ def _steps(layers: Sequence[tuple[str, Layer]], join: bool) -> Iterator[Step]:
             step = _convolution(layers[:2], None)
         elif kinds[0] is Conv2d and _is_simple_pooling(layers[2:3]) and kinds[1] in NAMES:
             step = _convolution([layers[0], layers[2]], layers[1])
-        elif kinds[0] is Dense and Dropout in kinds[2:3] and kinds[1] in NAMES:
+        elif kinds[0] is Dense and _is_inverted_dropout(layers[2:3]) and kinds[1] in NAMES:
             step = _dense(layers[0], layers[1], layers[2])
         elif kinds[0] is Dense and kinds[1:2] and kinds[1] in NAMES:
             step = _dense(layers[0], layers[1], None)
-        elif kinds[0] is Dropout:
+        elif _is_inverted_dropout(layers[:1]):
             step = _dropout(layers[0])
         else:
             step = _alone(layers)
@@ -102,6 +102,11 @@ Named = tuple[str, Any]
 def _is_simple_pooling(layers: Sequence[Named]) -> bool:
     """Whether the first layer is a MaxPool2d that `fused.conv2d_max` can compute: one stride, no padding."""
     return any(type(layer) is MaxPool2d and isinstance(layer.stride, int) and not layer.padding for _, layer in layers)
+
+
+def _is_inverted_dropout(layers: Sequence[Named]) -> bool:
+    """Whether the first layer is a Dropout whose mask the kernels apply: one that scales what it keeps."""
+    return any(type(layer) is Dropout and layer.rescale for _, layer in layers)
 
 
 def _alone(layers: Sequence[Named]) -> Step:

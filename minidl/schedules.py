@@ -59,6 +59,60 @@ class StepDecay:
 
 
 @dataclass(frozen=True)
+class Exponential:
+    """max(end, start·factor^t) after t epochs, for t that grows with every batch.
+
+    start: the first value, at least 0.
+    factor: for each epoch, at least 0.  A rate that is divided by c after every batch has the factor c^-(batches in
+    an epoch).
+    end: the least value, at least 0.
+
+    Raises: `RangeError` for numbers out of range.
+
+    >>> from minidl.schedules import Exponential
+    >>> [Exponential(1.0, factor=0.25, end=0.1)(t) for t in (0, 0.5, 1, 2)]
+    [1.0, 0.5, 0.25, 0.1]
+    """
+
+    start: float
+    factor: float
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check("Exponential", "of at least 0", start=self.start, factor=self.factor, end=self.end)
+
+    def __call__(self, epochs: float) -> float:
+        return max(self.end, self.start * self.factor**epochs)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """start + (end - start)·t/epochs after t epochs, and `end` afterwards.
+
+    start: the first value, at least 0.
+    epochs: after how many `end` is reached, above 0.
+    end: the last value, at least 0.
+
+    Raises: `RangeError` for numbers out of range.
+
+    >>> from minidl.schedules import Linear
+    >>> [Linear(0.5, epochs=10, end=1.0)(t) for t in (0, 5, 10, 11)]
+    [0.5, 0.75, 1.0, 1.0]
+    """
+
+    start: float
+    epochs: float
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check("Linear", "of at least 0", start=self.start, end=self.end)
+        _check("Linear", "above 0", epochs=self.epochs)
+
+    def __call__(self, epochs: float) -> float:
+        return self.start + (self.end - self.start) * min(epochs / self.epochs, 1.0)
+
+
+@dataclass(frozen=True)
 class Cosine:
     """end + (start - end)·(1 + cos(π t/epochs))/2 after t epochs: half a cosine, and `end` afterwards.
 

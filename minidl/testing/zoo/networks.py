@@ -95,6 +95,18 @@ def penalty(draw: Draw) -> Case:
                 lambda x: l1 * np.abs(x).sum() + l2 * (x * x).sum(), f"{f}")  # fmt: skip
 
 
+@case
+def binary_cross_entropy(draw: Draw) -> Case:
+    z, y = draw(logits_and_labels())
+    log_p = -1 / 16 - np.abs(z)  # at most 0; and p = 1 would be a corner
+
+    def oracle(log_p: np.ndarray) -> Any:
+        p, is_label = np.exp(log_p), np.eye(log_p.shape[-1])[y] == 1
+        return -np.log(np.where(is_label, p, 1 - p)).sum(axis=-1)
+
+    return Case(lambda log_p: losses.binary_cross_entropy(log_p, y), log_p, oracle, f"labels {y}")
+
+
 # --- layers ----------------------------------------------------------------------------------------------
 
 
@@ -117,9 +129,19 @@ def layer(name: str, make: st.SearchStrategy[layers.Layer], rank: int, oracle: C
     CASES[name] = drawn()
 
 
+def naive_distances(x: np.ndarray, params: dict[str, np.ndarray]) -> np.ndarray:
+    """q of an RBF layer, unit by unit."""
+    each = [((x - mu) ** 2 @ np.exp(log_beta)) for mu, log_beta in zip(params["mu"], params["log_beta"])]
+    return np.stack(each, axis=-1)
+
+
 _initialisers = st.sampled_from([Normal(0.5), Glorot(), He()])
 layer("dense_layer", st.builds(layers.Dense, st.integers(1, 3), st.booleans(), _initialisers), 1,
       lambda x, p: x @ p["W"] + p.get("b", 0))  # fmt: skip
+layer("log_rbf_layer", st.builds(layers.LogRBF, st.integers(1, 3), _initialisers), 1,
+      lambda x, p: -naive_distances(x, p))  # fmt: skip
+layer("rbf_layer", st.builds(layers.RBF, st.integers(1, 3), _initialisers), 1,
+      lambda x, p: np.exp(-naive_distances(x, p)))  # fmt: skip
 layer("relu_layer", st.just(layers.ReLU()), 2, lambda x, p: np.maximum(x, 0))
 layer("tanh_layer", st.just(layers.Tanh()), 2, lambda x, p: np.tanh(x))
 layer("sigmoid_layer", st.just(layers.Sigmoid()), 2, lambda x, p: 1 / (1 + np.exp(-x)))
@@ -156,3 +178,36 @@ def conv_layer(draw: Draw) -> Case:
         return y + both["b"][:, None, None] if "b" in both else y
 
     return Case(lambda p: it.apply({**params, key: p}, x), params[key], oracle, f"{it}, {key}")
+
+
+@case
+def maxout_layer(draw: Draw) -> Case:
+    it = layers.Maxout(draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.booleans()))
+    return _maxout(draw, it, draw(shapes(1, 1)), lambda x, w: x @ w)
+
+
+@case
+def maxout_conv_layer(draw: Draw) -> Case:
+    x, w, stride, padding = draw(convolutions())
+    it = layers.MaxoutConv2d(draw(st.integers(1, 2)), w.shape[2:], draw(st.integers(1, 3)), stride, padding)
+    return _maxout(draw, it, x.shape[1:], lambda x, w: reference.convolve_by_definition(x, w, stride, padding))
+
+
+def _maxout(draw: Draw, it: Any, shape: tuple[int, ...], linear: Callable) -> Case:
+    """As a function of the images, the weights or the biases; values at random, so that no two pieces are equal."""
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    inputs = {"x": rng.normal(size=(draw(st.integers(1, 3)), *shape))}
+    inputs |= {key: rng.normal(size=w.shape) for key, w in it.init(shape, rng).items()}
+    key = draw(st.sampled_from(sorted(inputs)))
+
+    def oracle(value: np.ndarray) -> np.ndarray:
+        given = {**inputs, key: value}
+        z = linear(given["x"], given["W"])
+        z = z + given.get("b", np.zeros(z.shape[1])).reshape(-1, *(1,) * (z.ndim - 2))
+        return np.stack([z[:, j :: it.pieces] for j in range(it.pieces)]).max(axis=0)
+
+    def function(value: Any) -> Any:
+        given = {**inputs, key: value}
+        return it.apply(given, given["x"])
+
+    return Case(function, inputs[key], oracle, f"{it}, {key}")

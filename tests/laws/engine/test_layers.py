@@ -16,7 +16,13 @@ from minidl.testing import Mutant, line
 
 
 @pytest.mark.parametrize(
-    ("initialiser", "deviation"), [(Normal(0.01), 0.01), (Glorot(), np.sqrt(2 / 700)), (He(), np.sqrt(2 / 300))]
+    ("initialiser", "deviation"),
+    [
+        (Normal(0.01), 0.01),
+        (Glorot(), np.sqrt(2 / 700)),
+        (He(), np.sqrt(2 / 300)),
+        (layers.Uniform(0.3), 0.3 / np.sqrt(3)),
+    ],
 )
 def test_initialisers_have_the_stated_spread(initialiser, deviation) -> None:
     w = initialiser((300, 400), 300, 400, np.random.default_rng(0))
@@ -155,6 +161,7 @@ MUTANTS = [
     Mutant("dropout: also in evaluation", line(layers.Dropout, "key", "if rng is None or self.rate == 0:\n        return None", "import numpy as np\n    rng = rng or np.random.default_rng()"), test_dropout_is_active_exactly_when_an_rng_is_given),
     Mutant("dropout: one mask for all layers", line(layers.Dropout, "key", "int(rng.integers(2**63))", "1"), test_dropout_layers_draw_different_masks),
     Mutant("He: fan-out", line(layers.He, "__call__", "fan_in)", "fan_out)"), lambda: test_initialisers_have_the_stated_spread(layers.He(), np.sqrt(2 / 300))),
+    Mutant("uniform: from 0", line(layers.Uniform, "__call__", "-self.limit", "0"), lambda: test_initialisers_have_the_stated_spread(layers.Uniform(0.3), 0.3 / np.sqrt(3))),
     Mutant("Glorot: √3", line(layers.Glorot, "__call__", "6 /", "3 /"), lambda: test_initialisers_have_the_stated_spread(layers.Glorot(), np.sqrt(2 / 700))),
 ]
 # fmt: on
