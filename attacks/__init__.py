@@ -38,8 +38,10 @@ from .minimal.few_pixel import few_pixel
 from .minimal.jsma import forward_derivative, jsma, saliency_map
 from .minimal.lbfgs import lbfgs
 from .report import by_class, evaluation_plots, plots
+from .report.agreement import agreement
 from .report.evaluate import evaluate_attack, robustness_curve
 from .report.outcomes import outcomes
+from .report.rubbish import rubbish
 from .report.transfer import TransferMatrix, transfer_matrix
 
 __all__ = [
@@ -87,6 +89,8 @@ __all__ = [
     "robustness_curve",
     "by_class",
     "outcomes",
+    "agreement",
+    "rubbish",
     "transfer_matrix",
     "TransferMatrix",
     "plots",

@@ -17,12 +17,11 @@ from ..common.goal import Untargeted
 from ..common.result import AttackResult
 from ..common.victim import as_victim
 from . import plots
+from .intervals import share, wilson
 from .tables import Table, Tabled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-NORMAL_QUANTILE = 1.959964  # of which 95 % of a normal distribution lie within
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,18 +53,13 @@ class TransferMatrix(Tabled):
 
     def interval(self) -> np.ndarray:
         """The 95 % interval of each rate, (S, T, 2), as if each example were an independent draw (Wilson 1927)."""
-        n, z = np.maximum(self.counts, 1), NORMAL_QUANTILE
-        middle, spread = self.rates + z**2 / (2 * n), np.sqrt(self.rates * (1 - self.rates) / n + z**2 / (4 * n**2))
-        ends = np.stack([middle - z * spread, middle + z * spread], axis=-1) / (1 + z**2 / n)[..., None]
-        return np.clip(ends, 0, 1)
+        return wilson(self.successes, self.counts)
 
     def __repr__(self) -> str:
         return f"TransferMatrix({len(self.sources)} sources, {len(self.targets)} targets)"
 
     def _tables(self) -> list[Table]:
-        ends = 100 * self.interval()
-        cells = [[f"{100 * rate:.1f} ({low:.0f}-{high:.0f})" if n else "-" for rate, (low, high), n in zip(*row)]
-                 for row in zip(self.rates, ends, self.counts)]  # fmt: skip
+        cells = [[share(*pair) for pair in zip(*row)] for row in zip(self.successes.tolist(), self.counts.tolist())]
         rows = [[source, f"{length:.2f}", *row] for source, length, row in zip(self.sources, self.l2, cells)]
         counted = f"{self.counts.min()} to {self.counts.max()} examples" if self.counts.size else "no examples"
         title = f"Misclassified by the target, % (95 % interval), of {counted} that both classify correctly"

@@ -134,7 +134,6 @@ MUTANTS = [
     Mutant("transfer: what the source misclassifies counts", line(MODULE, "transfer_matrix", "counts.append([(by_source & correct[each])", "counts.append([(correct[each])"), test_it_counts_what_both_classify_correctly),
     Mutant("transfer: what the target misclassifies counts", line(MODULE, "transfer_matrix", "(by_source & correct[each] & wrong[each])", "(by_source & wrong[each])"), test_it_counts_what_both_classify_correctly),
     Mutant("transfer: the images as they are", line(MODULE, "transfer_matrix", "victim.predict(result.x_adv)", "victim.predict(result.x)"), test_it_counts_what_both_classify_correctly),
-    Mutant("transfer: a normal interval", line(TransferMatrix, "interval", "/ (1 + z**2 / n)[..., None]", ""), test_intervals_are_wilsons),
-    Mutant("transfer: an interval of one deviation", line(MODULE.TransferMatrix, "interval", "NORMAL_QUANTILE", "1.0"), test_the_interval_covers_the_truth_as_often_as_it_says),
+    Mutant("transfer: an interval of one deviation", line(attacks.report.intervals, "wilson", "NORMAL_QUANTILE", "1.0"), test_the_interval_covers_the_truth_as_often_as_it_says),
 ]
 # fmt: on
