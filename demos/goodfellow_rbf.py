@@ -17,6 +17,7 @@ Result: RESULT
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,7 @@ def with_rejection(log_p: Callable[[Array], Array], least: float = 0.5) -> Calla
 
     def logits(x: Array) -> Array:
         each = log_p(x)
-        rejected = namespace(ops.stop_gradient(each)).full((len(x), 1), np.log(least), dtype=each.dtype)
+        rejected = namespace(ops.stop_gradient(each)).full((len(x), 1), math.log(least), dtype=each.dtype)
         return ops.concatenate([each, rejected], axis=1)
 
     return logits

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minidl
-from attacks import Targeted, bim, fgsm, jsma, least_likely, pgd, sign_noise
+from attacks import Targeted, agreement, bim, fgsm, jsma, least_likely, pgd, rubbish, sign_noise
 from attacks.adversaries import FGSMAdversary, PGDAdversary
 from attacks.bounded.apgd import apgd
 from attacks.minimal.deepfool import deepfool
@@ -59,7 +59,10 @@ def test_the_stand_in_is_strict(on_strict) -> None:
 
 
 @pytest.mark.parametrize("loss", [None, losses.CrossEntropy(0.1, range(1, 6))])
-@pytest.mark.parametrize("optimizer", [optim.SGD(schedules.Cosine(0.1, 2), 0.9, True), optim.RMSProp(), optim.Adam()])
+@pytest.mark.parametrize(
+    "optimizer",
+    [optim.SGD(schedules.Cosine(0.1, 2), 0.9, True), optim.RMSProp(), optim.Adam(), optim.MaxNorm(optim.SGD(0.1), 0.5)],
+)
 def test_training_on_another_library(on_strict, optimizer, loss, tmp_path) -> None:
     """Same seed, same numbers, whichever library: draws are made alike, arithmetic is NumPy's underneath."""
     penalty = losses.Penalty(1e-3, 1e-3)
@@ -90,6 +93,29 @@ def test_adversarial_training_on_another_library(on_strict, adversary) -> None:
         assert fit(ours, digits(), **options).accuracy == history.accuracy
         for name, w in ours.params.items():
             np.testing.assert_array_equal(w, theirs.params[name].get())
+
+
+def test_maxout_and_rbf_networks_on_another_library(on_strict) -> None:
+    """Training, images of nothing and agreement: the same numbers."""
+
+    def results() -> list[np.ndarray]:
+        data = digits()
+        shape, arrays = data.x.shape[1:], []
+        maxout = models.maxout(shape, 5, (4,), pieces=3, init_weights=layers.Uniform(0.3))
+        convolution = layers.MaxoutConv2d(2, 3, pieces=3)
+        conv = models.Sequential(convolution, layers.Flatten(), layers.Dense(5), input_shape=shape)
+        for net, loss in ((maxout, None), (conv, None), (models.rbf_network(shape, 5), losses.binary_cross_entropy)):
+            fit(net, data, epochs=2, batch_size=16, optimizer=optim.SGD(0.1), loss=loss)
+            arrays += net.params.values()
+        nothing = [rubbish(maxout, 6, "uniform"), rubbish(conv, 6, towards=2, probabilities="sigmoid")]
+        table = agreement(fgsm(maxout, data.x, data.y), data.y, {"conv": conv})
+        arrays += [each.images for each in nothing] + [each.probabilities for each in nothing] + [table.same]
+        return [backend.to_numpy(a) for a in arrays]
+
+    theirs = results()
+    with backend.use("numpy"):
+        for array, numpys in zip(theirs, results(), strict=True):
+            np.testing.assert_array_equal(array, numpys)
 
 
 def test_a_step_does_not_wait_for_the_device(on_strict) -> None:

@@ -246,6 +246,18 @@ BY_SCIKIT_LEARN = pytest.mark.skipif(not find_spec("sklearn"), reason="scikit-le
         ),
         (["demos/goodfellow.py", "--epochs", "1", "--digits", "500"], ["goodfellow.txt", "goodfellow_weights.png"]),
         (
+            ["demos/goodfellow_maxout.py", "--epochs", "1", "--digits", "200"],
+            ["goodfellow_maxout.txt", "goodfellow_maxout_figure4.png"],
+        ),
+        (
+            ["demos/goodfellow_networks.py", "--epochs", "1", "--digits", "300", "--rubbish", "50"],
+            ["goodfellow_networks.txt", "goodfellow_networks_rubbish.png"],
+        ),
+        (
+            ["demos/goodfellow_rbf.py", "--epochs", "1", "--digits", "30", "--queries", "30", "--steps", "5"],
+            ["goodfellow_rbf.txt", "goodfellow_rbf_distance.png"],
+        ),
+        (
             ["demos/madry.py", "--epochs", "1", "--digits", "30"],
             ["madry.txt", "madry_natural.npz", "madry_trained.npz", *(f"madry_{name}.png" for name in MADRY)],
         ),
@@ -323,6 +335,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     ["demos/papernot_and.py", "--seeds", "1"],
     ["demos/kurakin.py", "--epochs", "1", "1", "--images", "2"],
     ["demos/goodfellow.py", "--epochs", "1", "--digits", "200"],
+    ["demos/goodfellow_maxout.py", "--epochs", "1", "--digits", "60"],
+    ["demos/goodfellow_networks.py", "--epochs", "1", "--digits", "200", "--rubbish", "20"],
+    ["demos/goodfellow_rbf.py", "--epochs", "1", "--digits", "10", "--queries", "20", "--steps", "3"],
     ["demos/madry.py", "--epochs", "1", "--digits", "10"],
     ["demos/madan.py", "--width", "1", "--epochs", "1", "1", "--images", "1", "--steps", "2"],
     ["demos/carlini_wagner.py", "--epochs", "1", "1", "--learn-from", "300", "--digits", "1", "--steps", "2"],
