@@ -387,9 +387,9 @@ def _check_whole(layer: Any, *names: str) -> None:
 
 
 def _largest(z: Array, units: int, pieces: int) -> Array:
-    """The largest piece of each unit: (N, units·pieces, ...) -> (N, units, ...), by max-pooling windows of pieces."""
-    in_columns = ops.reshape(z, (len(z), units, pieces, prod(z.shape[2:])))
-    return ops.reshape(conv.max_pool2d(in_columns, (pieces, 1)), (len(z), units, *z.shape[2:]))
+    """The largest piece of each unit: (N, units·pieces, ...) -> (N, units, ...).  A column of pieces is a window."""
+    columns = ops.reshape(z, (len(z), units, pieces, prod(z.shape[2:])))
+    return ops.reshape(conv.max_pool2d(columns, (pieces, 1), stride=1), (len(z), units, *z.shape[2:]))
 
 
 @dataclass(frozen=True)
