@@ -1,0 +1,300 @@
+"""Gu and Rigazio 2014, "Towards deep neural network architectures robust to adversarial examples", on digits.
+
+    python demos/gu_rigazio.py             bundled digits, about two minutes on two cores
+    python demos/gu_rigazio.py --full      whole MNIST, three seeds
+    python demos/gu_rigazio.py --choose    how the strength of each defence was chosen
+
+A network of 784-100-100-10 is defended in four ways, and each is attacked twice: *as claimed*, by digits made against
+the plain network, and *knowing it*, by digits made against the network and its defence as a whole.
+
+    restoring autoencoder    trained to turn adversarial digits of the plain network into the digits they were made of,
+                             and put in front of it: the paper's
+    denoising autoencoder    the same, trained on normal noise
+    contractive network      trained with the paper's penalty Σ_j λ‖∂h_j/∂h_{j-1}‖_F²
+    Jacobian penalty         trained with ½λ‖J‖_F² of the logits (Hoffman, Roberts and Yaida 2019)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from common import (
+    HERE,
+    at_least_one,
+    command_line,
+    ending_with_a_sentence,
+    mean_and_deviation,
+    out_folder,
+    provenance,
+    table,
+    train,
+    write_figure,
+    write_text,
+)
+
+from attacks import AttackResult, TransferMatrix, cw_l2, deepfool, lbfgs, pgd, plots, stacked
+from attacks.report.evaluation_plots import success_by_distance
+from minidl import losses, models
+from minidl.backend import asarray, namespace, to_numpy
+from minidl.core import Array
+from minidl.data import Dataset, load_digits, load_mnist
+from minidl.layers import He
+from minidl.models import Sequential
+from minidl.objectives import Contractive, JacobianPenalty, Reconstruction, jacobian_penalty
+from minidl.optim import Adam
+from minidl.train import TrainingStep
+
+EPSILON = 0.1  # of PGD, in L∞
+PLAIN, RESTORING = "plain network", "restoring autoencoder"
+#: The objective of each defence that has a strength, and the strengths that `--choose` compares.
+DEFENCES: dict[str, tuple[Any, tuple[float, ...]]] = {
+    "denoising autoencoder": (Reconstruction, (0.1, 0.2, 0.3, 0.5)),
+    "contractive network": (Contractive, (0.001, 0.002, 0.003, 0.005, 0.01)),
+    "Jacobian penalty": (JacobianPenalty, (0.01, 0.03, 0.05, 0.1)),
+}
+#: Chosen by `--choose`, for the bundled digits and for whole MNIST.
+CHOSEN = {
+    "denoising autoencoder": (0.5, 0.3),
+    "contractive network": (0.005, 0.003),
+    "Jacobian penalty": (0.05, 0.03),
+}
+PRICE = 0.005  # what a defence may add to the error on held-out digits: the paper's 2.3 % - 1.77 %, rounded
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """An objective: the mean squared error per pixel between f(x') and the image that x' was made of.
+
+    images: the images x.  The labels of the data set that is trained on are places in it.
+    """
+
+    images: Array
+
+    def __call__(self, net: Sequential, params: dict[str, Array], x: Array, y: Array, moment: TrainingStep) -> Array:
+        return losses.squared_error(net.apply(params, x), self.images[y])
+
+
+class Networks:
+    """The networks of one seed, trained on a data set."""
+
+    def __init__(self, data: Dataset, epochs: int, seed: int, checkpoints: bool) -> None:
+        self.data, self.seed, self.options = data, seed, {"epochs": epochs, "optimizer": Adam(1e-3), "seed": seed}
+        self.checkpoints = HERE / "out" / "checkpoints" if checkpoints else None
+        self.plain = self.trained("plain", models.mlp, None, data)
+
+    def trained(self, name: str, model: Any, objective: Any, data: Dataset) -> Sequential:
+        """A network N100-100-10, or an autoencoder 784-256-128-256-784.  Large runs keep a checkpoint."""
+        if model is models.mlp:
+            net = models.mlp(hidden=(100, 100), bias=True, dropout=(0, 0), init_weights=He(), seed=self.seed)
+        else:
+            net = models.autoencoder(hidden=(256, 128), seed=self.seed)
+        file = f"gu_rigazio, {name}, {len(data)} digits, {self.options['epochs']} epochs, seed {self.seed}.npz"
+        checkpoint = self.checkpoints / file if self.checkpoints else None
+        train(net, data, objective=objective, checkpoint=checkpoint, **self.options)
+        return net
+
+    def defended(self, name: str, strength: float) -> Any:
+        """The network with that defence."""
+        objective = DEFENCES[name][0](strength)
+        if objective != Reconstruction(strength):
+            return self.trained(f"{name} {strength:g}", models.mlp, objective, self.data)
+        return stacked(self.trained(f"{name} {strength:g}", models.autoencoder, objective, self.data), self.plain)
+
+    def restored(self) -> Any:
+        """Behind an autoencoder that has learnt from the nearest adversarial digit of each training digit."""
+        result = deepfool(self.plain, self.data.x, self.data.y, progress=True)
+        pairs = Dataset(result.x_adv, namespace(self.data.y).arange(len(self.data)))
+        return stacked(self.trained("restoring", models.autoencoder, Restoring(self.data.x), pairs), self.plain)
+
+
+def error(net: Any, data: Dataset) -> float:
+    """The share of a data set that is misclassified."""
+    wrong = [int((net(x).argmax(axis=-1) != y).sum()) for x, y in data.batches(1000)]
+    return sum(wrong) / len(data)
+
+
+# --- the choice of strengths ------------------------------------------------------------------------------
+
+
+def choose(arguments: Any, data: Dataset) -> str:
+    """For each strength the error, and the nearest adversarial digits, on held-out training digits.
+
+    Chosen is the largest whose error is at most that of the plain network plus `PRICE`.
+    """
+    rest, held_out = data.split(0.9)
+    networks = Networks(rest, arguments.epochs, arguments.seed, checkpoints=False)
+    some, bound = held_out.take(200), error(networks.plain, held_out) + PRICE
+    rows: list[list[Any]] = [[PLAIN, "-", *measured(networks.plain, held_out, some), ""]]
+    for name, (_, strengths) in DEFENCES.items():
+        those = {strength: networks.defended(name, strength) for strength in strengths}
+        fine = [strength for strength, net in those.items() if error(net, held_out) <= bound]
+        for strength, net in those.items():
+            mark = "chosen" if fine and strength == max(fine) else ""
+            rows.append([name, f"{strength:g}", *measured(net, held_out, some), mark])
+    heads = ["network", "σ or λ", "error, %", "L2 distance of\nadversarial digits", ""]
+    return table(f"Trained on {len(rest)} digits, measured on the other {len(held_out)}", heads, rows)
+
+
+def measured(net: Any, held_out: Dataset, some: Dataset) -> list[str]:
+    """The error in %, and the median L2 distance of DeepFool's digits."""
+    return [f"{100 * error(net, held_out):.2f}", f"{np.median(to_numpy(deepfool(net, some.x, some.y).l2)):.3f}"]
+
+
+# --- the experiment ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Measures:
+    """What one seed measures of each network, by its name."""
+
+    nets: dict[str, Any]
+    x: Array
+    y: Array
+    errors: dict[str, float]
+    sensitivity: dict[str, float]  # √ mean ‖J‖_F² of the logits
+    nearest: dict[str, AttackResult]  # of L-BFGS, knowing it
+    closest: dict[str, AttackResult]  # of C&W, knowing it
+    bounded: dict[str, AttackResult]  # of PGD, knowing it
+
+    def undone(self, made: AttackResult) -> TransferMatrix:
+        """How many of the successful adversarial digits of the plain network each network misclassifies."""
+        successful = to_numpy(made.success)
+        wrong = [to_numpy(net(made.x_adv).argmax(axis=-1) != self.y)[successful].sum() for net in self.nets.values()]
+        counts = np.full((1, len(wrong)), successful.sum())
+        return TransferMatrix([PLAIN], list(self.nets), counts, np.array([wrong]), np.zeros(counts.shape))
+
+
+def experiment(arguments: Any, data: Dataset, test: Dataset, seed: int) -> Measures:
+    """Train all networks, and attack each on the first digits that the plain one classifies correctly."""
+    networks = Networks(data, arguments.epochs, seed, checkpoints=arguments.full)
+    nets = {PLAIN: networks.plain, RESTORING: networks.restored()}
+    nets |= {name: networks.defended(name, both[arguments.full]) for name, both in CHOSEN.items()}
+    few = test.take(2 * arguments.digits)
+    correct = np.flatnonzero(to_numpy(networks.plain(few.x).argmax(axis=-1) == few.y))
+    few = few.take(asarray(correct[: arguments.digits]))
+    x, y = few.x, few.y
+
+    def attacked(attack: Any, **options: Any) -> dict[str, AttackResult]:
+        results = {name: attack(net, x, y, seed=seed, progress=True, **options) for name, net in nets.items()}
+        if any(result.params.get("interrupted") for result in results.values()):
+            raise KeyboardInterrupt
+        return results
+
+    return Measures(nets, x, y,
+                    errors={name: error(net, test) for name, net in nets.items()},
+                    sensitivity={name: float(jacobian_penalty(net, x, 2.0)) ** 0.5 for name, net in nets.items()},
+                    nearest=attacked(lbfgs), closest=attacked(cw_l2, steps=arguments.steps),
+                    bounded=attacked(pgd, epsilon=EPSILON))  # fmt: skip
+
+
+def mean_distance(result: AttackResult, measure: str) -> float:
+    """The mean distance of the successful adversarial digits, of digits that are classified correctly as they are."""
+    counted = to_numpy(result.success & (result.clean_pred == result.goal.labels))
+    return float(to_numpy(getattr(result, measure))[counted].mean()) if counted.any() else float("nan")
+
+
+def both_sides(seeds: list[Measures]) -> str:
+    """The table: as claimed, and attacked knowing it."""
+    claimed = [[m.undone(made[PLAIN]) for made in (m.nearest, m.bounded)] for m in seeds]
+    rows = []
+    for i, name in enumerate(seeds[0].nets):
+        values = [[m.errors[name] * 100 for m in seeds]]
+        values += [[100 - 100 * float(pair[k].rates[0, i]) for pair in claimed] for k in (0, 1)]
+        values += [[100 - 100 * float(to_numpy(m.bounded[name].success).mean()) for m in seeds]]
+        distances = [[mean_distance(m.nearest[name], "rms") for m in seeds],
+                     [mean_distance(m.closest[name], "l2") for m in seeds]]  # fmt: skip
+        forms = ["{:.2f}", "{:.1f}", "{:.1f}", "{:.1f}"]
+        cells = [mean_and_deviation(each, form) for each, form in zip(values, forms)]
+        rows.append([name, *cells, *(mean_and_deviation(each, "{:.3f}") for each in distances)])
+    widest = max(np.ptp(matrix.interval(), axis=-1).max() for pair in claimed for matrix in pair) * 50
+    title = (f"As claimed: digits made against the {PLAIN}.  Knowing it: made against each network as a whole.\n"
+             f"(95 % intervals of a rate: at most ± {widest:.1f})")  # fmt: skip
+    heads = ["", "clean\nerror, %", "as claimed:\nL-BFGS undone, %", f"PGD {EPSILON:g}\nundone, %",
+             f"knowing it:\nPGD {EPSILON:g}, right %", "L-BFGS\ndistortion", "C&W\nL2"]  # fmt: skip
+    return table(title, heads, rows)
+
+
+#: The paper's error in % and distortion.
+PAPER = {PLAIN: ("1.77", ".084"), RESTORING: ("", "lower"), "contractive network": ("2.3", ".107")}
+
+
+def beside_the_paper(seeds: list[Measures]) -> str:
+    """The paper's errors and distortions, ours, and how sensitive the logits are."""
+    rows = []
+    for name in seeds[0].nets:
+        distortions = [mean_distance(m.nearest[name], "rms") for m in seeds]
+        times = [d / mean_distance(m.nearest[PLAIN], "rms") for d, m in zip(distortions, seeds)]
+        papers = PAPER.get(name, ("", ""))
+        rows.append([name, papers[0], mean_and_deviation([100 * m.errors[name] for m in seeds], "{:.2f}"), papers[1],
+                     mean_and_deviation(distortions, "{:.3f}"), mean_and_deviation(times, "{:.2f}"),
+                     mean_and_deviation([m.sensitivity[name] for m in seeds], "{:.1f}")])  # fmt: skip
+    heads = ["", "error, %:\npaper", "\nours", "distortion:\npaper", "\nours", "times that\nof plain", "\n√mean ‖J‖_F²"]
+    return table("Beside the paper (its contractive network's distortion is 1.27 times that of the plain one)", heads,
+                 rows)  # fmt: skip
+
+
+def figure_of_digits(m: Measures) -> Any:
+    """The digits made against the plain network, what the autoencoders make of them, and those made knowing it."""
+    few = asarray(np.unique(to_numpy(m.y), return_index=True)[1])  # the first digit of each class
+    made = m.nearest[PLAIN].x_adv[few]
+    images: dict[str, Any] = {"digit": m.x[few], f"made against the\n{PLAIN}": made}
+    classes: dict[str, Any] = {"digit": m.y[few], f"made against the\n{PLAIN}": m.nets[PLAIN](made).argmax(axis=-1)}
+    for name, net in m.nets.items():
+        if hasattr(net, "parts"):
+            images[f"the same behind the\n{name}"] = net.parts[0](made)
+            classes[f"the same behind the\n{name}"] = net(made).argmax(axis=-1)
+    for name in list(m.nets)[1:]:
+        images[f"made knowing it:\n{name}"] = m.nearest[name].x_adv[few]
+        classes[f"made knowing it:\n{name}"] = m.nearest[name].adv_pred[few]
+    labels = to_numpy(m.y[few])
+    captions = {name: [str(int(k)) for k in to_numpy(each)] for name, each in classes.items()}
+    wrong = {name: list(to_numpy(each) != labels) for name, each in classes.items()}
+    title = (
+        "An autoencoder undoes the digits of row 2 (rows 3 and 4), and has others of its own\n(below each digit its "
+    )
+    return plots.image_rows({name: [*each] for name, each in images.items()}, captions,
+                            title=title + "predicted class; framed: misclassified)", wrong=wrong)  # fmt: skip
+
+
+def main() -> None:
+    """Train, attack, print, draw."""
+    parser = command_line(__doc__ or "", full="whole MNIST, three seeds")
+    parser.add_argument("--choose", action="store_true", help="compare strengths on held-out digits, and stop")
+    parser.add_argument("--seeds", type=at_least_one, help="how many (default: 1; 3 with --full)")
+    parser.add_argument("--digits", type=at_least_one, help="test digits to attack (default: 60; 200 with --full)")
+    parser.add_argument("--epochs", type=at_least_one, help="of training (default: 20; 10 with --full)")
+    parser.add_argument("--steps", type=at_least_one, default=1000, help="of C&W for each c, at most (default: 1000)")
+    parser.add_argument("--learn-from", type=at_least_one, help="train on so many digits (default: all)")
+    arguments = parser.parse_args()
+    for name, value in zip(("seeds", "digits", "epochs"), (3, 200, 10) if arguments.full else (1, 60, 20)):
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    data, test = load_mnist() if arguments.full else load_digits()
+    data = data.take(arguments.learn_from or len(data))
+    if arguments.choose:
+        print(choose(arguments, data))
+        return
+    run(arguments, data, test)
+
+
+def run(arguments: Any, data: Dataset, test: Dataset) -> None:
+    """Run the experiment for each seed, print and draw."""
+    first, count = arguments.seed, arguments.seeds
+    with ending_with_a_sentence(saved=arguments.full):
+        seeds = [experiment(arguments, data, test, seed) for seed in range(first, first + count)]
+    opening = (f"{'Whole MNIST' if arguments.full else 'The bundled digits'}: trained on {len(data)}, errors on "
+               f"{len(test)} test digits; {len(seeds[0].x)} of them attacked,\n"
+               f"which the plain network classifies correctly as they are.\n")  # fmt: skip
+    text = "\n".join([provenance(first, count), opening, both_sides(seeds), beside_the_paper(seeds)])
+    print(text)
+    folder = out_folder(arguments)
+    write_text(folder / "gu_rigazio.txt", text)
+    write_figure(figure_of_digits(seeds[0]), folder / "gu_rigazio_digits.png")
+    title = "C&W, knowing it: the further right, the larger the perturbation that is needed"
+    write_figure(success_by_distance(seeds[0].closest, title=title), folder / "gu_rigazio_distance.png")
+
+
+if __name__ == "__main__":
+    main()
