@@ -33,7 +33,7 @@ class History:
 
     loss: the mean over the training batches, before each update, with dropout and penalty.  With an adversary it is α
     times that of the clean images plus 1 - α times that of the adversarial ones.
-    accuracy: likewise.
+    accuracy: likewise; nan with an objective, which may have nothing to do with classes.
     validation_error: on the validation set after the epoch; empty without one.
     seconds: the run time of the epoch.
     interrupted: whether Ctrl-C ended the run early.

@@ -36,10 +36,10 @@ class Recipe:
     loss: losses.Loss | None
     penalty: Callable[[dict[str, Array]], Array] | None
     adversary: Any
+    objective: Any
     validation: Dataset | None
     patience: int | None
     seed: int
-    objective: Any = None
 
     def batches(self, epoch: int) -> Batches:
         """The batches of an epoch; if they are shuffled, each epoch has another order."""

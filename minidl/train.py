@@ -130,12 +130,12 @@ def fit(
     loss: Loss | None = None,
     penalty: Callable[[Arrays], Array] | None = None,
     adversary: Adversary | None = None,
+    objective: Objective | None = None,
     validation: Dataset | None = None,
     patience: int | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     progress: bool = True,
-    objective: Objective | None = None,
 ) -> History:
     """Train ``net.params`` in place, on the mean loss of each batch, plus the penalty if there is one.
 
@@ -152,6 +152,9 @@ def fit(
     penalty: a scalar function of the parameters, such as `losses.Penalty(l1, l2)`.
     adversary: makes images x' of each batch x, such as `attacks.PGDAdversary()`.  The network is then trained on
     α·J(x) + (1-α)·J(x') instead of J(x), with the adversary's α, and x' held constant.
+    objective: what a step minimises instead of the mean loss, such as `objectives.Reconstruction()`: see `Objective`.
+    It excludes loss and adversary.  The history's accuracy is then nan; labels are not checked; and a validation set,
+    which needs logits, is measured by cross-entropy.
     validation: a data set on which loss and error are measured after each epoch.
     patience: stop after so many epochs without a smaller validation error, at least 1.  The network is left as it was
     after the epoch with the smallest, however training ends.
@@ -162,9 +165,6 @@ def fit(
     schedules, penalty, adversary and objective are recognised by their content, functions by their names, so that a
     lambda is an error.
     progress: whether to show a bar.
-    objective: what a step minimises instead of the mean loss, such as `objectives.Reconstruction()`: see `Objective`.
-    It excludes loss and adversary.  The history's accuracy is then nan; labels are not checked; and a validation set,
-    which needs logits, is measured by cross-entropy.
 
     Returns: a `History`.  After Ctrl-C or an error, the parameters are those after the last completed epoch, or with
     patience the best one.  Ctrl-C returns with a warning, and with ``history.interrupted`` set.
@@ -180,8 +180,8 @@ def fit(
     (3, True)
     """
     optimizer = optimizer if optimizer is not None else RMSProp()
-    recipe = Recipe(dataset, optimizer, batch_size, shuffle, drop_last, loss, penalty, adversary, validation, patience,
-                    seed, objective)  # fmt: skip
+    recipe = Recipe(dataset, optimizer, batch_size, shuffle, drop_last, loss, penalty, adversary, objective, validation,
+                    patience, seed)  # fmt: skip
     recipe.check(net, epochs)
     if objective is not None:
         _check_objective(recipe, net)
