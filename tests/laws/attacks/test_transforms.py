@@ -14,7 +14,7 @@ from PIL import Image
 import attacks.transforms
 from attacks import transforms
 from attacks.transforms import destruction_rate
-from minidl import backend
+from minidl import backend, draws
 from minidl.backend import Backend
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.kernels import reference
@@ -307,7 +307,7 @@ MUTANTS = [
     Mutant("homography: rows and columns mixed up", line(attacks.transforms, "_homography", "corners[:, k, axis, None]", "corners[:, k, 1 - axis, None]"), test_a_homography_takes_the_corners_where_they_are_wanted),
     Mutant("interpolation: the nearest pixel", line(attacks.transforms, "_between", "(1 - v) * above + v * under", "above"), test_reading_between_pixels_by_hand),
     Mutant("interpolation: rows and columns mixed up", line(attacks.transforms, "_between", "row * width + column", "row * height + column"), test_reading_between_pixels_by_hand),
-    Mutant("noise: uniform", line(attacks.common.norms, "box_muller", "xp.cos(2 * math.pi * v)", "2**0.5"), test_noise_is_normal),
+    Mutant("noise: uniform", line(draws, "box_muller", "xp.cos(2 * math.pi * v)", "2**0.5"), test_noise_is_normal),
     Mutant("noise: one stream twice", line(attacks.transforms, "noise", "uniform(second, x)", "uniform(first, x)"), test_noise_is_normal),
     Mutant("transformations: the seed forgotten", line(attacks.transforms, "_keys", "int(seed)", "0"), lambda: test_examples_and_seeds_are_drawn_apart("noise")),
     Mutant("JPEG: rounded down", line(attacks.transforms, "jpeg", "np.rint(", "np.floor("), lambda: test_jpeg_is_pillows(1)),

@@ -319,7 +319,7 @@ MUTANTS = [
     Mutant("adversary: α and 1 - α swapped", line(train, "_batch_to_learn", "[x, x_adv]", "[x_adv, x]"), written(FGSMAdversary)),
     Mutant("adversary: both halves whole", line(train, "_batch_to_learn", "(1 - adversary.alpha) / len(y)", "1 / len(y)"), written(PGDAdversary)),
     Mutant("gradient: weights forgotten", line(train, "gradient", "ops.sum(weights * ", "ops.mean("), written(FGSMAdversary)),
-    Mutant("fit: accuracy without weights", line(train, "_learn", "(weights * right).sum()", "right.mean()"), written(FGSMAdversary)),
+    Mutant("fit: accuracy without weights", line(train, "_step", "(weights * right).sum()", "right.mean()"), written(FGSMAdversary)),
     Mutant("fit: the first moment for every batch", line(train, "_learn", "replace(start, step=step)", "replace(start, step=0)"), test_every_batch_is_attacked_as_the_network_is_then),
     Mutant("fit: images are not checked", line(train, "_batch_to_learn", "x_adv.dtype != x.dtype", "False"), lambda: test_other_images_than_asked_for_raise_an_error(lambda x: x.astype("float64"))),
     Mutant("moment: one key for all epochs", line(train.TrainingStep, "key", "self.epoch, ", ""), test_starts_differ_between_steps_and_are_the_same_for_the_same_step),
