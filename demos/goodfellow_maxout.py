@@ -148,8 +148,8 @@ def maxout(data: Dataset, recipe: Recipe, seed: int, checkpoint: Path | None = N
         put_back(net.params, kept)  # by which the checkpoint recognises the run; it continues where it was
         train(net, data, epochs=epochs, optimizer=tuned, checkpoint=checkpoint.with_suffix(".stage2.npz"), **options)
         if mean_loss(net, others) <= goal:
-            return net, f"{sentence}; stage 2: {epochs} epochs, until the loss was below {goal:.5f}"
-    return net, f"{sentence}; stage 2: {recipe.second_stage} epochs, the loss stayed above {goal:.5f}"
+            return net, f"{sentence}; stage 2: {epochs} epochs, until the loss was below {goal:.1g}"
+    return net, f"{sentence}; stage 2: {recipe.second_stage} epochs, the loss stayed above {goal:.1g}"
 
 
 def mean_loss(net: Sequential, data: Dataset) -> float:
