@@ -34,8 +34,9 @@ from common import (
     write_text,
 )
 
-from attacks import AttackResult, TransferMatrix, cw_l2, deepfool, lbfgs, pgd, plots, stacked
+from attacks import AttackResult, cw_l2, deepfool, lbfgs, pgd, plots, stacked
 from attacks.report.evaluation_plots import success_by_distance
+from attacks.report.intervals import wilson
 from minidl import losses, models
 from minidl.backend import asarray, namespace, to_numpy
 from minidl.core import Array
@@ -158,12 +159,14 @@ class Measures:
     closest: dict[str, AttackResult]  # of C&W, knowing it
     bounded: dict[str, AttackResult]  # of PGD, knowing it
 
-    def undone(self, made: AttackResult) -> TransferMatrix:
-        """How many of the successful adversarial digits of the plain network each network misclassifies."""
-        successful = to_numpy(made.success)
-        wrong = [to_numpy(net(made.x_adv).argmax(axis=-1) != self.y)[successful].sum() for net in self.nets.values()]
-        counts = np.full((1, len(wrong)), successful.sum())
-        return TransferMatrix([PLAIN], list(self.nets), counts, np.array([wrong]), np.zeros(counts.shape))
+    def undone(self, made: AttackResult, name: str) -> tuple[int, int]:
+        """How many successful adversarial digits of the plain network this one classifies correctly; of how many."""
+        right = to_numpy(self.nets[name](made.x_adv).argmax(axis=-1) == self.y)[to_numpy(made.success)]
+        return int(right.sum()), len(right)
+
+    def withstood(self, name: str) -> tuple[int, int]:
+        """How many digits it classifies correctly after PGD, knowing it; of how many."""
+        return int((~self.bounded[name].success).sum()), len(self.x)
 
 
 def experiment(arguments: Any, data: Dataset, test: Dataset, seed: int) -> Measures:
@@ -197,18 +200,19 @@ def mean_distance(result: AttackResult, measure: str) -> float:
 
 def both_sides(seeds: list[Measures]) -> str:
     """The table: as claimed, and attacked knowing it."""
-    claimed = [[m.undone(made[PLAIN]) for made in (m.nearest, m.bounded)] for m in seeds]
-    rows = []
-    for i, name in enumerate(seeds[0].nets):
-        rates = [[100 - 100 * float(pair[k].rates[0, i]) for pair in claimed] for k in (0, 1)]
-        rates += [[100 - 100 * float(to_numpy(m.bounded[name].success).mean()) for m in seeds]]
+    rows, widest = [], 0.0
+    for name in seeds[0].nets:
+        counts = [
+            [m.undone(m.nearest[PLAIN], name), m.undone(m.bounded[PLAIN], name), m.withstood(name)] for m in seeds
+        ]
+        right, of = np.moveaxis(np.array(counts), -1, 0)  # (seeds, three)
+        widest = max(widest, np.ptp(wilson(right, of), axis=-1).max() / 2)
         distances = [[mean_distance(m.nearest[name], "rms") for m in seeds],
                      [mean_distance(m.closest[name], "l2") for m in seeds]]  # fmt: skip
-        rows.append([name, *(mean_and_deviation(each, "{:.1f}") for each in rates),
+        rows.append([name, *(mean_and_deviation(each, "{:.1f}") for each in (100 * right / of).T),
                      *(mean_and_deviation(each, "{:.3f}") for each in distances)])  # fmt: skip
-    widest = max(np.ptp(matrix.interval(), axis=-1).max() for pair in claimed for matrix in pair) * 50
     title = (f"As claimed: digits made against the {PLAIN}.  Knowing it: made against each network as a whole.\n"
-             f"(95 % intervals of a rate of one seed: at most ± {widest:.1f})")  # fmt: skip
+             f"(95 % intervals of a rate of one seed: at most ± {100 * widest:.1f})")  # fmt: skip
     heads = ["", "as claimed,\nundone, %:\nL-BFGS", f"\n\nPGD {EPSILON:g}", f"knowing it,\nright, %:\nPGD {EPSILON:g}",
              "\ndistortion:\nL-BFGS", "\nL2:\nC&W"]  # fmt: skip
     return table(title, heads, rows)
