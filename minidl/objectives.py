@@ -245,11 +245,10 @@ def _run(net: Sequential, params: Arrays, part: Part, h: Array) -> Array:
 def _squared_jacobian(net: Sequential, params: Arrays, part: Part, before: Array, after: Array) -> Array:
     """‖∂h_j/∂h_{j-1}‖_F² of one group of layers, the mean over the examples."""
     working = [(name, layer) for name, layer in part if type(layer) not in (Flatten, Reshape, Dropout)]
-    name, kinds = working[0][0], [type(layer) for _, layer in working]
-    if kinds == [Dense]:
-        return ops.sum(params[f"{name}.W"] * params[f"{name}.W"])
-    if kinds[0] is Dense and len(kinds) == 2 and kinds[1] in _SLOPES:
-        return _of_dense(params[f"{name}.W"], after, _SLOPES[kinds[1]])
+    kinds = [type(layer) for _, layer in working]
+    if kinds[:1] == [Dense] and len(kinds) <= 2 and _SLOPES.keys() >= set(kinds[1:]):
+        w = params[f"{working[0][0]}.W"]
+        return _of_dense(w, after, _SLOPES[kinds[1]]) if kinds[1:] else ops.sum(w * w)
     jacobians = batch_jacobian(lambda h: _run(net, params, part, h), before)
     return ops.sum(jacobians * jacobians) / before.shape[0]
 
