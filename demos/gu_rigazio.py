@@ -7,9 +7,10 @@
 A network of 784-100-100-10 is defended in four ways, and each is attacked twice: *as claimed*, by digits made against
 the plain network, and *knowing it*, by digits made against the network and its defence as a whole.
 
-    restoring autoencoder    trained to turn adversarial digits of the plain network into the digits they were made of,
-                             and put in front of it: the paper's
-    denoising autoencoder    the same, trained on normal noise
+    restoring autoencoder    a denoising autoencoder whose noise is adversarial, as we understand the paper's: it is
+                             trained to turn adversarial digits of the plain network into those they were made of,
+                             and put in front of it
+    denoising autoencoder    the same, but the noise is normal
     contractive network      trained with the paper's penalty Σ_j λ‖∂h_j/∂h_{j-1}‖_F²
     Jacobian penalty         trained with ½λ‖J‖_F² of the logits (Hoffman, Roberts and Yaida 2019)
 
