@@ -11,7 +11,10 @@ A network that has seen plain digits only is attacked, and one that was trained 
 only mean "unlike the training set".  All numbers are of digits that the network classifies correctly in all five ways,
 so that differences are between pairs of the same digit.
 
-Result: RESULT
+Result: every one of these backgrounds makes digits easier to attack, also for a network that was trained on them and
+makes no more errors there.  At equal energy, noise helps the attacker a little more than stripes; lower contrast helps
+most.  The gradient of the margin is about as long everywhere, and the margin smaller: the network is less certain, not
+more sensitive.  Nines and eights are the easiest classes, zeros and sixes the hardest.
 """
 
 from __future__ import annotations
@@ -85,20 +88,20 @@ def measured(net: Sequential, test: Dataset, count: int, seed: int) -> dict[str,
     images = {way: shown(test.x, way, seed + 1) for way in WAYS}
     correct = np.array([to_numpy(net(x).argmax(axis=1) == test.y) for x in images.values()])
     kept = np.flatnonzero(correct.all(axis=0))[:count]
-    y, found = test.y[asarray(kept)], {name: [] for name in ("L2", "L∞", "margin", "gradient", "linear")}
+    y, lengths = test.y[asarray(kept)], {name: [] for name in ("L2", "L∞", "margin", "gradient", "linear")}
     for x in images.values():
         some = x[asarray(kept)]
-        found["L2"].append(to_numpy(deepfool(net, some, y).l2))
-        found["L∞"].append(to_numpy(deepfool(net, some, y, norm="linf").linf))
+        lengths["L2"].append(to_numpy(deepfool(net, some, y).l2))
+        lengths["L∞"].append(to_numpy(deepfool(net, some, y, norm="linf").linf))
         logits, gradient = Victim(net).logits_and_gradient(some, Untargeted(y), margin)
-        found["margin"].append(-to_numpy(margin(Untargeted(y), logits)))
-        found["gradient"].append(np.linalg.norm(to_numpy(gradient).reshape(len(kept), -1), axis=1))
-        found["linear"].append(found["margin"][-1] / found["gradient"][-1])
+        lengths["margin"].append(-to_numpy(margin(Untargeted(y), logits)))
+        lengths["gradient"].append(np.linalg.norm(to_numpy(gradient).reshape(len(kept), -1), axis=1))
+        lengths["linear"].append(lengths["margin"][-1] / lengths["gradient"][-1])
     some = images["plain"][asarray(kept[:50])]
     shortest = cw_l2(net, some, y[:50], steps=150, binary_search_steps=5)
-    ratio = float(np.median(to_numpy(shortest.l2) / found["L2"][0][:50]))
+    ratio = float(np.median(to_numpy(shortest.l2) / lengths["L2"][0][:50]))
     return {"errors": 1 - correct.mean(axis=1), "labels": to_numpy(y), "C&W": ratio,
-            **{name: np.array(each) for name, each in found.items()}}  # fmt: skip
+            **{name: np.array(each) for name, each in lengths.items()}}  # fmt: skip
 
 
 def interval(values: np.ndarray, form: str = "{:.2f}") -> str:
@@ -184,14 +187,14 @@ def examples(test: Dataset, seed: int) -> Any:
 def main() -> None:
     """Train, attack, compare, print, draw."""
     parser = command_line(__doc__ or "", full="whole MNIST, three networks of each kind: about ten minutes")
-    parser.add_argument("--epochs", type=at_least_one, help="epochs on plain digits (default: 15; 10 with --full)")
+    parser.add_argument("--epochs", type=at_least_one, help="epochs on plain digits (default: 15; 5 with --full)")
     parser.add_argument("--digits", type=at_least_one, default=60_000, help="train on at most so many digits")
     parser.add_argument("--images", type=at_least_one, help="attack so many (default: 300; 1000 with --full)")
     parser.add_argument("--networks", type=at_least_one, help="of each kind (default: 1; 3 with --full)")
     arguments = parser.parse_args()
     full, seed = arguments.full, arguments.seed
     train_set, test = load_mnist() if full else load_digits()
-    epochs, count = arguments.epochs or (10 if full else 15), arguments.images or (1000 if full else 300)
+    epochs, count = arguments.epochs or (5 if full else 15), arguments.images or (1000 if full else 300)
     all_runs: dict[str, list[dict[str, Any]]] = {"plain digits": [], "all five": []}
     kinds = arguments.networks or (3 if full else 1)
     with ending_with_a_sentence(saved=False):

@@ -44,7 +44,10 @@ def dropout_variance(net: Sequential, x: Array, *, runs: int = 50, seed: int = 0
     )
     if not has_dropout:
         raise DTypeError(
-            "dropout_variance", "a network with dropout", repr(net), "add Dropout(0.5) layers, and train it"
+            "dropout_variance",
+            "a network with dropout",
+            repr(net),
+            "train one with Dropout layers, such as models.mlp()",
         )
     check_counts("dropout_variance", least=2, runs=runs)
     check_seed("dropout_variance", seed)

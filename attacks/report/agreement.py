@@ -31,9 +31,9 @@ class Agreement(Tabled):
     >>> from attacks.report.agreement import Agreement
     >>> print(Agreement(["softmax"], 100, np.array([80]), np.array([60])))
     Of 100 images that their source misclassifies, % (95 % interval)
-    network    misclassified    same class  same, of both wrong
-    -----------------------------------------------------------
-    softmax     80.0 (71-87)  60.0 (50-69)         75.0 (65-83)
+    network  misclassified    same class  same, of both wrong
+    ---------------------------------------------------------
+    softmax   80.0 (71-87)  60.0 (50-69)         75.0 (65-83)
     <BLANKLINE>
     """
 
@@ -70,8 +70,8 @@ def agreement(result: AttackResult, y: Any, others: Mapping[str, Any]) -> Agreem
     >>> from minidl import models
     >>> net, x = models.mlp(seed=0), np.random.default_rng(0).random((20, 1, 28, 28), dtype=np.float32)
     >>> y = net(x).argmax(axis=1)
-    >>> found = agreement(fgsm(net, x, y, epsilon=0.1), y, {"itself": net})
-    >>> int(found.same[0]) == found.misclassified
+    >>> table = agreement(fgsm(net, x, y, epsilon=0.1), y, {"itself": net})
+    >>> int(table.same[0]) == table.misclassified
     True
     """
     if not isinstance(result, AttackResult):

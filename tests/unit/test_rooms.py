@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "attacks.minimal": {"minidl", "attacks.common"},
     "attacks.black_box": {"minidl", "minidl.data", "minidl.kernels", "attacks.common", "attacks.bounded"},
     "attacks.evolution": {"minidl", "minidl.kernels", "attacks.common"},
-    "attacks.defences": {"minidl"},
+    "attacks.defences": {"minidl", "minidl.data", "attacks.common"},
     "attacks.report": {"minidl", "minidl.kernels", "attacks.common", "attacks.minimal", "attacks.evolution"},
     "attacks": {"minidl", "attacks.common", "attacks.bounded"},
 }

@@ -53,15 +53,15 @@ def images(seed: int, count: int = 6) -> np.ndarray:
 @given(seed=seeds, bandwidth=st.floats(0.05, 5))
 def test_densities_by_their_definition(seed, bandwidth) -> None:
     it, x = detector(seed, bandwidth), images(seed)
-    points, found = it.features(x), it.log_densities(x)
+    points, result = it.features(x), it.log_densities(x)
     for n, point in enumerate(points):
         for k, centres in enumerate(it.centres):
             kernels = [np.exp(-((point - c) ** 2).sum() / (2 * bandwidth**2)) for c in centres]
             p = np.mean(kernels) / (2 * np.pi * bandwidth**2) ** 2
             if p > 1e-300:
-                assert found[n, k] == pytest.approx(np.log(p), rel=1e-8, abs=1e-8)
+                assert result[n, k] == pytest.approx(np.log(p), rel=1e-8, abs=1e-8)
     predicted = it.network(x).argmax(axis=1)
-    np.testing.assert_array_equal(it.score(x), found[np.arange(len(x)), predicted])
+    np.testing.assert_array_equal(it.score(x), result[np.arange(len(x)), predicted])
     np.testing.assert_array_equal(it.flags(x), it.score(x) < it.threshold)
 
 
@@ -191,25 +191,25 @@ def test_no_lower_threshold_has_so_few_false_positives(clean, rate) -> None:
 
 def test_the_variance_is_that_of_the_runs() -> None:
     it, x = net(dropout=0.5), images(0, 7)
-    found = dropout_variance(it, x, runs=6, seed=4)
+    result = dropout_variance(it, x, runs=6, seed=4)
     runs = []
     for run in range(6):
         z = it.apply(it.params, x, np.random.default_rng((4, 0, run)))
         runs.append(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))
     p = np.stack(runs)
-    np.testing.assert_allclose(found, (p**2).sum(axis=2).mean(axis=0) - (p.mean(axis=0) ** 2).sum(axis=1), atol=1e-12)
-    np.testing.assert_array_equal(dropout_variance(it, x, runs=6, seed=4), found)
-    assert (dropout_variance(it, x, runs=6, seed=5) != found).any()
+    np.testing.assert_allclose(result, (p**2).sum(axis=2).mean(axis=0) - (p.mean(axis=0) ** 2).sum(axis=1), atol=1e-12)
+    np.testing.assert_array_equal(dropout_variance(it, x, runs=6, seed=4), result)
+    assert (dropout_variance(it, x, runs=6, seed=5) != result).any()
     assert dropout_variance(it, x[:0]).shape == (0,)
 
 
 def test_an_image_does_not_depend_on_the_others(monkeypatch) -> None:
     monkeypatch.setattr(uncertainty, "PART", 4)
     it, x = net(dropout=0.5), images(0, 10)
-    found = dropout_variance(it, x, runs=3)
-    np.testing.assert_allclose(dropout_variance(it, x[:6], runs=3), found[:6], rtol=1e-9)
+    result = dropout_variance(it, x, runs=3)
+    np.testing.assert_allclose(dropout_variance(it, x[:6], runs=3), result[:6], rtol=1e-9)
     other = np.concatenate([images(1, 3), x[3:]])
-    np.testing.assert_allclose(dropout_variance(it, other, runs=3)[3:], found[3:], rtol=1e-9)
+    np.testing.assert_allclose(dropout_variance(it, other, runs=3)[3:], result[3:], rtol=1e-9)
 
 
 @needs_scikit_learn
@@ -275,10 +275,10 @@ def test_detectors_on_another_library(monkeypatch) -> None:
     def results() -> list[np.ndarray]:
         it, x = net(3, dropout=0.5), backend.asarray(np.random.default_rng(0).random((400, 1, 3, 3)) * 4 - 2)
         data = Dataset(x, it(x).argmax(axis=1))
-        found = kernel_density(it, it.up_to("tanh2"), data, data, bandwidth=0.4, most=9)
-        lin = linearize(guarded(found), x[:5])
-        return [*map(backend.to_numpy, found.centres), backend.to_numpy(lin.value), dropout_variance(it, x, runs=3),
-                backend.to_numpy(lin.vjp(namespace_ones(lin.value))), np.array(found.threshold)]  # fmt: skip
+        result = kernel_density(it, it.up_to("tanh2"), data, data, bandwidth=0.4, most=9)
+        lin = linearize(guarded(result), x[:5])
+        return [*map(backend.to_numpy, result.centres), backend.to_numpy(lin.value), dropout_variance(it, x, runs=3),
+                backend.to_numpy(lin.vjp(namespace_ones(lin.value))), np.array(result.threshold)]  # fmt: skip
 
     with backend.use("strict"):
         theirs = results()

@@ -54,16 +54,16 @@ def test_the_gradient_is_the_difference_of_the_probabilities(seed, temperature) 
     p, q = softmax(theirs / temperature), softmax(net.params["dense1.W"] / temperature)
     value = objective(net, net.params, x, None, HERE)
     np.testing.assert_allclose(value, -(p * np.log(q)).sum(axis=1).mean(), rtol=1e-9)
-    found = grad(lambda params: objective(net, params, x, None, HERE), net.params)
-    np.testing.assert_allclose(found["dense1.W"], (q - p) / temperature / 3, atol=1e-12)
+    gradient = grad(lambda params: objective(net, params, x, None, HERE), net.params)
+    np.testing.assert_allclose(gradient["dense1.W"], (q - p) / temperature / 3, atol=1e-12)
 
 
 @given(seed=seeds, temperature=temperatures)
 def test_a_student_that_is_its_teacher_stays_as_it_is(seed, temperature) -> None:
     net = models.mlp(3, 4, (5,), bias=True, dropout=(0.0, 0.0), init_weights=Glorot(), seed=seed % 99, dtype="float64")
     x = np.random.default_rng(seed).normal(size=(6, 3))
-    found = grad(lambda params: Distillation(net, temperature)(net, params, x, None, HERE), net.params)
-    for g in found.values():
+    gradient = grad(lambda params: Distillation(net, temperature)(net, params, x, None, HERE), net.params)
+    for g in gradient.values():
         np.testing.assert_allclose(g, 0, atol=1e-12)
 
 
