@@ -47,7 +47,7 @@ def dropout_variance(net: Sequential, x: Array, *, runs: int = 50, seed: int = 0
             "dropout_variance",
             "a network with dropout",
             repr(net),
-            "train one with Dropout layers, such as models.mlp()",
+            "use a network with Dropout layers, such as models.mlp()",
         )
     check_counts("dropout_variance", least=2, runs=runs)
     check_seed("dropout_variance", seed)
