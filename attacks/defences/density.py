@@ -172,7 +172,7 @@ def cross_validated(centres: list[Array]) -> float:
         sum(cross_val_score(Estimator(bandwidth=deviation * c), each, cv=5).sum() for each in points)
         for c in CANDIDATES
     ]
-    return deviation * CANDIDATES[int(np.argmax(likelihoods))]
+    return deviation * float(CANDIDATES[int(np.argmax(likelihoods))])
 
 
 def _in_parts(f: Callable[[Array], Array], x: Array, size: int = 1000) -> Array:
