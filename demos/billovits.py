@@ -171,15 +171,16 @@ def _median(result: AttackResult) -> str:
 
 def figure(detectors: Detectors, combination: Combination, results: dict[str, AttackResult],
            clean: dict[str, np.ndarray]) -> Any:  # fmt: skip
-    """ROC curves on C&W images, which no score was fitted to."""
-    result, rates = results["C&W"], list(np.linspace(0, 1, 201))
+    """ROC curves on C&W images, which no score was fitted to; on BIM images if no C&W image is successful."""
+    attack = "C&W" if bool(results["C&W"].success.any()) else "BIM"
+    result, rates = results[attack], list(np.linspace(0, 1, 201))
     theirs = detectors.scores(result.x_adv[result.success])
     curves = {name: roc(clean[name], theirs[name]) for name in clean}
     curves["combination"] = roc(combination.score(clean), combination.score(theirs))
     lines = {f"{name}: {c.area:.3f}": list(np.interp(rates, c.false_positive_rates, c.true_positive_rates))
              for name, c in curves.items()}  # fmt: skip
-    drawn = plots.curves(rates, lines, title="C&W images against clean digits; ROC areas in the key",
-                         x_label="clean digits flagged", y_label="C&W images flagged")  # fmt: skip
+    drawn = plots.curves(rates, lines, title=f"{attack} images against clean digits; ROC areas in the key",
+                         x_label="clean digits flagged", y_label=f"{attack} images flagged")  # fmt: skip
     drawn.axes[0].axvline(RATE, color="grey", linewidth=0.8, linestyle=":")
     return drawn
 
