@@ -275,8 +275,8 @@ BY_SCIKIT_LEARN = pytest.mark.skipif(not find_spec("sklearn"), reason="scikit-le
             ["distillation.txt", "distillation.png"],
         ),
         (
-            ["demos/backgrounds.py", "--epochs", "2", "--digits", "800", "--images", "12"],
-            ["backgrounds.txt", "backgrounds.png", "backgrounds_examples.png"],
+            ["demos/backgrounds.py", "--epochs", "1", "--digits", "300", "--images", "10", "--steps", "3"],
+            ["backgrounds.txt", "backgrounds_classes.png", "backgrounds_digits.png"],
         ),
         pytest.param(
             [
@@ -375,7 +375,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     ["demos/goodfellow_rbf.py", "--epochs", "1", "--digits", "10", "--queries", "20", "--steps", "3"],
     ["demos/gu_rigazio.py", "--epochs", "1", "--digits", "4", "--steps", "5", "--learn-from", "60"],
     ["demos/distillation.py", "--epochs", "1", "--digits", "60", "--images", "20", "--few", "2", "--steps", "3"],
-    ["demos/backgrounds.py", "--epochs", "1", "--digits", "300", "--images", "4"],
+    ["demos/backgrounds.py", "--epochs", "1", "--digits", "100", "--images", "5", "--check", "1", "--steps", "2"],
     pytest.param(["demos/billovits.py", *["--epochs", "3", "--digits", "1500", "--images", "20", "--few", "2", "--steps", "5"]],
                  marks=BY_SCIKIT_LEARN),
     ["demos/madry.py", "--epochs", "1", "--digits", "10"],
