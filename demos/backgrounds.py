@@ -195,11 +195,17 @@ def clean(conditions: np.ndarray, wrong: dict[str, list[np.ndarray]]) -> str:
     """What is added to the background, and the errors without any attack."""
     rows = []
     for i, condition in enumerate(CONDITIONS):
-        added = lengths(conditions[i] - conditions[0]) if condition in CONDITIONS[1:3] else np.zeros(1)
+        added = lengths((conditions[i] - conditions[0]) * (conditions[0] < PAPER))
         rates = [f"{100 * (1 - np.mean([w[i].mean() for w in wrong[name]])):.2f}" for name in NETWORKS]
         rows.append([condition, f"{added.min():.4f} to {added.max():.4f}", f"{conditions[i].min():.2f} to "
                      f"{conditions[i].max():.2f}", *rates])  # fmt: skip
-    heads = ["condition", "L2 added to\nthe background", "pixels", "accuracy, %,\nplain digits", "all\nconditions"]
+    heads = [
+        "condition",
+        "L2 of the change\nof the background",
+        "pixels",
+        "accuracy, %,\nplain digits",
+        "all\nconditions",
+    ]
     return table("Conditions, and the accuracy without attack on all test digits", heads, rows)
 
 
