@@ -8,9 +8,15 @@ Five kinds of networks: softmax regression; logistic regression that tells 3 fro
 sigmoid for each class; and a shallow RBF network, whose probabilities exp(-q) need not sum to 1.  Then an ensemble of
 twelve maxout networks, attacked as a whole or by the gradient of one member.
 
-Result: RESULT
+Result: as in the paper, FGSM at ε .25 fools all networks but the RBF network nearly always, and images of nothing are
+accepted by all but the RBF network: 96 % by maxout with a softmax, most often as fives, and 68 % with sigmoids.  An
+ensemble is fooled by the gradient of one member almost as often as by its own.  For images made against maxout, softmax
+regression predicts the same class in two cases of three, the RBF network in one of six.  The RBF network's errors are
+more than in the paper; demos/goodfellow_rbf.py attacks it in earnest.
 
-Differences from the paper.  DIFFERENCES
+Differences from the paper.  Maxout networks are trained for 20 epochs by the recipe of demos/goodfellow_maxout.py, and
+those of the ensemble for 6 by Adam.  The RBF network has a diagonal β.  On CIFAR-10 the network has a quarter of the
+paper's channels, pixels are from 0 to 1, and are not whitened: N(0, I) is then far from all photos.
 """
 
 from __future__ import annotations
