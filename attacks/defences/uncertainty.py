@@ -70,6 +70,10 @@ class Combination:
     model: scikit-learn's pipeline.
 
     Make one with `combine`.
+
+    >>> from attacks.defences.uncertainty import combine
+    >>> combine({"a": [0.0, 0.1]}, {"a": [1.0, 1.1]}).names
+    ('a',)
     """
 
     names: tuple[str, ...]

@@ -22,7 +22,10 @@ DOORS = [
     "minidl.layers", "minidl.losses", "minidl.models", "minidl.objectives", "minidl.ops", "minidl.optim", "minidl.products", "minidl.reductions",
     "minidl.schedules", "minidl.shaping", "minidl.testing", "minidl.train",
     "attacks", "attacks.black_box.linear", "attacks.black_box.neighbours", "attacks.black_box.substitute",
-    "attacks.black_box.techniques", "attacks.common.goal", "attacks.common.objectives", "attacks.common.run", "attacks.defences.stacked", "attacks.evolution", "attacks.plain",
+    "attacks.black_box.techniques", "attacks.common.goal", "attacks.common.objectives", "attacks.common.run", "attacks.defences.density",
+    "attacks.defences.distillation", "attacks.defences.guarded", "attacks.defences.roc", "attacks.defences.stacked",
+    "attacks.defences.uncertainty", "attacks.evolution", "attacks.plain", "attacks.report.agreement",
+    "attacks.report.intervals", "attacks.report.rubbish",
     "attacks.report.by_class", "attacks.report.evaluate", "attacks.report.evaluation_plots", "attacks.report.fooling_plots",
     "attacks.report.outcomes", "attacks.report.plots", "attacks.report.transfer", "attacks.transforms",
 ]  # fmt: skip
