@@ -48,7 +48,7 @@ def test_no_attack_is_left_out() -> None:
         name for name in named
         if not inspect.isclass(it := getattr(attacks, name)) and next(iter(inspect.signature(it).parameters)) == "victim"
     }  # fmt: skip
-    measures = {"saliency_map", "robustness_curve"}
+    measures = {"saliency_map", "robustness_curve", "rubbish"}
     adversaries = {name for name in named if name.endswith("Adversary")}
     assert (takes_a_victim - measures) | adversaries == covered()
 
