@@ -13,7 +13,11 @@ same size.
 Then the same detectors are attacked by someone who knows them: C&W and PGD through the network and the density as one
 (`attacks.defences.guarded`), towards the most likely wrong class.
 
-Result: RESULT
+Result: at 5 % of clean digits flagged, the density of the code catches some 40 % of FGSM's and BIM's confident mistakes
+and 60 % of C&W's images, and not 80.  The last hidden layer is worse: there FGSM's images are no rarer than clean ones,
+so that the combination, which is fitted to FGSM, counts rare features there as a sign of a *clean* digit.  On JSMA's
+images, which are rare there, it is worse than chance.  Noise of the same size, which changes no prediction, is flagged
+as well.  And attacked through the detector, C&W and PGD pass nearly always, with perturbations that are hardly longer.
 
 Differences from the papers.  The network is a perceptron of 256 and 128 units.  The "conatural" classes are ours: 4 and
 9; 3, 5 and 8; 1 and 7.
@@ -111,7 +115,9 @@ def areas(detectors: Detectors, fitted: tuple[Combination, float], results: dict
         rows.append([name, len(x), *(roc(clean[score], theirs[score]).area for score in clean),
                      roc(combination.score(clean), combination.score(theirs)).area])  # fmt: skip
     heads = ["attack", "images", *(name.replace(" ", "\n") for name in clean), "combination"]
-    return table("ROC areas: successful images against clean test digits (Feinman et al., MNIST: .926)", heads, rows)
+    title = "ROC areas: successful images against clean test digits (Feinman et al., MNIST: .926)"
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in combination.weights.items())
+    return table(title, heads, rows) + f"Weights of the combination, of a deviation each: {weights}\n"
 
 
 def caught(detectors: Detectors, results: dict[str, AttackResult], test: Dataset) -> str:

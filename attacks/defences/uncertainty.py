@@ -72,12 +72,17 @@ class Combination:
     Make one with `combine`.
 
     >>> from attacks.defences.uncertainty import combine
-    >>> combine({"a": [0.0, 0.1]}, {"a": [1.0, 1.1]}).names
-    ('a',)
+    >>> combine({"a": [0.0, 0.1]}, {"a": [1.0, 1.1]}).weights["a"] > 0
+    True
     """
 
     names: tuple[str, ...]
     model: Any
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """By how much the log odds of being adversarial grow with a deviation of each score."""
+        return dict(zip(self.names, map(float, self.model[-1].coef_[0])))
 
     def score(self, scores: Mapping[str, Any]) -> np.ndarray:
         """The log odds that each image is adversarial: (N,).  `ShapeError` for other scores than it was fitted to."""

@@ -220,6 +220,10 @@ def test_a_combination_ignores_units_and_separates(seed) -> None:
     bad = {"a": 2 + rng.normal(size=20), "b": rng.normal(size=20)}
     it = combine(clean, bad)
     assert roc(it.score(clean), it.score(bad)).area > 0.6
+    z = {name: np.concatenate([clean[name], bad[name]]) for name in clean}
+    z = {name: (each - each.mean()) / each.std() for name, each in z.items()}
+    linear = sum(it.weights[name] * each for name, each in z.items())
+    np.testing.assert_allclose(np.ptp(np.concatenate([it.score(clean), it.score(bad)]) - linear), 0, atol=1e-9)
     scaled = [{"a": 1000 * each["a"] + 7, "b": each["b"] / 50} for each in (clean, bad)]
     np.testing.assert_allclose(combine(*scaled).score(scaled[0]), it.score(clean), rtol=1e-6, atol=1e-8)
 
