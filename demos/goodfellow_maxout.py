@@ -8,7 +8,10 @@ stage on all of them.  Its adversarially trained twin is trained by the first st
 Does the dropout of the input, which does not scale the pixels that it keeps, explain the paper's confidence of 97.6 %
 on errors?  What does an L1 penalty on the first layer cost?  With --full there are networks of 1600 units, in short.
 
-Result: RESULT
+Result: the whole recipe leads to an error of 1.06 % (the paper: .94), and FGSM misclassifies nearly all images, with a
+confidence of .95 (.976).  The mask explains little of that: after 20 epochs it is .87 with it and .84 with a mask that
+scales; more training explains more.  Adversarial training with images clipped to [0, 1] lowers the error on such images
+to 9 %, on images that are not clipped to 46 %, and under PGD not at all.  With the L1 penalty nothing is learned.
 
 Differences from the paper.  Early stopping looks at the error on clean digits; the paper's, for adversarial training,
 looks at adversarial ones.  The paper's other networks are in demos/goodfellow_networks.py and goodfellow_rbf.py.
@@ -187,7 +190,7 @@ def under_fgsm(nets: dict[str, Sequential], train_set: Dataset, test: Dataset) -
                      PAPER.get(name, "-"), attacked.confidence_on_errors, float(clipped.success.mean()),
                      float(strong.success.mean())])  # fmt: skip
     heads = ["network", "training\nerror", "clean\nerror", "confi-\ndence", "FGSM\n.25", "paper, %: error,\nconfidence",
-             "confi-\ndence", "FGSM .25,\nclipped", "PGD-40,\nclipped"]  # fmt: skip
+             "confi-\ndence", "clipped:\nFGSM", "\nPGD-40"]  # fmt: skip
     return table("Errors on whole test images, and on images made against the network itself", heads, rows)
 
 
