@@ -30,7 +30,12 @@ from .bounded.square import square
 from .common.goal import Goal, Targeted, Untargeted
 from .common.result import AttackResult
 from .common.victim import Victim
+from .defences.density import kernel_density
+from .defences.distillation import distill
+from .defences.guarded import guarded
+from .defences.roc import roc
 from .defences.stacked import stacked
+from .defences.uncertainty import dropout_variance
 from .evolution import fool_cppn, fool_direct, fool_gradient
 from .minimal.carlini_wagner import cw_l0, cw_l2, cw_linf
 from .minimal.deepfool import deepfool
@@ -83,6 +88,11 @@ __all__ = [
     "black_box",
     "defences",
     "stacked",
+    "distill",
+    "kernel_density",
+    "dropout_variance",
+    "roc",
+    "guarded",
     "FGSMAdversary",
     "PGDAdversary",
     "evaluate_attack",
