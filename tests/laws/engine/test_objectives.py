@@ -124,6 +124,7 @@ def test_resumed_runs_end_with_the_same_bits_and_know_their_objective(tmp_path) 
         fit(network(), data(), epochs=1, objective=lambda *a: roughness(*a), checkpoint=tmp_path / "another")
 
 
+@pytest.mark.slow
 def test_an_autoencoder_needs_no_logits_and_learns() -> None:
     """Labels beyond its outputs, or none that fit: they are not looked at.  The noisy one learns to ignore noise."""
     examples = data(200)
@@ -316,6 +317,7 @@ def test_the_objectives_are_the_loss_plus_the_penalty(seed) -> None:
         np.testing.assert_allclose(value, loss + penalty, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_they_make_networks_less_sensitive() -> None:
     """Trained with a penalty, the mean ‖J‖_F² on other examples is smaller, and the error hardly larger."""
 
