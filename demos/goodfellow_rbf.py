@@ -14,10 +14,10 @@ the shortest perturbation that makes a network *accept* a wrong class, by `cw_l2
 "rejected", whose logit is log .5.
 
 Result: the network is not robust.  FGSM succeeds on about three quarters of the digits, `apgd` and `square` on all of
-them, and in L2 the perturbations are not longer than those of the linear network.  FGSM fails although no gradient is
+them, and in L2 the perturbations are about as long as those of the linear network.  FGSM fails although no gradient is
 0: the precisions β of the pixels differ ten-thousandfold, and the sign moves all of them alike.  A step as long along
-the gradient itself finds more.  Rejecting images with p < .5 rejects three correct digits of ten, and makes the
-attacker's perturbation about twice as long: as long as for the ReLU network, which rejects almost nothing.
+the gradient itself succeeds on nearly all.  Rejecting images with p < .5 rejects three correct digits of ten, and makes
+the attacker's perturbation twice as long: nearly as long as for the ReLU network, which rejects almost nothing.
 """
 
 from __future__ import annotations
