@@ -1,6 +1,6 @@
 """Papernot et al. (2016), "Distillation as a defense to adversarial perturbations": as claimed, and attacked.
 
-    python demos/distillation.py           bundled digits, about two minutes on two cores
+    python demos/distillation.py           bundled digits, under three minutes on two cores
     python demos/distillation.py --full    whole MNIST, about fifteen minutes
 
 A LeNet is trained at temperature T, and a second one on its soft labels at T, which is then used at T = 1.  The paper
