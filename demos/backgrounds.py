@@ -31,6 +31,7 @@ from common import (
     at_least_one,
     command_line,
     ending_with_a_sentence,
+    finished,
     out_folder,
     provenance,
     table,
@@ -39,7 +40,8 @@ from common import (
     write_text,
 )
 
-from attacks import Victim, cw_l2, cw_linf, deepfool
+from attacks import Untargeted, Victim, cw_l2, cw_linf, deepfool
+from attacks.common.objectives import margin
 from attacks.report.intervals import NORMAL_QUANTILE
 from attacks.report.plots import COLOURS, image_rows, new_figure
 from minidl import models
@@ -102,24 +104,20 @@ def measured(net: Sequential, conditions: np.ndarray, y: np.ndarray) -> Measured
     of = {name: np.full((len(conditions), len(y)), np.nan) for name in MEASURES}
     for i, x in enumerate(conditions):
         images, labels = asarray(x[counted]), asarray(y[counted])
-        l2, linf = deepfool(net, images, labels), deepfool(net, images, labels, norm="linf")
+        l2, linf = (finished(deepfool(net, images, labels, norm=norm)) for norm in ("l2", "linf"))
         of["L2"][i, counted] = np.where(to_numpy(l2.success), to_numpy(l2.l2), np.nan)
         of["L∞"][i, counted] = np.where(to_numpy(linf.success), to_numpy(linf.linf), np.nan)
-        of["margin"][i, counted], of["gradient"][i, counted] = margins(net, images, y[counted])
+        of["margin"][i, counted], of["gradient"][i, counted] = margins(net, images, labels)
     of["first order"] = of["margin"] / of["gradient"]
     incomplete = np.isnan(np.stack(list(of.values()))).any(axis=(0, 1))
     return {name: np.where(incomplete, np.nan, values) for name, values in of.items()}
 
 
-def margins(net: Sequential, x: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def margins(net: Sequential, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Z_y - max_{k≠y} Z_k of each image, and the L2 length of its gradient."""
-    victim, margin, gradient = Victim(net), np.empty(len(y)), np.empty(len(y))
-    for part in victim.parts(x):
-        lin, label = victim.linearize(x[part]), np.eye(10, dtype="float32")[y[part]]
-        logits = to_numpy(lin.value)
-        weights = label - np.eye(10, dtype="float32")[np.where(label, -np.inf, logits).argmax(axis=1)]
-        margin[part], gradient[part] = (weights * logits).sum(axis=1), lengths(to_numpy(lin.vjp(asarray(weights))))
-    return margin, gradient
+    goal = Untargeted(y)
+    logits, gradient = Victim(net).logits_and_gradient(x, goal, margin)
+    return -to_numpy(margin(goal, logits)), lengths(to_numpy(gradient))
 
 
 def interval(values: np.ndarray) -> tuple[float, float, int]:
@@ -182,7 +180,8 @@ def check(nets: dict[str, Sequential], conditions: np.ndarray, y: np.ndarray, co
         for condition, x in zip(CONDITIONS, conditions):
             images, row = asarray(x[some]), [f"{name}: {condition}"]
             for attack, norm in ((cw_l2, "l2"), (cw_linf, "linf")):
-                best, fast = attack(net, images, labels, steps=steps), deepfool(net, images, labels, norm=norm)
+                best = finished(attack(net, images, labels, steps=steps))
+                fast = finished(deepfool(net, images, labels, norm=norm))
                 both = to_numpy(best.success & fast.success)
                 ratio = to_numpy(getattr(fast, norm))[both] / to_numpy(getattr(best, norm))[both]
                 row += [f"{both.sum()}/{len(some)}", pm(ratio[None])]

@@ -31,7 +31,11 @@ import numpy as np
 from common import (
     at_least_one,
     command_line,
+    correctly_classified,
     ending_with_a_sentence,
+    finished,
+    median_l2,
+    most_likely_wrong,
     out_folder,
     provenance,
     table,
@@ -87,19 +91,12 @@ def attacked(net: Sequential, data: Dataset, few: int, steps: int, seed: int) ->
     targets = Targeted(asarray(most_likely_wrong(net, some)))
     return {
         "FGSM": fgsm(net, data.x, data.y, epsilon=EPSILON),
-        "BIM": bim(net, data.x, data.y, epsilon=0.15, steps=20),
-        "PGD": pgd(net, data.x, data.y, epsilon=0.15, steps=20, seed=seed),
-        "DeepFool": deepfool(net, some.x, some.y),
-        "JSMA": jsma(net, some.x, targets),
-        "C&W": cw_l2(net, some.x, targets, steps=steps, binary_search_steps=5, seed=seed, progress=True),
+        "BIM": finished(bim(net, data.x, data.y, epsilon=0.15, steps=20)),
+        "PGD": finished(pgd(net, data.x, data.y, epsilon=0.15, steps=20, seed=seed)),
+        "DeepFool": finished(deepfool(net, some.x, some.y)),
+        "JSMA": finished(jsma(net, some.x, targets)),
+        "C&W": finished(cw_l2(net, some.x, targets, steps=steps, binary_search_steps=5, seed=seed, progress=True)),
     }
-
-
-def most_likely_wrong(net: Sequential, data: Dataset) -> np.ndarray:
-    """The class with the largest logit but the label: (N,)."""
-    logits, labels = to_numpy(net(data.x)).copy(), to_numpy(data.y)
-    logits[np.arange(len(labels)), labels] = -np.inf
-    return logits.argmax(axis=1)
 
 
 def areas(detectors: Detectors, fitted: tuple[Combination, float], results: dict[str, AttackResult],
@@ -160,19 +157,15 @@ def knowing(detectors: Detectors, plain: AttackResult, some: Dataset, steps: int
     for name, detector in detectors.densities.items():
         alone = plain.x_adv[plain.success]
         whole = Victim(guarded(detector))
-        adaptive = cw_l2(whole, some.x, targets, steps=steps, binary_search_steps=6, seed=seed, progress=True)
-        strong = pgd(whole, some.x, targets, epsilon=EPSILON, steps=100, objective="margin", seed=seed, progress=True)
-        rows.append([name, share(int(detector.flags(alone).sum()), len(alone)), _median(plain),
-                     share(int(adaptive.success.sum()), len(some)), _median(adaptive),
+        options: dict[str, Any] = {"seed": seed, "progress": True}
+        adaptive = finished(cw_l2(whole, some.x, targets, steps=steps, binary_search_steps=6, **options))
+        strong = finished(pgd(whole, some.x, targets, epsilon=EPSILON, steps=100, objective="margin", **options))
+        rows.append([name, share(int(detector.flags(alone).sum()), len(alone)), median_l2(plain),
+                     share(int(adaptive.success.sum()), len(some)), median_l2(adaptive),
                      share(int(strong.success.sum()), len(some))])  # fmt: skip
     heads = ["detector", "as claimed:\nC&W flagged, %", "its\nL2", "knowing it:\nC&W passes, %", "its\nL2",
              f"PGD {EPSILON}\npasses, %"]  # fmt: skip
     return table(f"{len(some)} digits, towards the most likely wrong class", heads, rows)
-
-
-def _median(result: AttackResult) -> str:
-    lengths = to_numpy(result.l2)[to_numpy(result.success)]
-    return f"{np.median(lengths):.2f}" if len(lengths) else "-"
 
 
 def figure(detectors: Detectors, combination: Combination, results: dict[str, AttackResult],
@@ -207,7 +200,7 @@ def main() -> None:
     with ending_with_a_sentence(saved=False):
         detectors = Detectors(rest, held_out, arguments.epochs or (10 if full else 15), seed)
         net = detectors.net
-        right = test.take(np.flatnonzero(to_numpy(net(test.x).argmax(axis=1) == test.y)))
+        right = correctly_classified(test, net)
         results, clean = attacked(net, right, few, arguments.steps, seed), detectors.scores(right.x)
         ours = fgsm(net, held_out.x, held_out.y, epsilon=EPSILON)
         good, bad = detectors.scores(held_out.x), detectors.scores(ours.x_adv[ours.success])

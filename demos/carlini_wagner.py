@@ -34,7 +34,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
+from common import (
+    HERE,
+    at_least_one,
+    command_line,
+    correctly_classified,
+    finished,
+    out_folder,
+    provenance,
+    table,
+    train,
+    write_figure,
+    write_text,
+)
 
 import minidl
 from attacks import AttackResult, Targeted, Victim, bim, fgsm, jsma, plots
@@ -107,8 +119,7 @@ def attack_all(name: str, net: Sequential, x: Any, checkpoints: Path, **options:
             start, victim = time.perf_counter(), Victim(net, batch_size=128)
             which, targets = every_other_class(victim.predict(x[i:last]), 10)
             result = ROWS[name].run(victim, x[i:last][which], Targeted(targets), progress=True, **options)
-            if result.params.get("interrupted"):
-                raise SystemExit("interrupted; call again to continue")
+            finished(result, "call again to continue")
             values = (result.x_adv, result.success, getattr(result, ROWS[name].norm), result.clean_pred, targets,
                       result.iterations)  # fmt: skip
             write_archive(path, "part", {"seconds": time.perf_counter() - start}, dict(zip(ARRAYS, values)))
@@ -188,9 +199,7 @@ def run(arguments: Any, net: Sequential, test: Dataset, checkpoints: Path) -> No
     """Run all attacks on the first correctly classified digits, print and draw."""
     error = minidl.train.evaluate(net, test).error
     print(f"network: error {error:.4f} on {len(test)} test digits", flush=True)
-    first = test.take(2000)
-    correct = np.flatnonzero(to_numpy(net(first.x).argmax(axis=1) == first.y))
-    x = first.x[asarray(correct[: arguments.digits or (100 if arguments.full else 2)])]
+    x = correctly_classified(test.take(2000), net).x[: arguments.digits or (100 if arguments.full else 2)]
     attacks = {}
     for name in arguments.only or ROWS:
         options = {"steps": arguments.steps} if arguments.steps and name.startswith("C&W") else {}

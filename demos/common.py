@@ -9,20 +9,26 @@ import platform
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from attacks import AttackResult, Untargeted, Victim
+from attacks.evolution import FoolingResult
 from attacks.report.tables import table as table
 from minidl import __version__, backend
+from minidl.backend import to_numpy
+from minidl.core import Array
 from minidl.data import Dataset
 from minidl.errors import BackendError
 from minidl.files import atomically
 from minidl.models import Sequential
 from minidl.train import History, fit
+
+Attacked = TypeVar("Attacked", AttackResult, FoolingResult)
 
 HERE = Path(__file__).resolve().parent
 
@@ -78,6 +84,38 @@ def mean_and_deviation(values: Sequence[float], form: str = "{:.4f}") -> str:
     """The mean of several runs ± their standard deviation (n - 1); the number alone for a single run."""
     mean = form.format(np.mean(values))
     return mean if len(values) == 1 else f"{mean} ± {form.format(np.std(values, ddof=1))}"
+
+
+def correctly_classified(data: Dataset, *nets: Callable[[Array], Array]) -> Dataset:
+    """The examples of a data set that every network classifies correctly, in order."""
+    correct = [to_numpy(net(data.x).argmax(axis=-1) == data.y) for net in nets]
+    return data.take(np.flatnonzero(np.all(correct, axis=0)))
+
+
+def most_likely_wrong(net: Callable[[Array], Array], data: Dataset) -> np.ndarray:
+    """The class with the largest logit but the label: (N,)."""
+    logits, labels = to_numpy(net(data.x)).copy(), to_numpy(data.y)
+    logits[np.arange(len(labels)), labels] = -np.inf
+    return logits.argmax(axis=1)
+
+
+def share_without_gradient(net: Callable[[Array], Array], data: Dataset) -> float:
+    """The share of examples for which the gradient of the cross-entropy is exactly 0 in every pixel."""
+    gradient = to_numpy(Victim(net).gradient(data.x, Untargeted(data.y)))
+    return float((gradient.reshape(len(gradient), -1) == 0).all(axis=1).mean())
+
+
+def median_l2(result: AttackResult, form: str = "{:.2f}") -> str:
+    """The median L2 distance of the successful examples; "-" if there are none."""
+    lengths = to_numpy(result.l2)[to_numpy(result.success)]
+    return form.format(np.median(lengths)) if len(lengths) else "-"
+
+
+def finished(result: Attacked, saved: str = "nothing was saved") -> Attacked:
+    """The result of an attack; if Ctrl-C interrupted it, end the script with a sentence.  saved: what that leaves."""
+    if result.params.get("interrupted"):
+        raise SystemExit(f"interrupted; {saved}")
+    return result
 
 
 @contextlib.contextmanager

@@ -25,16 +25,20 @@ import numpy as np
 from common import (
     at_least_one,
     command_line,
+    correctly_classified,
     ending_with_a_sentence,
+    finished,
+    median_l2,
     out_folder,
     provenance,
+    share_without_gradient,
     table,
     train,
     write_figure,
     write_text,
 )
 
-from attacks import AttackResult, Targeted, Untargeted, Victim, bim, cw_l2, fgsm, jsma, pgd, plots
+from attacks import Targeted, bim, cw_l2, fgsm, jsma, pgd, plots
 from attacks.defences.distillation import AtTemperature, Distillation
 from attacks.report.intervals import wilson
 from minidl import losses, models
@@ -68,36 +72,28 @@ def probabilities(net: Sequential) -> Callable[[Array], Array]:
 def measured(net: Sequential, temperature: float, plain: Sequential, test: Dataset, few: int, seed: int,
              steps: int) -> dict[str, Any]:  # fmt: skip
     """The network's error, logits and gradients, and the success rate of each attack on digits that it has right."""
-    right = np.flatnonzero(to_numpy(net(test.x).argmax(axis=1) == test.y))
-    digits, some = test.take(right), test.take(right[:few])
+    digits = correctly_classified(test, net)
+    some = digits.take(few)
     shift = np.random.default_rng(seed).integers(1, 10, len(some))
     targets = Targeted(asarray((to_numpy(some.y) + shift) % 10))
-    gradient = to_numpy(Victim(net).gradient(digits.x, Untargeted(digits.y)))
-    shortest = cw_l2(net, some.x, some.y, steps=steps, binary_search_steps=6, seed=seed, progress=True)
     results = {
         "FGSM": fgsm(net, digits.x, digits.y, epsilon=EPSILON),
-        "BIM": bim(net, digits.x, digits.y, epsilon=EPSILON, steps=20),
-        "JSMA": jsma(probabilities(net), some.x, targets, progress=True),
+        "BIM": finished(bim(net, digits.x, digits.y, epsilon=EPSILON, steps=20)),
+        "JSMA": finished(jsma(probabilities(net), some.x, targets, progress=True)),
         "FGSM, Z/T": fgsm(lambda x: net(x) / temperature, digits.x, digits.y, epsilon=EPSILON),
-        "PGD, margin": pgd(net, digits.x, digits.y, epsilon=EPSILON, steps=20, objective="margin", seed=seed),
-        "JSMA, Z": jsma(net, some.x, targets, progress=True),
-        "C&W": shortest,
+        "PGD, margin": finished(pgd(net, digits.x, digits.y, epsilon=EPSILON, steps=20, objective="margin", seed=seed)),
+        "JSMA, Z": finished(jsma(net, some.x, targets, progress=True)),
+        "C&W": finished(cw_l2(net, some.x, some.y, steps=steps, binary_search_steps=6, seed=seed, progress=True)),
     }
-    carried = bim(plain, digits.x, digits.y, epsilon=EPSILON, steps=20).x_adv
-    lengths = to_numpy(shortest.l2)[to_numpy(shortest.success)]
-    vanished = (gradient.reshape(len(gradient), -1) == 0).all(axis=1)
+    carried = finished(bim(plain, digits.x, digits.y, epsilon=EPSILON, steps=20)).x_adv
     return {
         "error": evaluate(net, test).error,
         "logit": float(abs(to_numpy(net(test.x))).max(axis=1).mean()),
-        "no gradient": float(vanished.mean()),
-        "length": float(np.median(lengths)) if len(lengths) else None,
-        **{name: _rate(result) for name, result in results.items()},
+        "no gradient": share_without_gradient(net, digits),
+        "length": median_l2(results["C&W"]),
+        **{name: float(result.success.mean()) for name, result in results.items()},
         "BIM, transferred": float((net(carried).argmax(axis=1) != digits.y).mean()),
     }  # fmt: skip
-
-
-def _rate(result: AttackResult) -> float:
-    return float(result.success.mean())
 
 
 def side_by_side(networks: dict[str, dict[str, Any]], counts: tuple[int, int]) -> str:
@@ -105,9 +101,8 @@ def side_by_side(networks: dict[str, dict[str, Any]], counts: tuple[int, int]) -
     rows = []
     for name, m in networks.items():
         shares = [f"{100 * m[each]:.1f}" for each in ["no gradient", *CLAIMED, *KNOWING[:4]]]
-        length = "-" if m["length"] is None else f"{m['length']:.2f}"
         error, logit, carried = f"{100 * m['error']:.2f}", f"{m['logit']:.0f}", f"{100 * m[KNOWING[4]]:.1f}"
-        rows.append([name, error, logit, *shares, length, carried])
+        rows.append([name, error, logit, *shares, m["length"], carried])
     heads = ["network", "clean\nerror", "largest\n|logit|", "∇ = 0", "claimed:\nFGSM", "\nBIM", "\nJSMA",
              "knowing:\nFGSM", "\nPGD", "\nJSMA", "\nC&W", "its\nL2", "BIM of\nplain"]  # fmt: skip
     many, few = (100 * (np.diff(wilson(n / 2, n))[0] / 2) for n in counts)

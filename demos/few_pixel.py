@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import at_least_one, command_line, out_folder, provenance, table, write_figure, write_text
+from common import (
+    at_least_one,
+    command_line,
+    correctly_classified,
+    finished,
+    out_folder,
+    provenance,
+    table,
+    write_figure,
+    write_text,
+)
 from madry import EPSILON, RECIPES, Recipe, network
 
 import minidl
@@ -59,13 +69,6 @@ def description(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
     return table("The networks", ["network", "clean error", f"PGD-40, L∞ {EPSILON:g}"], rows)
 
 
-def correctly_classified(nets: dict[str, Sequential], test: Dataset, count: int) -> Dataset:
-    """The first `count` images that every network classifies correctly."""
-    first = test.take(10 * count + 10)
-    correct = np.all([to_numpy(net(first.x).argmax(axis=-1) == first.y) for net in nets.values()], axis=0)
-    return first.take(asarray(np.flatnonzero(correct)[:count]))
-
-
 def attacked(arguments: Any, nets: dict[str, Sequential], data: Dataset) -> Results:
     """Attack every network with each number of pixels: all images untargeted, the first ones targeted, too."""
     classes, results = len(data.class_names), {}
@@ -77,8 +80,7 @@ def attacked(arguments: Any, nets: dict[str, Sequential], data: Dataset) -> Resu
                 x, size = data.x[: len(goal.labels)], arguments.population
                 result = few_pixel(net, x, goal, pixels=pixels, population=size, generations=arguments.generations,
                                    seed=arguments.seed, progress=True)  # fmt: skip
-                if result.params["interrupted"]:
-                    raise SystemExit("interrupted; nothing was saved")
+                finished(result)
                 print(f"{name_of_goal}, {pixels} pixels, {name}: {result.seconds:.0f} s", flush=True)
                 results[name_of_goal, pixels, name] = result
     return results
@@ -145,7 +147,8 @@ def main() -> None:
     train_set, test = load_digits() if arguments.data == "digits" else load_cifar10()
     arguments.targeted = arguments.images or 10
     nets = networks(arguments, train_set.take(arguments.learn_from))
-    data = correctly_classified(nets, test, arguments.images or 30)
+    count = arguments.images or 30
+    data = correctly_classified(test.take(10 * count + 10), *nets.values()).take(count)
     results = attacked(arguments, nets, data)
     setting = (f"{len(data)} images that are read correctly{arguments.note and ', ' + arguments.note}; population "
                f"{arguments.population}, at most {arguments.generations} generations\n")  # fmt: skip

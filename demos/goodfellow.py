@@ -23,7 +23,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
+from common import (
+    HERE,
+    at_least_one,
+    command_line,
+    finished,
+    out_folder,
+    provenance,
+    table,
+    train,
+    write_figure,
+    write_text,
+)
 
 from attacks import fgsm, pgd, plots
 from attacks.adversaries import FGSMAdversary
@@ -77,7 +88,10 @@ def resistance(nets: dict[str, Sequential], test: Dataset, seed: int) -> str:
     for name, net in nets.items():
         clean, result = evaluate(net, test), fgsm(net, test.x, test.y, epsilon=EPSILON)
         attacked = evaluate(net, test.replace(x=result.x_adv))
-        strong = pgd(net, test.x, test.y, epsilon=EPSILON, seed=seed, progress=True)
+        strong = finished(
+            pgd(net, test.x, test.y, epsilon=EPSILON, seed=seed, progress=True),
+            "networks trained with --full are saved",
+        )
         rows.append([name, clean.error, attacked.error, NETWORKS[name][1], attacked.confidence_on_errors,
                      float(strong.success.mean())])  # fmt: skip
     heads = ["trained on", "clean error", "own FGSM .25", "paper,\nMNIST", "confidence on\nthose errors",

@@ -30,6 +30,7 @@ from common import (
     at_least_one,
     command_line,
     ending_with_a_sentence,
+    finished,
     out_folder,
     provenance,
     table,
@@ -185,7 +186,9 @@ def under_fgsm(nets: dict[str, Sequential], train_set: Dataset, test: Dataset) -
         unclipped = fgsm(net, test.x, test.y, epsilon=EPSILON, clip=False)
         attacked, clean = evaluate(net, test.replace(x=unclipped.x_adv)), evaluate(net, test)
         clipped = fgsm(net, test.x, test.y, epsilon=EPSILON)
-        strong = pgd(net, test.x, test.y, epsilon=EPSILON, progress=True)
+        strong = finished(
+            pgd(net, test.x, test.y, epsilon=EPSILON, progress=True), "networks trained with --full are saved"
+        )
         rows.append([name, evaluate(net, train_set.take(10_000)).error, clean.error, clean.confidence, attacked.error,
                      PAPER.get(name, "-"), attacked.confidence_on_errors, float(clipped.success.mean()),
                      float(strong.success.mean())])  # fmt: skip

@@ -30,16 +30,21 @@ import numpy as np
 from common import (
     at_least_one,
     command_line,
+    correctly_classified,
     ending_with_a_sentence,
+    finished,
+    median_l2,
+    most_likely_wrong,
     out_folder,
     provenance,
+    share_without_gradient,
     table,
     train,
     write_figure,
     write_text,
 )
 
-from attacks import AttackResult, Targeted, Untargeted, Victim, apgd, cw_l2, evaluation_plots, fgsm, hopskipjump, square
+from attacks import AttackResult, Targeted, apgd, cw_l2, evaluation_plots, fgsm, hopskipjump, square
 from attacks.report.intervals import share
 from minidl import losses, models, ops
 from minidl.backend import asarray, namespace, to_numpy
@@ -96,7 +101,7 @@ def attacked(nets: dict[str, Sequential], test: Dataset, queries: int, seed: int
         log_p = log_probabilities(name, net)
         by_p, by_logits = (fgsm(f, x, y, epsilon=EPSILON) for f in (minus_one(log_p), net))
         length = float(by_logits.l2.mean())
-        shortest = hopskipjump(net, x[fewest], y[fewest], queries=4 * queries, **options)
+        shortest = finished(hopskipjump(net, x[fewest], y[fewest], queries=4 * queries, **options))
         within = to_numpy(shortest.success) & (to_numpy(shortest.l2) <= LENGTH)
         rows.append([
             name, evaluate(net, test).error, _rate(by_p), _rate(by_logits), _confidence(log_p, by_logits),
@@ -106,7 +111,7 @@ def attacked(nets: dict[str, Sequential], test: Dataset, queries: int, seed: int
             _rate(apgd(net, x, y, epsilon=LENGTH, norm="l2", objective="margin", **options)),
             f"{100 * within.mean():.1f}",
         ])  # fmt: skip
-        zeros.append(f"{name} {_zeros(minus_one(log_p), test)}")
+        zeros.append(f"{name} {100 * share_without_gradient(minus_one(log_p), test):.1f}")
     heads = ["network", "clean\nerror", f"FGSM {EPSILON}\nby p", "by\nlogits", "confi-\ndence", "∇, same\nlength",
              f"APGD\nL∞ {EPSILON}", "square\n(500)", f"APGD\nL2 {LENGTH:g}", "HopSkipJump\n(100)"]  # fmt: skip
     title = "Errors, % (paper, RBF: FGSM 55.4, with a confidence of .012 on errors)"
@@ -115,7 +120,7 @@ def attacked(nets: dict[str, Sequential], test: Dataset, queries: int, seed: int
 
 
 def _rate(result: AttackResult) -> str:
-    return f"{100 * float(result.success.mean()):.1f}"
+    return f"{100 * float(finished(result).success.mean()):.1f}"
 
 
 def _confidence(log_p: Callable[[Array], Array], result: AttackResult) -> float:
@@ -124,26 +129,18 @@ def _confidence(log_p: Callable[[Array], Array], result: AttackResult) -> float:
     return float(p[wrong].mean()) if wrong.any() else float("nan")
 
 
-def _zeros(f: Callable[[Array], Array], test: Dataset) -> str:
-    """For how many images the gradient of the cross-entropy, in single precision, is 0 in every pixel."""
-    gradient = to_numpy(Victim(f).gradient(test.x, Untargeted(test.y)))
-    return f"{100 * (gradient.reshape(len(gradient), -1) == 0).all(axis=1).mean():.1f}"
-
-
 def accepted(nets: dict[str, Sequential], test: Dataset, steps: int, seed: int) -> tuple[str, dict[str, Any]]:
     """The shortest perturbations to the most likely wrong class, and to one that is accepted with p > .5."""
     rows, results = [], {}
     for name, net in nets.items():
         log_p = log_probabilities(name, net)
-        guarded, predictions = Victim(with_rejection(log_p)), net(test.x).argmax(axis=1)
-        some = test.take(np.flatnonzero(to_numpy(guarded.predict(test.x) == test.y)))
-        order = to_numpy(log_p(some.x)).argsort(axis=1)
-        goal = Targeted(asarray(order[:, -2]))  # the label is the first
+        rejecting, predictions = with_rejection(log_p), net(test.x).argmax(axis=1)
+        some = correctly_classified(test, rejecting)
+        goal = Targeted(asarray(most_likely_wrong(log_p, some)))
         row = [name, share(len(some), len(test)), share(int((predictions != test.y).sum()), len(test))]
-        for victim in (Victim(log_p), guarded):
-            result = cw_l2(victim, some.x, goal, steps=steps, binary_search_steps=5, progress=True, seed=seed)
-            lengths = to_numpy(result.l2)[to_numpy(result.success)]
-            row += [share(int(result.success.sum()), len(some)), float(np.median(lengths)) if len(lengths) else "-"]
+        for f in (log_p, rejecting):
+            result = finished(cw_l2(f, some.x, goal, steps=steps, binary_search_steps=5, progress=True, seed=seed))
+            row += [share(int(result.success.sum()), len(some)), median_l2(result, "{:.4f}")]
         results[name] = result
         rows.append(row)
     heads = ["network", "accepted and\ncorrect, %", "errors, %", "most likely wrong\nclass, %", "median\nL2",

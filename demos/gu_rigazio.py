@@ -42,7 +42,9 @@ from common import (
     HERE,
     at_least_one,
     command_line,
+    correctly_classified,
     ending_with_a_sentence,
+    finished,
     mean_and_deviation,
     out_folder,
     provenance,
@@ -63,7 +65,7 @@ from minidl.layers import He
 from minidl.models import Sequential
 from minidl.objectives import Contractive, JacobianPenalty, Reconstruction, jacobian_penalty
 from minidl.optim import Adam
-from minidl.train import TrainingStep
+from minidl.train import TrainingStep, evaluate
 
 EPSILON = 0.1  # of PGD, in L∞
 PLAIN, RESTORING = "plain network", "restoring autoencoder"
@@ -128,12 +130,6 @@ class Networks:
         return stacked(self.trained("restoring", models.autoencoder, Restoring(self.data.x), pairs), self.plain)
 
 
-def error(net: Any, data: Dataset) -> float:
-    """The share of a data set that is misclassified."""
-    wrong = [int((net(x).argmax(axis=-1) != y).sum()) for x, y in data.batches(1000)]
-    return sum(wrong) / len(data)
-
-
 # --- the choice of strengths ------------------------------------------------------------------------------
 
 
@@ -144,11 +140,11 @@ def choose(arguments: Any, data: Dataset) -> str:
     """
     rest, held_out = data.split(0.9)
     networks = Networks(rest, arguments.epochs, arguments.seed, checkpoints=False)
-    some, bound = held_out.take(200), error(networks.plain, held_out) + PRICE
+    some, bound = held_out.take(200), evaluate(networks.plain, held_out).error + PRICE
     rows: list[list[Any]] = [[PLAIN, "-", *measured(networks.plain, held_out, some), ""]]
     for name, (_, strengths) in DEFENCES.items():
         those = {strength: networks.defended(name, strength) for strength in strengths}
-        fine = [strength for strength, net in those.items() if error(net, held_out) <= bound]
+        fine = [strength for strength, net in those.items() if evaluate(net, held_out).error <= bound]
         for strength, net in those.items():
             mark = "chosen" if fine and strength == max(fine) else ""
             rows.append([name, f"{strength:g}", *measured(net, held_out, some), mark])
@@ -158,7 +154,10 @@ def choose(arguments: Any, data: Dataset) -> str:
 
 def measured(net: Any, held_out: Dataset, some: Dataset) -> list[str]:
     """The error in %, and the median L2 distance of DeepFool's digits."""
-    return [f"{100 * error(net, held_out):.2f}", f"{np.median(to_numpy(deepfool(net, some.x, some.y).l2)):.3f}"]
+    return [
+        f"{100 * evaluate(net, held_out).error:.2f}",
+        f"{np.median(to_numpy(deepfool(net, some.x, some.y).l2)):.3f}",
+    ]
 
 
 # --- the experiment ---------------------------------------------------------------------------------------
@@ -192,19 +191,16 @@ def experiment(arguments: Any, data: Dataset, test: Dataset, seed: int) -> Measu
     networks = Networks(data, arguments.epochs, seed, checkpoints=arguments.full)
     nets = {PLAIN: networks.plain, RESTORING: networks.restored()}
     nets |= {name: networks.defended(name, both[arguments.full]) for name, both in CHOSEN.items()}
-    few = test.take(2 * arguments.digits)
-    correct = np.flatnonzero(to_numpy(networks.plain(few.x).argmax(axis=-1) == few.y))
-    few = few.take(asarray(correct[: arguments.digits]))
+    few = correctly_classified(test.take(2 * arguments.digits), networks.plain).take(arguments.digits)
     x, y = few.x, few.y
 
     def attacked(attack: Any, **options: Any) -> dict[str, AttackResult]:
-        results = {name: attack(net, x, y, seed=seed, progress=True, **options) for name, net in nets.items()}
-        if any(result.params.get("interrupted") for result in results.values()):
-            raise KeyboardInterrupt
-        return results
+        saved = "call again to continue" if arguments.full else "nothing was saved"
+        return {name: finished(attack(net, x, y, seed=seed, progress=True, **options), saved)
+                for name, net in nets.items()}  # fmt: skip
 
     return Measures(nets, x, y,
-                    errors={name: error(net, test) for name, net in nets.items()},
+                    errors={name: evaluate(net, test).error for name, net in nets.items()},
                     sensitivity={name: float(jacobian_penalty(net, x, 2.0)) ** 0.5 for name, net in nets.items()},
                     nearest=attacked(lbfgs), closest=attacked(cw_l2, steps=arguments.steps),
                     bounded=attacked(pgd, epsilon=EPSILON))  # fmt: skip

@@ -31,7 +31,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
+from common import (
+    HERE,
+    at_least_one,
+    command_line,
+    finished,
+    out_folder,
+    provenance,
+    table,
+    train,
+    write_figure,
+    write_text,
+)
 
 import minidl
 from attacks import AttackResult, Targeted, Victim, bim, fgsm, pgd, plots, sign_noise
@@ -125,8 +136,7 @@ def towards_targets(victim: Victim, data: Dataset, deviation: float, arguments: 
     shift = np.random.default_rng(arguments.seed).integers(1, len(data.class_names), len(data))
     targets = (data.y + asarray(shift)) % len(data.class_names)
     result = cw_l2(victim, data.x, Targeted(targets), steps=arguments.steps, seed=arguments.seed, progress=True)
-    if result.params["interrupted"]:
-        raise SystemExit("interrupted; the network is saved: load it by --weights")
+    finished(result, "the network is saved: load it by --weights")
     reached = [float(evaluate.top_k(victim.logits(result.x_adv), targets, k).mean()) for k in (1, 5)]
     mean = evaluate.spread(to_numpy(result.l2[result.success])).mean
     rms = mean / result.features**0.5 / deviation

@@ -27,10 +27,21 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
-from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
+from common import (
+    HERE,
+    at_least_one,
+    command_line,
+    finished,
+    out_folder,
+    provenance,
+    table,
+    train,
+    write_figure,
+    write_text,
+)
 
 import minidl
-from attacks import AttackResult, Untargeted, Victim, apgd, cw_l2, fgsm, pgd, plots
+from attacks import Untargeted, Victim, apgd, cw_l2, fgsm, pgd, plots
 from attacks.adversaries import PGDAdversary
 from attacks.common.norms import NORMS
 from attacks.report import evaluate
@@ -43,6 +54,7 @@ from minidl.optim import Adam
 from minidl.train import evaluate as measure
 
 EPSILON = 0.3
+SAVED = "networks trained with --full are saved"
 FEWER = {"digits": 100, "long": 1000, "mnist": 1000, "full": 1000}  # digits for the slow attacks
 
 
@@ -107,13 +119,6 @@ def network(name: str, recipe: Recipe, data: Dataset, seed: int, checkpoints: Pa
     return net, seconds
 
 
-def finished(result: AttackResult) -> AttackResult:
-    """Return the result of an attack; if it was interrupted by Ctrl-C, end the script."""
-    if result.params.get("interrupted"):
-        raise SystemExit("interrupted; networks trained with --full are saved")
-    return result
-
-
 def table_of_attacks(nets: dict[str, Sequential], test: Dataset, count: int, seed: int) -> str:
     """The paper's Table 1 and later attacks: the accuracy of both networks; slow attacks on `count` digits only."""
     first = test.take(count)
@@ -130,7 +135,7 @@ def table_of_attacks(nets: dict[str, Sequential], test: Dataset, count: int, see
         ("APGD, and on ratios of the logits", apgd, {"queries": 0}, first, ("-", "-")),
         ("APGD, and Square of 5,000 queries", apgd, {}, first, ("-", "-")),
     ):
-        results = [finished(attack(net, data.x, data.y, **common, **options)) for net in nets.values()]
+        results = [finished(attack(net, data.x, data.y, **common, **options), SAVED) for net in nets.values()]
         rows.append([name, len(data), *(1 - float(result.success.mean()) for result in results), *paper])
         print(f"{name}: " + ", ".join(f"{result.seconds:.0f} s" for result in results), flush=True)
     clean = [measure(net, test).accuracy for net in nets.values()]
@@ -142,7 +147,7 @@ def table_of_distances(nets: dict[str, Sequential], data: Dataset, seed: int) ->
     """A table of the mean perturbations that Carlini and Wagner's L2 attack needs, on correctly classified digits."""
     rows = []
     for name, net in nets.items():
-        result = finished(cw_l2(net, data.x, data.y, seed=seed, progress=True))
+        result = finished(cw_l2(net, data.x, data.y, seed=seed, progress=True), SAVED)
         reached = to_numpy(result.success & (result.clean_pred == data.y))
         distances = [to_numpy(getattr(result, norm))[reached] for norm in ("l2", "linf")]
         rows.append([name, f"{reached.sum()} of {len(data)}", *(float(values.mean()) for values in distances)])

@@ -37,6 +37,7 @@ from common import (
     HERE,
     at_least_one,
     command_line,
+    finished,
     mean_and_deviation,
     out_folder,
     provenance,
@@ -57,6 +58,7 @@ from minidl.optim import Adam
 from minidl.progress import bar
 from minidl.train import evaluate
 
+SAVED = "networks trained with --full are saved"
 SHORT = 20  # generations of the evolutions that make images for retraining
 
 
@@ -78,7 +80,7 @@ class Method:
         """Fooling images for a network."""
         ascent = {"start": mean, "steps": max(1, int(self.steps * generations))}
         budget = ascent if self.steps else {"generations": generations}
-        return finished(self.fool(net, seed=seed, progress=True, **budget, **self.options))
+        return finished(self.fool(net, seed=seed, progress=True, **budget, **self.options), SAVED)
 
 
 METHODS = {
@@ -97,13 +99,6 @@ JUDGES: dict[str, tuple[Callable[..., Sequential], int]] = {
     "a perceptron": (models.mlp, 4),
     "C&W's network": (models.carlini, 1),
 }
-
-
-def finished(result: FoolingResult) -> FoolingResult:
-    """Return the result; if it was interrupted by Ctrl-C, end the script."""
-    if result.params["interrupted"]:
-        raise SystemExit("interrupted; networks trained with --full are saved")
-    return result
 
 
 def trained(name: str, net: Sequential, data: Dataset, epochs: int, seed: int, folder: Path | None) -> Sequential:
@@ -168,7 +163,7 @@ def images_to_learn_from(net: Sequential, evolutions: int, generations: int, see
     """CPPN images from many short evolutions that the network assigns to a digit: (M, 1, 28, 28)."""
     images = []
     for i in bar(range(evolutions), "images to learn from", True, unit="evolution"):
-        result = of_digits(finished(fool_cppn(net, generations=generations, seed=seed + i)))
+        result = of_digits(finished(fool_cppn(net, generations=generations, seed=seed + i), SAVED))
         images.append(result.images[result.confidence >= 0.5])
     return namespace(images[0]).concatenate(images)
 
@@ -201,7 +196,7 @@ def retraining(net: Sequential, both: tuple[Dataset, Dataset], arguments: Any,
             learnt = namespace(learnt).concatenate([learnt, new])
             fresh, data = models.lenet(classes=11, seed=seed), with_fooling_class(train_set, learnt)
             net = trained(name, fresh, data, arguments.epochs, seed, folder)
-        result = of_digits(finished(fool_cppn(net, generations=generations, seed=seed, progress=True)))
+        result = of_digits(finished(fool_cppn(net, generations=generations, seed=seed, progress=True), SAVED))
         error = evaluate(net, with_fooling_class(test, learnt[:0])).error
         confidence = [*(result.median[min(k, generations) - 1] for k in marks), result.history[-1].min()]
         rows.append([name, len(learnt), error, recognised_rate(net, learnt), recognised_rate(net, others),

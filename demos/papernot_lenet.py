@@ -29,7 +29,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, at_least_one, command_line, out_folder, provenance, table, train, write_figure, write_text
+from common import (
+    HERE,
+    at_least_one,
+    command_line,
+    finished,
+    out_folder,
+    provenance,
+    table,
+    train,
+    write_figure,
+    write_text,
+)
 
 import minidl
 from attacks import AttackResult, Targeted, Victim, by_class, jsma, plots, saliency_map
@@ -100,8 +111,7 @@ def attack_all(
         if not path.exists():
             start, x = time.perf_counter(), data.x[i : i + chunk]
             result = against_all(Victim(net, batch_size=128), x, theta=theta, outputs=outputs)
-            if result.params["interrupted"]:
-                raise SystemExit("interrupted; call again to continue")
+            finished(result, "call again to continue")
             arrays = {"success": result.success, "iterations": result.iterations, "distortion": result.distortion,
                       "clean_pred": result.clean_pred, "targets": result.goal.labels}  # fmt: skip
             header = {"params": result.params, "seconds": time.perf_counter() - start}

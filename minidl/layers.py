@@ -204,13 +204,10 @@ class Dense(Layer):
     init_weights: Initialiser = field(default_factory=He)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.units, Integral) or self.units < 1:
-            raise RangeError("Dense", "a whole number of units, at least 1", repr(self.units))
-        object.__setattr__(self, "units", int(self.units))  # NumPy's integers cannot be written to a file's header
+        _check_whole(self, "units")
 
     def output_shape(self, shape: Shape) -> Shape:
-        if len(shape) != 1:
-            raise ShapeError("Dense", "flat inputs (n,)", f"{shape}", "put a Flatten() in front")
+        _needs_rows(self, shape)
         return (self.units,)
 
     def init(self, shape: Shape, rng: Any) -> Params:
@@ -256,9 +253,7 @@ class Conv2d(Layer):
         if groups != 1:
             fix = "join conv.conv2d of x[:, :n] and x[:, n:] by ops.concatenate(parts, axis=1) in a layer of your own"
             raise RangeError("Conv2d", "groups=1, as the kernels know no other", repr(groups), fix)
-        if not isinstance(self.channels, Integral) or self.channels < 1:
-            raise RangeError("Conv2d", "a whole number of channels, at least 1", repr(self.channels))
-        object.__setattr__(self, "channels", int(self.channels))
+        _check_whole(self, "channels")
         object.__setattr__(self, "size", conv.pair("Conv2d", self.size))
         conv.windows("Conv2d", self.size, self.size, self.stride, self.padding)  # which checks the two
 
@@ -316,8 +311,7 @@ class Maxout(Layer):
         return Dense(self.units * self.pieces, self.bias, self.init_weights)
 
     def output_shape(self, shape: Shape) -> Shape:
-        if len(shape) != 1:
-            raise ShapeError("Maxout", "flat inputs (n,)", f"{shape}", "put a Flatten() in front")
+        _needs_rows(self, shape)
         return (self.units,)
 
     def init(self, shape: Shape, rng: Any) -> Params:
@@ -421,8 +415,7 @@ class LogRBF(Layer):
         _check_whole(self, "units")
 
     def output_shape(self, shape: Shape) -> Shape:
-        if len(shape) != 1:
-            raise ShapeError(type(self).__name__, "flat inputs (n,)", f"{shape}", "put a Flatten() in front")
+        _needs_rows(self, shape)
         return (self.units,)
 
     def init(self, shape: Shape, rng: Any) -> Params:
@@ -508,6 +501,11 @@ class AvgPool2d(MaxPool2d):
 def _zeros(weights: Array, count: int) -> Array:
     """Biases of 0: one number, broadcast to `count`, which needs no memory where only shapes are wanted."""
     return namespace(weights).broadcast_to(weights.dtype.type(0), (count,))
+
+
+def _needs_rows(layer: Layer, shape: Shape) -> None:
+    if len(shape) != 1:
+        raise ShapeError(type(layer).__name__, "flat inputs (n,)", f"{shape}", "put a Flatten() in front")
 
 
 def _needs_image(layer: str, shape: Shape) -> None:

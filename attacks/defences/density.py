@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -132,7 +132,7 @@ def kernel_density(
     check_seed("kernel_density", seed)
     if bandwidth is not None:
         check_number("kernel_density", "a bandwidth above 0, finite", bandwidth, but=0)
-    points, logits = _in_parts(features, dataset.x), _in_parts(network, dataset.x)
+    points, logits = _of_all(features, dataset), _of_all(network, dataset)
     if points.ndim != 2:
         raise ShapeError("kernel_density", "features (N, d)", f"{points.shape}", "put a Flatten() last")
     classes, rng = to_numpy(logits.argmax(axis=1)), np.random.default_rng(seed)
@@ -144,9 +144,8 @@ def kernel_density(
         centres.append(points[namespace(points).asarray(np.sort(rng.permutation(own)[:most]))])
     width = float(bandwidth) if bandwidth is not None else cross_validated(centres)
     detector = KernelDensity(network, features, tuple(centres), width)
-    scores = np.concatenate([to_numpy(detector.score(x)) for x, _ in held_out.batches(500)])
-    threshold = -threshold_at(-scores, false_positive_rate)
-    return KernelDensity(network, features, tuple(centres), width, threshold)
+    suspicion = -_of_all(detector.score, held_out)
+    return replace(detector, threshold=-threshold_at(suspicion, false_positive_rate))
 
 
 def cross_validated(centres: list[Array]) -> float:
@@ -175,5 +174,6 @@ def cross_validated(centres: list[Array]) -> float:
     return deviation * float(CANDIDATES[int(np.argmax(likelihoods))])
 
 
-def _in_parts(f: Callable[[Array], Array], x: Array, size: int = 1000) -> Array:
-    return namespace(x).concatenate([f(x[i : i + size]) for i in range(0, len(x), size)])
+def _of_all(f: Callable[[Array], Array], dataset: Dataset) -> Array:
+    """f(x) of all images x, run in batches."""
+    return namespace(dataset.x).concatenate([f(x) for x, _ in dataset.batches(500)])

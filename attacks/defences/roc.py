@@ -51,7 +51,7 @@ def roc(clean: Any, adversarial: Any) -> ROC:
     """
     clean, adversarial = (_scores("roc", given) for given in (clean, adversarial))
     thresholds = np.concatenate([[np.inf], np.unique(np.concatenate([clean, adversarial]))[::-1]])
-    rates = [(each[:, None] >= thresholds).mean(axis=0) for each in (clean, adversarial)]
+    rates = [(len(each) - np.searchsorted(np.sort(each), thresholds)) / len(each) for each in (clean, adversarial)]
     area = float(np.trapezoid(rates[1], rates[0]))
     return ROC(thresholds, rates[0], rates[1], area)
 
@@ -71,9 +71,9 @@ def threshold_at(clean: Any, rate: float) -> float:
     scores = np.sort(_scores("threshold_at", clean))
     check_number("threshold_at", "a rate from 0 to 1", rate, most=1)
     allowed = int(np.floor(rate * len(scores) + 1e-9))
-    return (
-        float(scores[len(scores) - 1 - allowed]) if allowed < len(scores) else float(np.nextafter(scores[0], -np.inf))
-    )
+    if allowed == len(scores):
+        return float(np.nextafter(scores[0], -np.inf))
+    return float(scores[len(scores) - 1 - allowed])
 
 
 def _scores(operation: str, given: Any) -> np.ndarray:

@@ -18,18 +18,17 @@ from attacks.minimal.deepfool import deepfool
 from attacks.minimal.lbfgs import lbfgs
 from attacks.report import evaluate as evaluate_attacks
 from minidl import backend, batch_jacobian, conv, grad, hvp, layers, linearize, losses, models, ops, optim, schedules
-from minidl.backend import Backend
 from minidl.data import Dataset
 from minidl.errors import BackendError
-from minidl.kernels import reference
 from minidl.layers import Glorot
 from minidl.train import evaluate, fit, gradient
 from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in
 
 
 @pytest.fixture
 def on_strict(monkeypatch):
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
+    add_the_stand_in(monkeypatch)
     with backend.use("strict"):
         yield
 
@@ -259,7 +258,7 @@ def test_composed_operations_on_another_library(on_strict) -> None:
 
 
 def test_use_as_call_and_as_context(monkeypatch) -> None:
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
+    add_the_stand_in(monkeypatch)
     assert backend.describe().startswith("numba: numpy")
     with backend.use("strict") as inside:
         assert inside.name == "strict"

@@ -9,10 +9,8 @@ import pytest
 
 from attacks import Oracle, SoftNeighbours, Targeted, bim, fgsm, hopskipjump, substitute, svm_step, transfer_matrix
 from minidl import backend, models
-from minidl.backend import Backend
-from minidl.kernels import reference
 from minidl.layers import Glorot
-from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in, check_the_same_on
 from tests.unit.test_cuda import cupy_with_a_gpu
 
 
@@ -41,19 +39,11 @@ def results() -> list[np.ndarray]:
 
 
 def test_other_arrays_lead_to_the_same_results(monkeypatch) -> None:
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
-    with backend.use("strict"):
-        theirs = results()
-    with backend.use("numpy"):
-        for theirs_, ours in zip(theirs, results(), strict=True):
-            np.testing.assert_allclose(theirs_, ours, rtol=1e-6, atol=1e-9)
+    add_the_stand_in(monkeypatch)
+    check_the_same_on("strict", results, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.gpu
 def test_a_gpu_leads_to_the_same_results() -> None:
     cupy_with_a_gpu()
-    with backend.use("cupy"):
-        theirs = results()
-    with backend.use("numpy"):
-        for theirs_, ours in zip(theirs, results(), strict=True):
-            np.testing.assert_allclose(theirs_, ours, rtol=1e-6, atol=1e-7)
+    check_the_same_on("cupy", results, rtol=1e-6, atol=1e-7)

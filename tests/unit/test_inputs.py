@@ -9,15 +9,14 @@ import pytest
 
 from attacks import PGDAdversary, Victim, fgsm, pgd
 from minidl import backend, models
-from minidl.backend import Backend
 from minidl.data import Dataset
 from minidl.errors import DTypeError, ShapeError
 from minidl.inputs import reshaped, root_mean_square
-from minidl.kernels import reference
 from minidl.layers import Dense, Flatten, Layer, ReLU
 from minidl.models import Sequential
 from minidl.train import evaluate, fit
 from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((6, 3, 4, 5)).astype(np.float32), np.array([0, 1, 2, 0, 1, 2])
@@ -152,7 +151,7 @@ def test_root_mean_square(dtype) -> None:
 
 
 def test_it_takes_one_synchronisation(monkeypatch) -> None:
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
+    add_the_stand_in(monkeypatch)
     with backend.use("strict"):
         x, before = backend.asarray(RNG.random((2500, 3))), strict.synchronisations
         assert root_mean_square(x) == pytest.approx(3**-0.5, rel=0.1)

@@ -7,13 +7,12 @@ import pytest
 
 from attacks import fgsm, stacked
 from minidl import backend, models, objectives
-from minidl.backend import Backend
 from minidl.data import Dataset
-from minidl.kernels import reference
 from minidl.layers import Glorot
 from minidl.objectives import Contractive, JacobianPenalty, Reconstruction, contractive, jacobian_penalty
 from minidl.train import fit
 from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in, check_the_same_on
 from tests.unit.test_cuda import cupy_with_a_gpu
 
 OBJECTIVES = [Reconstruction(0.2), Contractive((0.1, 0.2)), JacobianPenalty(0.3, 2), JacobianPenalty(0.3, None)]
@@ -42,18 +41,14 @@ def results() -> list[np.ndarray]:
 
 
 def test_other_arrays_lead_to_the_same_results(monkeypatch) -> None:
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
-    with backend.use("strict"):
-        theirs = results()
-    with backend.use("numpy"):
-        for theirs_, ours in zip(theirs, results(), strict=True):
-            np.testing.assert_allclose(theirs_, ours, rtol=1e-6, atol=1e-9)
+    add_the_stand_in(monkeypatch)
+    check_the_same_on("strict", results, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES[1:], ids=str)
 def test_a_step_does_not_wait_for_the_device(objective, monkeypatch) -> None:
     """As many numbers are read in an epoch of forty batches as in one of ten."""
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
+    add_the_stand_in(monkeypatch)
     counts = []
     with backend.use("strict"):
         for n in (40, 160):
@@ -69,11 +64,7 @@ def test_a_step_does_not_wait_for_the_device(objective, monkeypatch) -> None:
 @pytest.mark.gpu
 def test_a_gpu_leads_to_the_same_results() -> None:
     cupy_with_a_gpu()
-    with backend.use("cupy"):
-        theirs = results()
-    with backend.use("numpy"):
-        for theirs_, ours in zip(theirs, results(), strict=True):
-            np.testing.assert_allclose(theirs_, ours, rtol=1e-6, atol=1e-7)
+    check_the_same_on("cupy", results, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("backend_name", ["numpy", "numba"])

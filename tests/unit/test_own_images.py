@@ -12,11 +12,9 @@ import pytest
 from PIL import Image
 
 from minidl import backend
-from minidl.backend import Backend
 from minidl.data import Dataset, pictures, tables
 from minidl.errors import DataError, DTypeError, RangeError
-from minidl.kernels import reference
-from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (6, 5, 7), dtype=np.uint8)
@@ -281,7 +279,7 @@ def data(n: int = 6) -> Dataset:
 
 @pytest.fixture(params=["numpy", "strict"])
 def library(request, monkeypatch) -> None:
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
+    add_the_stand_in(monkeypatch)
     with backend.use(request.param):
         yield
 

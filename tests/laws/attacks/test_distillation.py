@@ -11,15 +11,13 @@ from attacks import Untargeted, Victim
 from attacks.defences import distillation
 from attacks.defences.distillation import AtTemperature, Distillation, distill
 from minidl import Dataset, backend, fit, losses, models
-from minidl.backend import Backend
 from minidl.derivatives import grad
 from minidl.errors import DataError, DTypeError, RangeError, ShapeError
-from minidl.kernels import reference
 from minidl.layers import Glorot
 from minidl.optim import Adam
 from minidl.testing import Mutant, line
 from minidl.train import TrainingStep
-from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in, check_the_same_on
 
 seeds = st.integers(0, 2**32 - 1)
 temperatures = st.sampled_from([0.5, 1.0, 7.0, 100.0])
@@ -142,7 +140,7 @@ def test_what_is_refused() -> None:
 
 
 def test_distillation_on_another_library(monkeypatch) -> None:
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
+    add_the_stand_in(monkeypatch)
 
     def results():
         examples = data(30)
@@ -151,11 +149,7 @@ def test_distillation_on_another_library(monkeypatch) -> None:
         distill(teacher, student, examples, temperature=20.0, epochs=2, progress=False)
         return [backend.to_numpy(w) for w in (*teacher.params.values(), *student.params.values())]
 
-    with backend.use("strict"):
-        theirs = results()
-    with backend.use("numpy"):
-        for ours, array in zip(results(), theirs, strict=True):
-            np.testing.assert_array_equal(ours, array)
+    check_the_same_on("strict", results)
 
 
 #: Wrong on purpose, each beside the law of this file that must catch it: see `test_mutants`.

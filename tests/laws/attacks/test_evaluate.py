@@ -23,13 +23,11 @@ from attacks.report.by_class import vulnerability
 from attacks.report.evaluate import AttackTable, evaluate_attack, robustness_curve, top_k
 from attacks.report.outcomes import OUTCOMES, Outcomes, outcomes
 from minidl import backend, losses
-from minidl.backend import Backend
 from minidl.errors import DTypeError, RangeError, ShapeError
-from minidl.kernels import reference
 from minidl.npz import read_archive, write_archive
 from minidl.testing import Mutant, line
 from tests.laws.attacks.test_every_attack import images, network, other_targets
-from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in, check_the_same_on
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -322,12 +320,8 @@ def test_measures_on_another_library(monkeypatch) -> None:
         return (curve.accuracy, report.confidence, report.distances["l2"], outcomes(result, y).which,
                 vulnerability(result, 5).success)  # fmt: skip
 
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
-    with backend.use("strict"):
-        numbers = measured()
-    with backend.use("numpy"):
-        for theirs, ours in zip(numbers, measured()):
-            np.testing.assert_allclose(theirs, ours, rtol=1e-6)
+    add_the_stand_in(monkeypatch)
+    check_the_same_on("strict", measured, rtol=1e-6)
 
 
 def test_small_integers_have_room_for_products() -> None:

@@ -15,14 +15,12 @@ from attacks.common.objectives import margin
 from attacks.common.run import begin
 from attacks.minimal.few_pixel import Group, few_pixel, others
 from minidl import backend, ops
-from minidl.backend import Backend
 from minidl.errors import MinidlError, RangeError, ShapeError
-from minidl.kernels import reference
 from minidl.testing import Mutant, line
 from tests.laws.attacks.test_deepfool import Tired
 from tests.laws.attacks.test_every_attack import images, network, other_targets
 from tests.laws.attacks.test_square import Asked, steps_network
-from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in, check_the_same_on
 
 seeds = st.integers(0, 2**32 - 1)
 LOW, HIGH = -0.5, 1.5  # bounds that no default would give
@@ -255,12 +253,8 @@ def test_it_runs_on_another_library(monkeypatch) -> None:
                    for goal in (y, Targeted((net(x).argmax(axis=1) + 1) % 5))]  # fmt: skip
         return [backend.to_numpy(a) for result in results for a in (result.x_adv, result.iterations)]
 
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
-    with backend.use("strict"):
-        arrays = attacked()
-    with backend.use("numpy"):
-        for theirs, ours in zip(arrays, attacked()):
-            np.testing.assert_allclose(theirs, ours, rtol=1e-6)
+    add_the_stand_in(monkeypatch)
+    check_the_same_on("strict", attacked, rtol=1e-6)
 
 
 REFUSED = {

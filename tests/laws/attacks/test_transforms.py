@@ -15,11 +15,11 @@ import attacks.transforms
 from attacks import transforms
 from attacks.transforms import destruction_rate
 from minidl import backend, draws
-from minidl.backend import Backend
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.kernels import reference
 from minidl.testing import Mutant, line
 from tests.support import strict
+from tests.support.other_arrays import add_the_stand_in
 
 seeds = st.integers(0, 2**32 - 1)
 #: A usual amount of each.
@@ -280,7 +280,7 @@ def test_on_another_library(name, monkeypatch) -> None:
     x = np.random.default_rng(1).random((3, 3, 7, 5)).astype(np.float32)
     with backend.use("numpy"):
         expected = getattr(transforms, name)(x, USUAL[name], seed=2)
-    monkeypatch.setitem(backend.BACKENDS, "strict", lambda: Backend("strict", strict, lambda: reference))
+    add_the_stand_in(monkeypatch)
     with backend.use("strict"):
         result = getattr(transforms, name)(backend.asarray(x), USUAL[name], seed=2)
     assert isinstance(result, strict.ndarray)
