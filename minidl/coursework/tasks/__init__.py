@@ -1,0 +1,5 @@
+"""The tasks, one file each: above the cut the hand-out, below it the check, the hints and the picture.
+
+Reading order:
+    t01_softsign    an elementwise operation
+"""
