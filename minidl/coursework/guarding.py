@@ -20,7 +20,9 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from ..core import Primitive
+import numpy as np
+
+from ..core import Primitive, unbox
 from ..errors import MinidlError
 
 
@@ -92,7 +94,7 @@ def watched(function: Callable[..., Any], name: str, calls: Counter[str], forbid
     calls: the counter.
     forbidden: what it may not run.
 
-    Raises: `OwnWorkError`, when it returns.
+    Raises: when it returns, `OwnWorkError`, or `AssertionError` if it changed an array that it was given.
     """
 
     @functools.wraps(function)
@@ -107,6 +109,7 @@ def watched(function: Callable[..., Any], name: str, calls: Counter[str], forbid
             elif event == "c_call" and called in LOOKS_AROUND and frame.f_code.co_filename in looking:
                 seen.append(called.__qualname__)
 
+        copies = [(i, x, x.copy()) for i, x in enumerate(map(unbox, arguments)) if isinstance(x, np.ndarray)]
         before = sys.getprofile()
         sys.setprofile(profile)
         try:
@@ -119,6 +122,10 @@ def watched(function: Callable[..., Any], name: str, calls: Counter[str], forbid
                                    "write the formula out: the text above the stub has it")  # fmt: skip
             if not kept:
                 raise OwnWorkError(name, "sys.setprofile to be left alone", "a solution that calls it")
+        for i, x, copy in copies:
+            if not np.array_equal(x, copy, equal_nan=x.dtype.kind == "f"):
+                raise AssertionError(f"{name}: its argument number {i} was changed in place (x += …, x[…] = …, out=x). "
+                                     "Fix: work on a copy, or write x = x + …")  # fmt: skip
         return result
 
     return run

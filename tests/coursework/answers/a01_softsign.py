@@ -21,6 +21,7 @@ WRONG = [
     ("right for x > 0 only", "ops.absolute(x)", "x", "differences"),
     ("the derivative of tanh", "1 / (1 + ops.absolute(x)) ** 2", "1 - y * y", "differences"),
     ("in NumPy, without a derivative", "ops.absolute(x)", "abs(ops.stop_gradient(x))", "nested"),
-    ("written to x in place", "return x / (1 + abs(x))", "x /= 1 + abs(x)\n    return x", "changed"),
-    ("a constant of float64", "return x / (1 + abs(x))", "return x / (np.float64(1) + abs(x))", "NameError"),
+    ("written to x in place", "return x / (1 + abs(x))", "x /= 1 + abs(x)\n    return x", "changed in place"),
+    ("an array of float64", "return x / (1 + abs(x))", "return x / (1 + abs(x.astype(float)))", "float32"),
+    ("the stub is renamed", "softsign.slope", "softsign.derivative", "a function for 'softsign.slope'"),
 ]
