@@ -18,6 +18,7 @@ Reading order:
     tasks           the tasks, one file each
     rules           how rules are judged: by laws over drawn cases
     laws            how laws are judged: by correct and wrong programs
+    programs        correct programs for the laws of derivatives
     networks        the small digits and networks that attacks and defences are judged on
     pictures        what `demo` draws
     child           one check, in a process of its own

@@ -116,6 +116,9 @@ def message(error: BaseException, path: Path) -> str:
         return "your file ends the process (exit), so nothing was checked.  Fix: return instead"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        error = guarding.InPlaceError("an argument was changed in place (x += …, x[…] = …).  Fix: work on a copy"
+                                      ).with_traceback(error.__traceback__)  # fmt: skip
     text = str(error) if isinstance(error, AssertionError | DataError | guarding.OwnWorkError) and str(error) else (
         f"{type(error).__name__}: {error}".rstrip(": "))  # fmt: skip
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]

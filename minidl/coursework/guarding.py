@@ -30,6 +30,10 @@ class OwnWorkError(MinidlError, ValueError):
     """A solution is not the student's own: it calls what it should replace, or changes what judges it."""
 
 
+class InPlaceError(AssertionError):
+    """A solution has changed an array that it was given."""
+
+
 class Forbidden:
     """The code that a solution may not run.
 
@@ -83,7 +87,8 @@ def _each(rules: Any) -> list[Any]:
 
 def _of_package(name: str) -> list[FunctionType]:
     modules = [module for key, module in sys.modules.items() if key == name or key.startswith(f"{name}.")]
-    return [f for module in modules for f in vars(module).values() if isinstance(f, FunctionType)]
+    functions = [f for module in modules for f in vars(module).values() if isinstance(f, FunctionType)]
+    return [f for f in functions if f.__code__.co_filename.startswith(_folder(name))]  # and not imported there
 
 
 def watched(function: Callable[..., Any], name: str, calls: Counter[str], forbidden: Forbidden) -> Callable[..., Any]:
@@ -94,19 +99,20 @@ def watched(function: Callable[..., Any], name: str, calls: Counter[str], forbid
     calls: the counter.
     forbidden: what it may not run.
 
-    Raises: when it returns, `OwnWorkError`, or `AssertionError` if it changed an array that it was given.
+    Raises: when it returns, `OwnWorkError`, or `InPlaceError` if it changed an array that it was given.
     """
 
     @functools.wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
         calls[name] += 1
         seen: list[str] = []
-        looking = (function.__code__.co_filename, inspect.__file__)
+        written = function.__code__.co_filename  # what is written there is the student's own, whatever it resembles
 
         def profile(frame: Any, event: str, called: Any) -> None:
-            if event == "call" and frame.f_code in forbidden:
+            code = frame.f_code
+            if event == "call" and code.co_filename != written and code in forbidden:
                 seen.append(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}")
-            elif event == "c_call" and called in LOOKS_AROUND and frame.f_code.co_filename in looking:
+            elif event == "c_call" and called in LOOKS_AROUND and code.co_filename in (written, inspect.__file__):
                 seen.append(called.__qualname__)
 
         copies = [(i, x, x.copy()) for i, x in enumerate(map(unbox, arguments)) if isinstance(x, np.ndarray)]
@@ -124,7 +130,7 @@ def watched(function: Callable[..., Any], name: str, calls: Counter[str], forbid
                 raise OwnWorkError(name, "sys.setprofile to be left alone", "a solution that calls it")
         for i, x, copy in copies:
             if not np.array_equal(x, copy, equal_nan=x.dtype.kind == "f"):
-                raise AssertionError(f"{name}: its argument number {i} was changed in place (x += …, x[…] = …, out=x). "
+                raise InPlaceError(f"{name}: its argument number {i} was changed in place (x += …, x[…] = …, out=x). "
                                      "Fix: work on a copy, or write x = x + …")  # fmt: skip
         return result
 

@@ -7,13 +7,15 @@ Source: Wrenn and Krishnamurthi 2019, Executable Examples for Programming Proble
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .guarding import OwnWorkError
+from .. import backend
+from .guarding import InPlaceError, OwnWorkError
 from .solving import Solution
 from .task import Part, Score
 
@@ -28,6 +30,7 @@ class Program:
     make: of a random generator: the arguments of the law, without the generator that comes last.  Functions among them
     are sealed.
     shown: whether students are told which one their law let pass.
+    backend: whose kernels run.
 
     >>> import numpy as np
     >>> from minidl.coursework.laws import Program
@@ -38,6 +41,7 @@ class Program:
     name: str
     make: Callable[[np.random.Generator], tuple[Any, ...]]
     shown: bool = True
+    backend: str = "numpy"
 
 
 def sealed(function: Callable[..., Any], peeks: list[str]) -> Callable[..., Any]:
@@ -50,7 +54,12 @@ def sealed(function: Callable[..., Any], peeks: list[str]) -> Callable[..., Any]
 
     class Sealed:
         def __call__(self, *arguments: Any, **options: Any) -> Any:
-            return function(*arguments, **options)
+            watching = sys.getprofile()
+            sys.setprofile(None)  # what a program calls is its own affair: only the law is watched
+            try:
+                return function(*arguments, **options)
+            finally:
+                sys.setprofile(watching)
 
         def __getattribute__(self, name: str) -> Any:
             if name == "__class__":
@@ -76,16 +85,19 @@ def judged(law: Law, program: Program, seed: int, name: str = "law") -> Exceptio
     Raises: `OwnWorkError` for a law that looks at names, and the stub's `NotImplementedError`.
     """
     peeks: list[str] = []
-    made = program.make(np.random.default_rng([seed, 0]))
-    arguments = [sealed(each, peeks) if callable(each) else each for each in made]
     error: Exception | None = None
     try:
-        returned = law(*arguments, np.random.default_rng([seed, 1]))
+        with backend.use(program.backend):
+            made = program.make(np.random.default_rng([seed, 0]))
+            arguments = [sealed(each, peeks) if callable(each) else each for each in made]
+            returned = law(*arguments, np.random.default_rng([seed, 1]))
         if isinstance(returned, bool | np.bool_):
             raise OwnWorkError(name, "a law that raises AssertionError or returns None", f"return {returned}",
                                "assert …, and no return")  # fmt: skip
     except (OwnWorkError, NotImplementedError):
         raise
+    except InPlaceError:
+        pass  # it was the program that changed an array, and the law has not noticed
     except Exception as caught:
         error = caught
     if peeks:
@@ -138,3 +150,13 @@ def _sentence(caught: dict[Program, bool]) -> str:
     hidden = len(missed) - len(shown)
     text += ".  Let pass:" + "".join(shown) if shown else ""
     return text + (f"\n    and {hidden} that {'is' if hidden == 1 else 'are'} not shown" if hidden else "")
+
+
+def caught_by_name(law: Law, programs: Sequence[Program], tries: int) -> dict[str, float]:
+    """The share of tries in which a law fails, by the name of the program: for a picture.
+
+    law: of the student.
+    programs: correct and wrong.
+    tries: seeds 0 to tries - 1.
+    """
+    return {p.name: sum(judged(law, p, seed) is not None for seed in range(tries)) / tries for p in programs}

@@ -64,18 +64,21 @@ def images(path: Path, title: str, rows: Mapping[str, Sequence[Any]], captions: 
     _save(figure, path)
 
 
-def bars(path: Path, title: str, ylabel: str, heights: Mapping[str, float]) -> None:
-    """One bar for each name.
+def bars(path: Path, title: str, xlabel: str, lengths: Mapping[str, float]) -> None:
+    """One bar for each name, the first at the top.
 
     path: of the PNG file.
     title: says what to look at.
-    ylabel: of the vertical axis.
-    heights: by name.
+    xlabel: of the horizontal axis.
+    lengths: by name.
     """
-    figure, axes = _figure(title, 1, 1, (7.2, 4.0))
-    drawn = axes[0].bar(list(heights), list(heights.values()), color=COLOURS[0], width=0.6)
-    axes[0].bar_label(drawn, fmt="%.3g", fontsize=9)
-    axes[0].set(ylabel=ylabel)
+    figure, axes = _figure(title, 1, 1, (7.8, 1.0 + 0.27 * len(lengths)))
+    names = list(lengths)
+    drawn = axes[0].barh(names, [lengths[name] for name in names], color=COLOURS[0], height=0.6)
+    axes[0].bar_label(drawn, fmt="%.3g", fontsize=8, padding=2)
+    axes[0].invert_yaxis()
+    axes[0].set(xlabel=xlabel)
+    axes[0].tick_params(axis="y", labelsize=8)
     axes[0].spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 

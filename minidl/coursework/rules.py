@@ -16,6 +16,7 @@ from ..models import Sequential
 from ..testing.drawing import st
 from ..testing.messages import explain
 from ..testing.zoo.cases import CASE_CAUSES, CASE_LAWS, CHECKS, Case
+from .guarding import InPlaceError, OwnWorkError
 from .networks import digits
 from .solving import Solution
 from .task import SMALLEST, Part
@@ -38,7 +39,7 @@ NAMES = {
 }
 
 
-def drawn(check: Callable[..., None], seed: int, examples: int = 40, **strategies: Any) -> None:
+def drawn(check: Callable[..., None], seed: int, examples: int = 40, /, **strategies: Any) -> None:
     """Run a check over drawn cases; what it raises is the error of the smallest case that fails.
 
     check: of the drawn arguments, by name.
@@ -59,7 +60,7 @@ def drawn(check: Callable[..., None], seed: int, examples: int = 40, **strategie
         try:
             check(**arguments)
         except AssertionError as error:
-            if not getattr(error, "__notes__", []):
+            if not getattr(error, "__notes__", []) and not isinstance(error, InPlaceError):
                 error.add_note(SMALLEST + ", ".join(f"{name} = {value!r}" for name, value in arguments.items()))
             raise
 
@@ -80,7 +81,9 @@ def _obeys(law: str, cases: Cases, around: Around | None, solution: Solution, se
     def check(case: Case, direction: int) -> None:
         try:
             CASE_LAWS[law](case, direction)
-        except AssertionError as error:
+        except (InPlaceError, OwnWorkError):
+            raise
+        except (AssertionError, ValueError) as error:
             explain(error, law, repr(case), (CHECKS[law].__doc__ or "").partition("\n")[0], CASE_CAUSES)
             raise
 

@@ -43,8 +43,11 @@ def check_adjoint(f: Function, x: np.ndarray, seed: int = 0, stacked: tuple[int,
     pushed = lin.jvp(t)
     if pushed.shape != stacked + lin.value.shape:
         raise AssertionError(f"adjoint: J·t has shape {pushed.shape}, expected {stacked + lin.value.shape}")
+    pulled = lin.vjp(g)
+    if pulled.shape != x.shape:
+        raise AssertionError(f"adjoint: Jᵀ·g has shape {pulled.shape}, expected {x.shape}")
     left = (pushed * g).reshape(*stacked, -1).sum(axis=-1)
-    right = (t * lin.vjp(g)).reshape(*stacked, -1).sum(axis=-1)
+    right = (t * pulled).reshape(*stacked, -1).sum(axis=-1)
     close("adjoint", left, right, 1e-10)
 
 
