@@ -91,8 +91,8 @@ TASK = Task(
     parts=(law_part("law.dropout", 6, WHEATS, CHAFFS, seeds=4),),
     hints=(
         "x = 1 + rng.random((500, 200)) at rate .3: then y is 0 or x/.7, and 100,000 units tell .30 from .315.",
-        "zero = y == 0.  Pairs: zero[:, 1:] & zero[:, :-1] are neighbours, zero[1:] & zero[:-1] rows; a second call gives "
-        "a second mask.  Each has a share of r² = .09.",
+        "zero = y == 0.  Pairs: zero[:, 1:] & zero[:, :-1] are neighbours, zero[1:] & zero[:-1] are rows; a second "
+        "call has a mask of its own.  Each has a share of r² = .09.",
         "A unit that is never dropped has a share of 0 in its column: look at the shares of every column, within "
         "5·√(.21/500) and a bit.",
     ),

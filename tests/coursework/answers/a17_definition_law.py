@@ -38,7 +38,7 @@ WRONG = [
     (
         "one channel",
         "n, c, o, h, v, stride = rng.integers(1, 4, 6)",
-        "n, c, o, h, v, stride = rng.integers(1, 4, 6)\n    c = 1",
+        "n, c, o, h, v, stride = rng.integers(1, 4, 6)\n        c = 1",
         "the first channel only",
     ),
     ("values are not compared", 'assert np.abs(y - expected).max() <= 1e-10, "other values"', "", "Let pass"),

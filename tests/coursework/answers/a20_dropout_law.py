@@ -22,7 +22,7 @@ def law(dropout, rng):
 # --- What students get wrong: the mistake, the text above, what it becomes, and what the message has to name.
 
 WRONG = [
-    ("the mean only", "    for pairs in", "    return\n    for pairs in", "one mask for all rows"),
+    ("shares only, and no pairs", "    for pairs in", "    return\n    for pairs in", "the same mask at every call"),
     ("a rate of one half", "0.3", "0.5", "exchanged"),
     (
         "values are not looked at",
