@@ -26,6 +26,8 @@ Reading order:
     folder          a student's folder: its files, and what is remembered in it
     grading         a folder, or a class
     formats         results for Gradescope, PrairieLearn and JUnit
+    printing        what the command line prints
+    __main__        the command line
 """
 
 from .solving import solve

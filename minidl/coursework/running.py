@@ -195,5 +195,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _environment() -> dict[str, str]:
     """Of the child: one thread, so that checks beside each other do not wait; UTF-8; no windows."""
     threads = dict.fromkeys(("MINIDL_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-    own = {"PYTHONUTF8": "1", "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "MINIDL_PROGRESS": "0"}
+    own = {"PYTHONUTF8": "1", "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "MINIDL_PROGRESS": "0",
+           "HYPOTHESIS_STORAGE_DIRECTORY": os.path.join(tempfile.gettempdir(), "minidl-hypothesis")}  # fmt: skip
     return dict(os.environ) | threads | own

@@ -104,7 +104,8 @@ CHAFFS = (
 
 
 def one_pixel(x):
-    x[-1, 0, 0, 0] = 1 - x[-1, 0, 0, 0].round()  # a corner, which is 0 in a digit
+    if len(x) > 1:
+        x[-1, 0, 0, 0] = 1 - x[-1, 0, 0, 0].round()  # a corner, which is 0 in a digit
     return x
 
 
