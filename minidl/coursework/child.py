@@ -67,12 +67,13 @@ def _check(task: Task, path: Path, seed: int, send: Send) -> None:
     for i, part in enumerate(task.parts):
         start = time.perf_counter()
         if not (outcome := _tampered(before)):
-            outcome = _part(part, solution, seed + i, path)
+            outcome = outcome_of(part, solution, seed + i, path)
             outcome = _tampered(before) or outcome  # once more: what a solution did while it ran counts as well
         send(part=i, **outcome, seconds=round(time.perf_counter() - start, 3))
 
 
-def _part(part: Part, solution: solving.Solution, seed: int, path: Path) -> dict[str, Any]:
+def outcome_of(part: Part, solution: solving.Solution, seed: int, path: Path) -> dict[str, Any]:
+    """The share of the points and a sentence, and a value for the leaderboard, whatever the solution raises."""
     called = solution.calls.total()
     try:
         score = part.check(solution, seed)

@@ -10,7 +10,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 
-from .. import layers, linearize, losses
+from .. import core, layers, linearize, losses
 from ..errors import RangeError
 from ..models import Sequential
 from ..testing.drawing import st
@@ -23,6 +23,9 @@ from .task import SMALLEST, Part
 
 Cases = Callable[[Solution], st.SearchStrategy[Case]]
 Around = Callable[[Solution], AbstractContextManager[Any]]  # puts the student's rules into the engine
+
+#: What differentiates a function, which is what a rule is to replace: forbidden in rules.
+DIFFERENTIATION = (core.linearize, core.jacobian_vector_product, core.vector_jacobian_product)
 
 #: Of the laws of `CASE_LAWS`, for the student.
 NAMES = {

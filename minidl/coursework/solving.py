@@ -99,7 +99,7 @@ def read(path: str | Path, wanted: Iterable[str], forbidden: Iterable[Any] = ())
         exec(compile(text, str(path), "exec"), vars(module))
     except NotImplementedError:
         raise
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         fix = f"run python {path.name}, and mend what it reports"
         raise DataError("check", f"{path.name} to run as it stands", _located(error, path), fix) from error
     functions = stubs(module)

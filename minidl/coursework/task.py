@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -136,8 +137,9 @@ class Task:
         above = source.partition(CUT)[0].rstrip() + "\n"
         opening, text, rest = above.split('"""', 2)
         needs = f"Read first: task {', '.join(self.needs)}.  " if self.needs else ""
+        about = f"About {self.minutes} minutes, {self.points:g} points.  {needs}Reading: {self.reading}."
         beside = (
-            f"About {self.minutes} minutes, {self.points:g} points.  {needs}Reading: {self.reading}\n\n"
+            textwrap.fill(about, 120, break_on_hyphens=False) + "\n\n"
             f"    python -m minidl.coursework check {self.number}     # and: hint {self.number}, demo {self.number}\n"
         )
         return f'{opening}"""{text.rstrip()}\n\n{beside}"""{rest}'

@@ -35,7 +35,7 @@ def slope(y, x):
 from minidl import grad
 from minidl.core import elementwise
 from minidl.coursework.pictures import curves
-from minidl.coursework.rules import rule_parts
+from minidl.coursework.rules import DIFFERENTIATION, rule_parts
 from minidl.coursework.task import Task
 from minidl.testing import Case
 from minidl.testing.drawing import arrays, shapes
@@ -64,6 +64,7 @@ TASK = Task(
     minutes=20,
     teaches="an elementwise operation has one rule for both walks",
     reading="minidl/core.py, `elementwise`; the lines of `tanh` and `sigmoid` in minidl/ops.py",
+    forbidden=DIFFERENTIATION,
     parts=rule_parts(cases, {"value": 1, "differences": 1, "nested": 1, "float32": 0.5, "plain": 0.5}),
     hints=(
         "For x > 0 the quotient rule gives 1/(1 + x)².  What is it for x < 0, and can one formula say both?",

@@ -33,7 +33,7 @@ def slope(y, x):
 from minidl import grad
 from minidl.core import elementwise
 from minidl.coursework.pictures import curves
-from minidl.coursework.rules import rule_parts
+from minidl.coursework.rules import DIFFERENTIATION, rule_parts
 from minidl.coursework.task import Task
 from minidl.testing import Case
 from minidl.testing.drawing import arrays, shapes
@@ -68,6 +68,7 @@ TASK = Task(
     teaches="a derivative that is written in operations can be differentiated again",
     reading="minidl/core.py, on derivatives of derivatives; Hendrycks and Gimpel 2016, §2",
     needs=("01",),
+    forbidden=DIFFERENTIATION,
     parts=rule_parts(cases, {"value": 1, "differences": 1.5, "nested": 1, "float32": 0.5}),
     hints=(
         "y is a product of x/2 and (1 + tanh u): dy/dx = (1 + tanh u)/2 + x/2 · d(tanh u)/dx.",

@@ -37,7 +37,7 @@ import numpy as np
 
 from minidl import Primitive, linearize
 from minidl.coursework.pictures import images
-from minidl.coursework.rules import rule_parts
+from minidl.coursework.rules import DIFFERENTIATION, rule_parts
 from minidl.coursework.task import Task
 from minidl.testing import Case
 from minidl.testing.drawing import arrays, shapes, st
@@ -85,6 +85,7 @@ TASK = Task(
     minutes=40,
     teaches="what was repeated going forward is summed going back",
     reading="minidl/ops.py, `broadcasting` and `broadcast_to`",
+    forbidden=DIFFERENTIATION,
     parts=rule_parts(cases, {"adjoint": 2, "modes": 1, "nested": 1, "float32": 0.5}),
     hints=(
         "Write a function summed(g, y, a) that sums g over the axes along which a was repeated; then use it twice.",

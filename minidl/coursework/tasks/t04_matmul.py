@@ -36,7 +36,7 @@ import numpy as np
 
 from minidl import linearize, testing
 from minidl.coursework.pictures import images
-from minidl.coursework.rules import rule_parts, trains_lenet
+from minidl.coursework.rules import DIFFERENTIATION, rule_parts, trains_lenet
 from minidl.coursework.task import Task
 from minidl.testing.primitives import primitive_of
 from minidl.testing.zoo import CASES
@@ -62,7 +62,10 @@ TASK = Task(
     teaches="the pull-backs of a product of matrices, which training consists of",
     reading="minidl/ops.py, `_matmul`, after you have written yours; minidl/testing/overriding.py",
     needs=("01",),
-    forbidden=(*primitive_of(ops.matmul, "coursework").pull,),
+    forbidden=(
+        *DIFFERENTIATION,
+        *primitive_of(ops.matmul, "coursework").pull,
+    ),
     practice=True,
     parts=(
         *rule_parts(lambda solution: CASES["matmul"], {"adjoint": 0.75}, around),

@@ -35,7 +35,7 @@ discounted = linear("discounted sum", forward, transpose)  # discounted(x, gamma
 import numpy as np
 
 from minidl.coursework.pictures import images
-from minidl.coursework.rules import rule_parts
+from minidl.coursework.rules import DIFFERENTIATION, rule_parts
 from minidl.coursework.task import Task
 from minidl.derivatives import jacobian
 from minidl.testing import Case
@@ -74,6 +74,7 @@ TASK = Task(
     minutes=25,
     teaches="a linear operation needs its transpose only",
     reading="minidl/core.py, `linear`; the lines of `transpose` and `flip`",
+    forbidden=DIFFERENTIATION,
     parts=rule_parts(cases, {"value": 1, "adjoint": 2, "nested stacks": 1, "plain": 0.5, "float32": 0.5}),
     hints=(
         "Jᵀ has γ^{i-j} in row j and column i ≥ j: entry j gets Σ_{i ≥ j} γ^{i-j}·g_i.",

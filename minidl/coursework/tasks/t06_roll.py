@@ -39,7 +39,7 @@ roll = Primitive(
 from minidl import linearize
 from minidl.coursework.networks import digits
 from minidl.coursework.pictures import images
-from minidl.coursework.rules import rule_parts
+from minidl.coursework.rules import DIFFERENTIATION, rule_parts
 from minidl.coursework.task import Task
 from minidl.testing import Case
 from minidl.testing.drawing import arrays, shapes, st
@@ -74,6 +74,7 @@ TASK = Task(
     minutes=25,
     teaches="stacked tangents, and a permutation's transpose",
     reading="minidl/core.py, on extra leading axes; `swapaxes` in minidl/shaping.py",
+    forbidden=DIFFERENTIATION,
     parts=rule_parts(cases, {"differences": 1, "adjoint": 1, "stacked": 1, "modes": 0.5, "nested stacks": 1}),
     hints=(
         "If axis is counted from the front, axis - x.ndim is the same axis counted from the end, and that one is right "

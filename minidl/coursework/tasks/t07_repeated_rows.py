@@ -40,7 +40,7 @@ put_rows = linear("put rows", lambda g, rows, n: put(g, rows, n), lambda t, g, r
 
 from minidl import linearize
 from minidl.coursework.pictures import images
-from minidl.coursework.rules import rule_parts
+from minidl.coursework.rules import DIFFERENTIATION, rule_parts
 from minidl.coursework.task import Task
 from minidl.testing import Case
 from minidl.testing.drawing import arrays, shapes, st
@@ -77,6 +77,7 @@ TASK = Task(
     minutes=25,
     teaches="what is read twice gets two cotangents",
     reading="minidl/ops.py, `index` and `_place`; numpy.add.at",
+    forbidden=DIFFERENTIATION,
     parts=rule_parts(cases, {"value": 1, "adjoint": 2, "stacked": 1, "nested stacks": 1, "float32": 0.5}),
     hints=(
         "out[..., rows, :] += g looks right, and adds only one of several rows with the same number.  Why?",

@@ -43,7 +43,7 @@ def pull(g, y, x):
 
 from minidl import Primitive, linearize
 from minidl.coursework.pictures import images
-from minidl.coursework.rules import close, rule_parts
+from minidl.coursework.rules import DIFFERENTIATION, close, rule_parts
 from minidl.coursework.task import Part, Task
 from minidl.testing import Case
 from minidl.testing.drawing import arrays, shapes, st
@@ -90,6 +90,7 @@ TASK = Task(
     teaches="a reduction with both rules, stable for numbers of any size",
     reading="minidl/reductions.py, `logsumexp`; minidl/ops.py, `sum`",
     needs=("03", "05"),
+    forbidden=DIFFERENTIATION,
     parts=(
         *rule_parts(cases, {"value": 1, "differences": 1, "adjoint": 1, "stacked": 1, "nested": 1}),
         Part("numbers of 1000 and -1000", 1, is_stable),

@@ -41,7 +41,7 @@ def pull(g, y, z, labels):
 
 from minidl import linearize, losses, testing
 from minidl.coursework.pictures import curves
-from minidl.coursework.rules import close, rule_parts, trains_lenet
+from minidl.coursework.rules import DIFFERENTIATION, close, rule_parts, trains_lenet
 from minidl.coursework.task import Part, Task
 from minidl.testing.primitives import behind
 from minidl.testing.zoo import CASES
@@ -84,7 +84,7 @@ TASK = Task(
     teaches="p - e_y, and exponentials that do not overflow",
     reading="minidl/losses.py, after you have written yours; minidl/reductions.py, `logsumexp`",
     needs=("08",),
-    forbidden=(behind(losses.cross_entropy), "minidl.reductions"),
+    forbidden=(*DIFFERENTIATION, behind(losses.cross_entropy), "minidl.reductions"),
     practice=True,
     parts=(
         *rule_parts(

@@ -37,7 +37,7 @@ def pull_w(g, y, x, w, stride, padding):
 from minidl import conv, linearize, testing
 from minidl.coursework.networks import digits
 from minidl.coursework.pictures import images
-from minidl.coursework.rules import rule_parts, trains_lenet
+from minidl.coursework.rules import DIFFERENTIATION, rule_parts, trains_lenet
 from minidl.coursework.task import Task
 from minidl.testing.primitives import behind
 from minidl.testing.zoo import CASES
@@ -64,7 +64,7 @@ TASK = Task(
     teaches="a convolution is bilinear: each pull-back is a convolution, too",
     reading="minidl/conv.py, and minidl/kernels/reference/conv.py after you have written yours",
     needs=("04",),
-    forbidden=(behind(conv.conv2d), "minidl.kernels", "minidl.conv"),
+    forbidden=(*DIFFERENTIATION, behind(conv.conv2d), "minidl.kernels", "minidl.conv"),
     practice=True,
     parts=(*rule_parts(lambda solution: CASES["conv2d"], {"adjoint": 1.5}, around), trains_lenet(around, 1)),
     hints=(

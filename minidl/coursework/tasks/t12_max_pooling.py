@@ -31,7 +31,7 @@ def push(t, y, x, size, stride):
 from minidl import batch_jacobian, conv, layers, testing
 from minidl.coursework.networks import digits
 from minidl.coursework.pictures import images
-from minidl.coursework.rules import close, rule_parts
+from minidl.coursework.rules import DIFFERENTIATION, close, rule_parts
 from minidl.coursework.task import Part, Task
 from minidl.models import Sequential
 from minidl.testing.primitives import behind
@@ -72,7 +72,7 @@ TASK = Task(
     teaches="a maximum passes on the tangent of its winner",
     reading="minidl/conv.py, `_max_pool2d`, after you have written yours",
     needs=("06",),
-    forbidden=(behind(conv.max_pool2d), "minidl.kernels", "minidl.conv"),
+    forbidden=(*DIFFERENTIATION, behind(conv.max_pool2d), "minidl.kernels", "minidl.conv"),
     practice=True,
     parts=(
         *rule_parts(lambda solution: CASES["max_pool2d"], {"adjoint": 1, "stacked": 0.5}, around),

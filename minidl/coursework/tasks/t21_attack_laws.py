@@ -29,7 +29,7 @@ def law(attack, x, y, epsilon, rng):
 from attacks import apgd, bim, fgsm, pgd, square
 from minidl import grad, losses
 from minidl.coursework.laws import Program, caught_by_name, law_part
-from minidl.coursework.networks import digits, network
+from minidl.coursework.networks import classified, network
 from minidl.coursework.pictures import bars
 from minidl.coursework.task import Task
 
@@ -38,9 +38,8 @@ def program(name, make, **options):
     """make: of a network, a function attack(x, y, epsilon, seed)."""
 
     def drawn(rng):
-        first = int(rng.integers(0, 1900))
-        test = digits().test
-        return make(network("mlp")), test.x[first : first + 4], test.y[first : first + 4], float(rng.choice([0.1, 0.2]))
+        x, y = classified(network("mlp"), 4, first=int(rng.integers(0, 1900)))
+        return make(network("mlp")), x, y, float(rng.choice([0.1, 0.2]))
 
     return Program(name, drawn, **options)
 

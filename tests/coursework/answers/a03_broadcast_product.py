@@ -30,7 +30,7 @@ WRONG = [
         "axes counted from the front",
         "tuple(range(-y.ndim, -a.ndim))",
         "tuple(range(y.ndim - a.ndim))",
-        "axes counted from the front",
+        "counts axes from the front",
     ),
     ("g is multiplied by its own argument", "return summed(g * a, y, b)", "return summed(g * b, y, b)", "adjoint"),
     (
