@@ -20,6 +20,7 @@ Reading order:
     laws            how laws are judged: by correct and wrong programs
     programs        correct programs for the laws of derivatives
     networks        the small digits and networks that attacks and defences are judged on
+    contests        what an attack has to keep, and how it is compared with ours
     pictures        what `demo` draws
     child           one check, in a process of its own
     running         the same from outside: limits, and results as they come

@@ -2,4 +2,5 @@
 
 Reading order:
     t01_softsign    an elementwise operation
+    t22_fgsm        an attack: one step along the sign of the gradient
 """
