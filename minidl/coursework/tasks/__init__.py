@@ -3,4 +3,5 @@
 Reading order:
     t01_softsign    an elementwise operation
     t22_fgsm        an attack: one step along the sign of the gradient
+    t23_pgd_with_restarts an attack: many steps, projected, from several random starts
 """
