@@ -5,4 +5,5 @@ Reading order:
     t22_fgsm        an attack: one step along the sign of the gradient
     t23_pgd_with_restarts an attack: many steps, projected, from several random starts
     t24_jsma_pair   an attack: which two pixels to change
+    t25_deepfool    an attack: steps to the nearest decision boundary
 """
