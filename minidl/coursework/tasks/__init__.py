@@ -6,4 +6,5 @@ Reading order:
     t23_pgd_with_restarts an attack: many steps, projected, from several random starts
     t24_jsma_pair   an attack: which two pixels to change
     t25_deepfool    an attack: steps to the nearest decision boundary
+    t26_binary_searchan attack: the search for c, for each example by itself
 """
