@@ -17,6 +17,7 @@ Reading order:
     io, npz, files, identity                    networks and checkpoints on disk, without pickling
     progress, tables                            what a terminal and a notebook show
     testing                                     the laws of derivatives, and rules of your own in the engine
+    coursework                                  tasks for students, and how they are checked
 """
 
 from . import (  # noqa: F401

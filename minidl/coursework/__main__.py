@@ -132,7 +132,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     picture = HERE / f"{task.file[:-3]}.png"
     if reason := running.draw(task, file_of(HERE, task), picture):
         raise DataError(
-            "demo", f"a solution in {task.file} that runs", reason.rstrip("."), f"{COMMAND} check {task.number}"
+            "demo", f"a solution in {task.file} that runs", reason.rstrip("."), f"run {COMMAND} check {task.number}"
         )
     print(f"wrote {picture}")
     return 0
@@ -167,7 +167,7 @@ def _grade_class(arguments: argparse.Namespace, options: dict[str, object]) -> i
                         "name the folder that was handed in, or the one with a folder for each student")  # fmt: skip
     if arguments.secret is None:
         raise DataError("grade", "a secret for a class, so that a second run goes on with the same seeds", "none",
-                        "--secret SOMETHING")  # fmt: skip
+                        "give --secret SOMETHING")  # fmt: skip
     out = arguments.out or arguments.folder.resolve().with_name(f"{arguments.folder.resolve().name}-results")
     ending = "xml" if arguments.format == "junit" else "json"
     everyone: dict[str, Sequence[Result]] = {}

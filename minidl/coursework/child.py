@@ -134,7 +134,9 @@ def _private(path: Path) -> dict[str, Any]:
     scope: dict[str, Any] = {"__name__": "private_chaffs", "__file__": str(path)}
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), scope)
     if not isinstance(scope.get("CHAFFS"), dict):
-        raise DataError("grade", f"a dict CHAFFS in {path.name}", "none", 'CHAFFS = {"adjoint": [Program(…)]}')
+        raise DataError(
+            "grade", f"a dict CHAFFS in {path.name}", "none", 'define CHAFFS = {"law.adjoint": [Program(…)]}'
+        )
     return scope["CHAFFS"]
 
 

@@ -3,7 +3,7 @@
 `watched` runs a student's function and notices calls of forbidden functions, by whatever path they were imported.
 `state` and `changes` compare what the names of the engine stand for, before and after a student's code has run.
 `digest` does the same for the files on disk.  All of this catches mistakes and plain cheating.  Code that shares a
-process with its judge can do anything, so whoever grades for marks also reads what was handed in.
+process with its judge can do anything, so for marks that count, read what was handed in as well.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def drawn(check: Callable[..., None], seed: int, examples: int = 40, /, **strate
     strategies: Hypothesis's, by the name of the argument.
 
     >>> from minidl.coursework.rules import drawn, st
-    >>> drawn(lambda n: None, seed=1, n=st.integers())
+    >>> drawn(lambda n: None, 1, n=st.integers())
     """
 
     @hypothesis.seed(seed)

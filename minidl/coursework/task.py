@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 import sys
 import textwrap
 from collections.abc import Callable
@@ -168,7 +167,4 @@ def find(number: str) -> Task:
 
 @cache
 def _modules() -> dict[str, str]:
-    from . import tasks as folder
-
-    names = [module.name for module in pkgutil.iter_modules(folder.__path__)]
-    return {name[1:3]: name for name in names if name[0] == "t" and name[1:3].isdigit()}
+    return {path.stem[1:3]: path.stem for path in (Path(__file__).parent / "tasks").glob("t[0-9][0-9]_*.py")}

@@ -36,7 +36,7 @@ def pull_b(g, y, a, b):
 """
 
 CHEATS = [
-    Cheat("the installed rule, handed back", "04", HEAD + MATMUL + """
+    Cheat("the installed rule, handed in", "04", HEAD + MATMUL + """
 pull_a = ops._matmul.pull[0]
 pull_a.solves = "matmul.pull[0]"
 """, "one from ops.py"),

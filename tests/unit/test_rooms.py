@@ -21,6 +21,8 @@ MAY_IMPORT = {
     "minidl.kernels": set(),
     "minidl.data": {"minidl"},
     "minidl.testing": {"minidl", "minidl.kernels"},
+    "minidl.coursework": {"minidl", "minidl.data", "minidl.testing", "attacks"},
+    "minidl.coursework.tasks": {"minidl", "minidl.testing", "minidl.coursework", "attacks"},
     "attacks.plain": {"minidl"},
     "attacks.common": {"minidl"},
     "attacks.bounded": {"minidl", "attacks.common"},

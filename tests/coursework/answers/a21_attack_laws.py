@@ -43,7 +43,7 @@ WRONG = [
         "    return\n    assert np.array_equal(attack",
         "the seed is ignored",
     ),
-    ("batch mates are not looked at", "<= 1e-6, ", "<= 1e9, ", "largest gradient of the batch"),
+    ("no image is attacked alone", "<= 1e-6, ", "<= 1e9, ", "largest gradient of the batch"),
     (
         "success is asked of every image",
         "np.abs(adversarial - x).max() > 0",
