@@ -7,7 +7,7 @@ import pytest
 
 from minidl import core, testing
 from minidl.errors import DTypeError
-from minidl.testing import Case, messages
+from minidl.testing import Case, Mutant, laws, line, messages
 from minidl.testing.zoo import cases
 
 X = np.array([[0.5, -1.25, 2.0], [1.0, 0.25, -0.75]])
@@ -34,6 +34,14 @@ def test_the_broken_law_its_function_and_its_causes_are_named(rules, law, cause)
     (note,) = caught.value.__notes__
     assert note.startswith(f"Law {law!r} of <primitive square>, at x (2, 3) float64: ")
     assert cause in note.partition("Likely causes, in order: ")[2]
+
+
+def test_a_pull_back_that_is_not_summed_has_another_shape() -> None:
+    """Its products with a tangent that was repeated as well would add up to the right number."""
+    repeated = core.Primitive("repeated", lambda x: x * np.ones((2, 1)), push=[lambda t, y, x: t * np.ones((2, 1))],
+                              pull=[lambda g, y, x: g])  # fmt: skip
+    with pytest.raises(AssertionError, match=r"adjoint: Jᵀ·g has shape \(2, 3\), expected \(3,\)"):
+        testing.check_adjoint(repeated, X[0])
 
 
 def test_the_worst_entry_is_shown_with_both_values() -> None:
@@ -66,3 +74,10 @@ def test_a_drawn_case_is_printed_with_its_constants() -> None:
     case = Case(lambda x: (x + b) ** power, np.array([1.0, -1.0]), np.exp, "a power of a sum")
     assert repr(case) == "Case(a power of a sum at x = array([ 1., -1.]), b = array([0.5, 2. ]), power = 3)"
     assert repr(Case(core.Primitive("p", np.exp, [], []), np.zeros(1), np.exp, "p")) == "Case(p at x = array([0.]))"
+
+
+MUTANTS = [
+    Mutant("laws: the shape of Jᵀ·g is not looked at",
+           line(laws, "check_adjoint", "pulled.shape != x.shape", "False"),
+           test_a_pull_back_that_is_not_summed_has_another_shape),
+]  # fmt: skip
