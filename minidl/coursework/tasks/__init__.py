@@ -27,4 +27,5 @@ Reading order:
     t24_jsma_pair               an attack: which two pixels to change
     t25_deepfool                an attack: steps to the nearest decision boundary
     t26_binary_search           an attack: the search for c, for each example by itself
+    t27_genome                  an attack: evolved images of nothing
 """
