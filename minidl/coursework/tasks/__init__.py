@@ -28,4 +28,5 @@ Reading order:
     t25_deepfool                an attack: steps to the nearest decision boundary
     t26_binary_search           an attack: the search for c, for each example by itself
     t27_genome                  an attack: evolved images of nothing
+    t28_fewest_pixels           an attack: as few pixels as possible
 """
