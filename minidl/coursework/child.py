@@ -35,8 +35,12 @@ def main() -> None:
     task = find(request["task"])
     backend.use(task.backend)
     path = Path(request["file"])
-    for program in request.get("chaffs", ()):
-        laws.PRIVATE.update(_private(Path(program)))
+    try:
+        for program in request.get("chaffs", ()):
+            laws.PRIVATE.update(_private(Path(program)))
+    except Exception as error:
+        send(failed=message(error, path), ended=True)
+        return
     if "picture" in request:
         _draw(task, path, Path(request["picture"]), send)
     else:

@@ -89,7 +89,7 @@ def test_hints_are_counted(work, capsys) -> None:
 def test_the_list_says_what_is_done(work, capsys) -> None:
     folder.Progress(work).note(result("06"))
     _, text = run(capsys, "list")
-    assert "06  roll                   rule     25 min    1.5/4.5" in text
+    assert re.search(r"^06  roll +rule +25 min +1.5/4.5$", text, re.MULTILINE)
     assert f"1.5 of {sum(task.points for task in every_task()):g} points" in text
 
 
@@ -214,15 +214,16 @@ def test_a_second_run_goes_on_where_the_first_was_stopped(tmp_path, monkeypatch)
         grading.grade(work, kept, **options)
     assert set(json.loads(kept.read_text(encoding="utf-8"))["tasks"]) == {"01", "06"}
     results = grading.grade(work, kept, **options)
-    assert calls == ["01", "06", "07", "07", "08"]
+    assert [calls.count(number) for number in ("01", "06")] == [1, 1]
     assert [r.points for r in results] == [0, 4.5, 5.5, 0]
+    done = len(calls)
     assert grading.grade(work, kept, **options) == results
-    assert len(calls) == 5, "nothing is checked again"
+    assert len(calls) == done, "nothing is checked again"
     (work / find("01").file).write_text(answer(find("01")), encoding="utf-8")
     assert grading.grade(work, kept, **options)[0].points == 4
-    assert calls[5:] == ["01"], "only what was changed"
+    assert calls[done:] == ["01"], "only what was changed"
     grading.grade(work, kept, **options | {"secret": "spring"})
-    assert calls[6:] == options["only"], "another secret, other seeds"
+    assert calls[done + 1 :] == options["only"], "another secret, other seeds"
 
 
 @pytest.mark.slow
