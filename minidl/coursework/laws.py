@@ -153,10 +153,10 @@ def _sentence(caught: dict[Program, bool]) -> str:
 
 
 def caught_by_name(law: Law, programs: Sequence[Program], tries: int) -> dict[str, float]:
-    """The share of tries in which a law fails, by the name of the program: for a picture.
+    """The share of tries in which a law fails, by the name of the program, of those that are shown: for a picture.
 
     law: of the student.
     programs: correct and wrong.
     tries: seeds 0 to tries - 1.
     """
-    return {p.name: sum(judged(law, p, seed) is not None for seed in range(tries)) / tries for p in programs}
+    return {p.name: sum(judged(law, p, seed) is not None for seed in range(tries)) / tries for p in programs if p.shown}
