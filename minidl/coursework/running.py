@@ -141,7 +141,8 @@ def conversation(request: dict[str, Any], seconds: float, result: Result) -> Ite
     """
     word = secrets.token_hex(16)
     with tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen([sys.executable, "-m", f"{__package__}.child"], stdin=subprocess.PIPE,
+        # -P: a package called minidl or numpy that lies in the folder is not the one that is imported.
+        process = subprocess.Popen([sys.executable, "-P", "-m", f"{__package__}.child"], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=printed, env=_environment(), **_GROUP)  # fmt: skip
         late = threading.Event()
 
@@ -197,4 +198,6 @@ def _environment() -> dict[str, str]:
     threads = dict.fromkeys(("MINIDL_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
     own = {"PYTHONUTF8": "1", "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "MINIDL_PROGRESS": "0",
            "HYPOTHESIS_STORAGE_DIRECTORY": os.path.join(tempfile.gettempdir(), "minidl-hypothesis")}  # fmt: skip
-    return dict(os.environ) | threads | own
+    root = str(Path(__file__).parents[2])  # where minidl is, also if it is not installed
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
+    return dict(os.environ) | threads | own | path

@@ -49,6 +49,19 @@ while True:
     assert mark.read_text() == first
 
 
+def test_packages_in_the_folder_are_not_imported(tmp_path, monkeypatch) -> None:
+    """A judge of one's own, handed in beside the tasks, and the grader's folder is that one."""
+    task = find("01")
+    (tmp_path / task.file).write_text(task.handout(), encoding="utf-8")
+    for package in ("minidl", "minidl/coursework", "numpy"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise SystemExit(0)", encoding="utf-8")
+    (tmp_path / "json.py").write_text("raise SystemExit(0)", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    result = running.check(task, tmp_path / task.file, seed=0)
+    assert "x / (1 + |x|)" in result.parts[0].sentence
+
+
 def test_installed_sources_that_were_changed_are_noticed(tmp_path, monkeypatch) -> None:
     """Here by a digest that differs: no test writes to what is installed."""
     digests = iter(["before", "after"])
