@@ -29,4 +29,5 @@ Reading order:
     t26_binary_search           an attack: the search for c, for each example by itself
     t27_genome                  an attack: evolved images of nothing
     t28_fewest_pixels           an attack: as few pixels as possible
+    t29_adversarial_objective   a defence: what adversarial training minimises
 """

@@ -70,7 +70,7 @@ def few(solution, seed):
     sentence = f"{mean:.2f} pixels on average; our JSMA needs {pairs:.2f} by pairs, {single:.2f} by single pixels"
     if not done.all():
         sentence += f"; {int((~done).sum())} digits are still classified as their label, and count as 196 each"
-    levels = {3 * pairs: 0.25, 1.5 * pairs: 0.5, pairs: 0.75, single: 1.0}
+    levels = {3 * pairs: 0.25, 1.5 * pairs: 0.5, pairs: 0.7, single: 0.85, 0.96 * single: 1.0}
     score = steps_of(levels, mean, sentence, best="low")
     moved = np.abs(x_adv - x)[x_adv != x]
     if score.share == 0 and moved.size and (moved < 1e-3).mean() > 0.5:
