@@ -30,4 +30,5 @@ Reading order:
     t27_genome                  an attack: evolved images of nothing
     t28_fewest_pixels           an attack: as few pixels as possible
     t29_adversarial_objective   a defence: what adversarial training minimises
+    t30_false_defences          three false defences to expose
 """
