@@ -1,15 +1,15 @@
 """Task 25: DeepFool, the nearest decision boundary.
 
 How far is an image from being classified as something else?  For a network that is linear in x, the boundary between
-the predicted class k̂ and class k is a hyperplane.  With w'_k = ∇f_k - ∇f_k̂ and f'_k = f_k - f_k̂, its distance from x is
-|f'_k|/‖w'_k‖₂, and the shortest way there is along w'_k.  DeepFool takes the network for linear at x_i, goes to the
-nearest hyperplane, and repeats from there, until the prediction has changed:
+the predicted class k̂ and class k is a hyperplane.  With w'_k = ∇f_k - ∇f_k̂ and f'_k = f_k - f_k̂, its distance from
+x is |f'_k|/‖w'_k‖₂, and the shortest way there is along w'_k.  DeepFool takes the network for linear at x_i, goes to
+the nearest hyperplane, and repeats from there, until the prediction has changed:
 
     l̂ = argmin_{k≠k̂} |f'_k|/‖w'_k‖₂
     r_i = |f'_l̂|/‖w'_l̂‖₂² · w'_l̂                    (Moosavi-Dezfooli, Fawzi and Frossard 2016, Algorithm 2)
 
-f are the logits, k̂ is the class predicted for x itself, which here is y.  A point on the boundary is not yet beyond it.
-So go further by the overshoot η, as the authors' program does, in every step:
+f are the logits, k̂ is the class predicted for x itself, which here is y.  A point on the boundary is not yet beyond
+it.  So go further by the overshoot η, as the authors' program does, in every step:
 
     x_{i+1} = x + (1 + η)·(r_0 + … + r_i)
 
