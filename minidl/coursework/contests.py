@@ -83,13 +83,13 @@ def like(x_adv: Any, x: np.ndarray) -> np.ndarray:
     """
     if not isinstance(x_adv, np.ndarray):
         raise AssertionError(
-            f"an array of images is expected, and {_kind(x_adv)} was returned.  Likely cause: no "
-            "return at the end, or a return of several things"
+            f"an array of images is expected, and {_kind(x_adv)} was returned.  Likely cause: no return at the end, "
+            "or a return of several things"
         )
     if x_adv.shape != x.shape:
         raise AssertionError(
-            f"the images have shape {x_adv.shape}; those that were given have {x.shape}.  Likely "
-            "cause: a mean over the batch, or a reshape that is not undone"
+            f"the images have shape {x_adv.shape}; those that were given have {x.shape}.  Likely cause: a mean over "
+            "the batch, or a reshape that is not undone"
         )
     if x_adv.dtype != x.dtype:
         raise AssertionError(

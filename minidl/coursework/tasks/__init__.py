@@ -31,4 +31,5 @@ Reading order:
     t28_fewest_pixels           an attack: as few pixels as possible
     t29_adversarial_objective   a defence: what adversarial training minimises
     t30_false_defences          three false defences to expose
+    t31_defend_under_apgd       a defence against the strongest attack
 """

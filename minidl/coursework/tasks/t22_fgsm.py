@@ -70,8 +70,8 @@ def follows(solution, seed):
     else:
         cause = "the gradient is not that of the cross-entropy with y, but of a logit, or of another label"
     raise AssertionError(
-        f"{wrong.mean():.0%} of the pixels move another way than the gradient's sign says: pixel "
-        f"{place(i)} by {moved[i]:+.3g} instead of {expected[i]:+.3g}.  Likely cause: {cause}"
+        f"{wrong.mean():.0%} of the pixels move another way than the gradient's sign says: pixel {place(i)} by "
+        f"{moved[i]:+.3g} instead of {expected[i]:+.3g}.  Likely cause: {cause}"
     )
 
 

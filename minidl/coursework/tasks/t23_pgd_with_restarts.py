@@ -163,11 +163,9 @@ TASK = Task(
     hints=(
         "Two loops: restarts outside, steps inside.  Make the generator once, before both.",
         "The projection is np.clip(x_t, x - ε, x + ε), around x and not around the last point; then np.clip to 0 … "
-        "1.  "
-        "rng.uniform(-ε, ε, x.shape) is float64: change it by astype(x.dtype).",
+        "1.  rng.uniform(-ε, ε, x.shape) is float64: change it by astype(x.dtype).",
         "After each run: keep = net(x_adv).argmax(axis=1) == y are those without a success so far; write the new "
-        "points "
-        "for them only: x_adv[keep] = x_t[keep].",
+        "points for them only: x_adv[keep] = x_t[keep].",
     ),
     demo=demo,
     forbidden=("attacks",),

@@ -148,9 +148,7 @@ def none(solution, seed):
         if returned is not None:
             raise AssertionError(
                 f"{why}, so no pair is allowed, and {np.array(returned).tolist()} was returned instead of None.  "
-                "Likely cause: an "
-                "argmax "
-                "without a look at whether the largest value is above 0"
+                "Likely cause: an argmax without a look at whether the largest value is above 0"
             )
 
 
@@ -181,8 +179,7 @@ def drives(solution, seed):
     if reached.sum() < ours.success.sum() - 1:
         raise AssertionError(
             f"JSMA with your pairs reaches {reached.sum()} of 12 targets, with ours {int(ours.success.sum())}.  Look "
-            "at "
-            "the other parts first: a wrong pair in one step leads to others in all that follow"
+            "at the other parts first: a wrong pair in one step leads to others in all that follow"
         )
     both = reached & ours.success
     if both.any() and changed[both].mean() > 1.15 * ours.l0[both].mean() + 0.5:
@@ -236,9 +233,8 @@ TASK = Task(
     hints=(
         "a = alpha[:, None] + alpha[None, :] holds α_p + α_q for all p and q.  What is on its diagonal?",
         "Write the value for all pairs, and set it to 0 where a pair is not allowed: np.where(allowed, -a * b, 0).  "
-        "The "
-        "allowed ones satisfy both conditions on the sums, have both pixels in Γ, and p ≠ q (np.eye, or np.triu with "
-        "1).",
+        "The allowed ones satisfy both conditions on the sums, have both pixels in Γ, and p ≠ q (np.eye, or np.triu "
+        "with 1).",
         "k = values.argmax(), and p, q = np.unravel_index(k, values.shape); None if values.max() is not above 0.",
     ),
     demo=demo,

@@ -168,11 +168,9 @@ TASK = Task(
     hints=(
         "For two classes first: by how much must x move along w so that w·x + b becomes 0?  By |w·x + b|/‖w‖₂.",
         "With J = batch_jacobian(net, x_i) reshaped to (n, 10, 196) and rows = np.arange(n): w = J - J[rows, y][:, "
-        "None], "
-        "and f in the same way.  For k = y both are 0, so set its distance to np.inf before the argmin.",
+        "None], and f in the same way.  For k = y both are 0, so set its distance to np.inf before the argmin.",
         "Keep total (n, 196), the sum of all r.  In each step, add r only where net(x_i).argmax(axis=1) == y.  Then "
-        "x_i = "
-        "x + (1 + overshoot)·total, which leaves the others where they were.",
+        "x_i = x + (1 + overshoot)·total, which leaves the others where they were.",
     ),
     demo=demo,
     forbidden=("attacks",),

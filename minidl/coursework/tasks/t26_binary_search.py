@@ -274,8 +274,7 @@ TASK = Task(
     ),
     hints=(
         "Three arrays (n,): low = 0, high = np.inf, c = initial.  How does each change where the attempt succeeded, "
-        "and "
-        "where it failed?  np.where asks all examples at once.",
+        "and where it failed?  np.where asks all examples at once.",
         "high = np.where(success, c, high), and low in the same way; then c = np.where(high is finite, middle, 10·c).  "
         "With high = np.inf the middle is infinite, but np.where does not take it.",
         "better = success & (distance < least).  The images are an array (n, …) that you know after the first attempt: "

@@ -216,8 +216,7 @@ TASK = Task(
         "Fewer genes are searched faster.  A grid of 7×7 genes, each of which colours 2×2 pixels: np.kron(genome, "
         "np.ones((2, 2))).  Or a few strokes, given by their ends; or sums of cosines.",
         "Genes that are 0 or 1 move further in one step than genes that change by a little.  How many should change "
-        "in a "
-        "child?  About two or three; try rates from .02 to .2.",
+        "in a child?  About two or three; try rates from .02 to .2.",
     ),
     demo=demo,
     forbidden=("attacks", "minidl.coursework.networks", "minidl.data", "minidl.core", "minidl.derivatives"),

@@ -111,11 +111,9 @@ TASK = Task(
     ),
     hints=(
         "One pixel at a time: which one, set to 0 or to 1, changes the margin max_{k≠y} z_k - z_y most?  Stop an "
-        "example "
-        "as soon as it is misclassified.",
+        "example as soon as it is misclassified.",
         "The gradient predicts that: a pixel with g > 0 gains g·(1 - x) if it is set to 1, one with g < 0 gains -g·x "
-        "if it "
-        "is set to 0.  That alone beats JSMA.",
+        "if it is set to 0.  That alone beats JSMA.",
         "Better than to predict is to try: 392 images, each with one pixel set to 0 or 1, are one call of the network. "
         "Then keep several of the best and go on from each; or try at the end which changes can be taken back.",
     ),

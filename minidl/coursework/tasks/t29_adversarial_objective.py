@@ -169,8 +169,7 @@ def trains(solution, seed):
     if clean[1] > 0.25:
         raise AssertionError(
             f"after training with α = .5, {clean[1]:.0%} of the clean digits are misclassified; below 25 % is "
-            "expected.  "
-            "Look at the other parts first"
+            "expected.  Look at the other parts first"
         )
     if errors[1] > 0.7 * errors[0]:
         raise AssertionError(

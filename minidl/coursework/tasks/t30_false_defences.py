@@ -128,10 +128,8 @@ def judged(name, victim, ours, solution, seed, cause, calls=1):
     reached, through = accuracy(defended, ours(defended, x, y), y, calls), min(one, many)
     sentence = (
         f"accuracy left: {left:.0%}.  Attacked as if there were no defence, FGSM leaves {one:.0%} and PGD, which "
-        "keeps an "
-        f"image's first success, {many:.0%}; our attack on this defence leaves {reached:.0%}; without the defence it "
-        "would "
-        f"be {bare:.0%}"
+        f"keeps an image's first success, {many:.0%}; our attack on this defence leaves {reached:.0%}; without the "
+        f"defence it would be {bare:.0%}"
     )
     levels = {(through + reached) / 2: 0.3, reached + 0.12: 0.6, reached + 0.06: 1.0}
     score = steps_of(levels, left, sentence, best="low")
@@ -175,8 +173,7 @@ def sharpening_hides(victim, x, y, x_adv):
     gone = float((np.abs(g).max(axis=1) == 0).mean())
     return (
         f"for {gone:.0%} of the images the gradient of the cross-entropy is exactly 0, since p_y is rounded to 1.  "
-        "Follow "
-        "z_y - max_{k≠y} z_k instead, or the loss of logits that are divided by 1000"
+        "Follow z_y - max_{k≠y} z_k instead, or the loss of logits that are divided by 1000"
     )
 
 
@@ -186,10 +183,8 @@ def dropping_hides(victim, x, y, x_adv):
     if inside > 0.1:
         return (
             f"{inside:.0%} of the grey pixels have not moved by ε.  One call drops a fifth of the pixels, whose "
-            "gradient "
-            "is 0; and to keep the first success is luck: the next call drops others.  Average over calls, and take "
-            "all "
-            "steps"
+            "gradient is 0; and to keep the first success is luck: the next call drops others.  Average over calls, "
+            "and take all steps"
         )
     return "the gradient of one call, or one that is computed once; average over 10 calls in each step"
 
@@ -247,13 +242,11 @@ TASK = Task(
     ),
     hints=(
         "One PGD loop serves all three, if the gradient is a function that you give it: 10 steps of ε/4, a "
-        "projection to "
-        "the ball, a clip to [0, 1].  Print, for each defence, how many gradients are exactly 0.",
+        "projection to the ball, a clip to [0, 1].  Print, for each defence, how many gradients are exactly 0.",
         "Rounding: g = gradient(victim.net, victim.rounded(x_t)).  Sharpening: grad of ops.sum(z_others - z_y), where "
         "z_others is ops.max over the classes with z_y replaced by a very small number (ops.where).",
         "Dropping: add the gradients of 10 calls in each step, take all steps, and return the last point.  An image "
-        "that "
-        "one call misclassifies is not a success yet.",
+        "that one call misclassifies is not a success yet.",
     ),
     demo=demo,
     forbidden=("attacks",),
