@@ -172,6 +172,7 @@ def test_without_a_folder_to_keep_compiled_kernels_in(tmp_path) -> None:
     assert list(kept.rglob("*.nbi"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["*.nbi", "*.nbc", "*.nb?"])
 def test_a_damaged_cache_is_compiled_anew(tmp_path, damage) -> None:
     """As it was met: after a process was killed in the midst of writing there, every later run ended with EOFError."""
