@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "minidl.data": {"minidl"},
     "minidl.testing": {"minidl", "minidl.kernels"},
     "minidl.coursework": {"minidl", "minidl.data", "minidl.testing", "attacks"},
-    "minidl.coursework.tasks": {"minidl", "minidl.testing", "minidl.coursework", "attacks"},
+    "minidl.coursework.tasks": {"minidl", "minidl.data", "minidl.testing", "minidl.coursework", "attacks"},
     "attacks.plain": {"minidl"},
     "attacks.common": {"minidl"},
     "attacks.bounded": {"minidl", "attacks.common"},

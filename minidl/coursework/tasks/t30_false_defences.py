@@ -230,7 +230,7 @@ def demo(solution, path):
 
 TASK = Task(
     module=__name__,
-    kind="attack",
+    kind="defence",
     minutes=75,
     teaches="a defence that hides the gradient does not remove the adversarial examples",
     reading="Athalye, Carlini and Wagner 2018, §3 and §4; Carlini and Wagner 2017, §V and §VI",
