@@ -17,6 +17,7 @@ predict y; if there is none, that of the last run.  All random numbers come from
 
 import numpy as np
 
+from minidl import grad, losses
 from minidl.coursework import solve
 
 
@@ -164,8 +165,8 @@ TASK = Task(
         "Two loops: restarts outside, steps inside.  Make the generator once, before both.",
         "The projection is np.clip(x_t, x - ε, x + ε), around x and not around the last point; then np.clip to 0 … "
         "1.  rng.uniform(-ε, ε, x.shape) is float64: change it by astype(x.dtype).",
-        "After each run: keep = net(x_adv).argmax(axis=1) == y are those without a success so far; write the new "
-        "points for them only: x_adv[keep] = x_t[keep].",
+        "After each run: left = net(x_adv).argmax(axis=1) == y are those without a success so far; write the new "
+        "points for them only: x_adv[left] = x_t[left].",
     ),
     demo=demo,
     forbidden=("attacks",),

@@ -21,6 +21,7 @@ minidl.batch_jacobian(net, x) is the array (n, 10, 1, 14, 14) of all gradients â
 
 import numpy as np
 
+from minidl import batch_jacobian
 from minidl.coursework import solve
 
 

@@ -7,7 +7,7 @@ than it need be.  So they search, for each example, for the smallest c that succ
     begin with a small c;
     while no c has succeeded, take 10·c next;
     after the first success, take the middle of [the largest c that failed, the smallest c that succeeded]
-                                                                    (Carlini and Wagner 2017, §IV.C and their program)
+                                                                    (Carlini and Wagner 2017, §V, and their program)
 
 Each example of a batch has its own c and its own bracket.  Before any c has failed, the lower end is 0.
 
@@ -265,7 +265,7 @@ TASK = Task(
     kind="attack",
     minutes=40,
     teaches="one binary search for each example of a batch, and the best of all attempts",
-    reading="Carlini and Wagner 2017, §IV.C and §VI.A; attacks/plain/carlini_wagner.py after you have tried",
+    reading="Carlini and Wagner 2017, §V and §VI.A; attacks/plain/carlini_wagner.py after you have tried",
     parts=(
         Part("each example asks for the right c", 1.5, follows),
         Part("the smallest c, as precisely as the steps allow", 0.5, precise),

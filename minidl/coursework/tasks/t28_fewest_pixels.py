@@ -15,6 +15,7 @@ changed pixels.  The leaderboard compares the mean number.
 
 import numpy as np
 
+from minidl import grad, losses
 from minidl.coursework import solve
 
 

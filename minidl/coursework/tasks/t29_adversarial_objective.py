@@ -15,7 +15,7 @@ that training can take its derivative in the parameters.  Inside, params are box
 use minidl.ops instead of NumPy for everything that is computed from them.
 """
 
-from minidl import grad, losses
+from minidl import grad, losses, ops
 from minidl.coursework import solve
 
 

@@ -233,7 +233,7 @@ TASK = Task(
     kind="defence",
     minutes=75,
     teaches="a defence that hides the gradient does not remove the adversarial examples",
-    reading="Athalye, Carlini and Wagner 2018, §3 and §4; Carlini and Wagner 2017, §V and §VI",
+    reading="Athalye, Carlini and Wagner 2018, §3 and §4; Carlini and Wagner 2017, §V and §VIII",
     needs=("23",),
     parts=(
         Part("rounding", 3, rounding),

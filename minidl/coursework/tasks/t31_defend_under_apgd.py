@@ -21,8 +21,9 @@ many epochs are over.
 
 import numpy as np
 
-from minidl import Sequential
+from minidl import Sequential, fit, grad, layers, losses
 from minidl.coursework import solve
+from minidl.optim import Adam
 
 
 @solve("defence.defend")
