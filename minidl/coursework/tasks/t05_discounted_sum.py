@@ -11,6 +11,9 @@ Row i of J has γ^{i-j} in column j ≤ i.  Write J down for three entries, tran
 Reading from the other end is ops.flip(x, -1).  x may have any number of axes in front; only the last one is summed.
 """
 
+import numpy as np
+
+from minidl import ops
 from minidl.core import linear
 from minidl.coursework import solve
 
@@ -32,7 +35,6 @@ discounted = linear("discounted sum", forward, transpose)  # discounted(x, gamma
 
 # --- Below: how it is checked.  Not handed out. ------------------------------------------------------------
 
-import numpy as np
 
 from minidl.coursework.pictures import images
 from minidl.coursework.rules import DIFFERENTIATION, rule_parts

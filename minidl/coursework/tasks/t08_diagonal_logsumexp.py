@@ -18,6 +18,7 @@ extra leading axes in front of those.  The rules are written in operations; x[..
 
 import numpy as np
 
+from minidl import ops
 from minidl.coursework import solve
 
 

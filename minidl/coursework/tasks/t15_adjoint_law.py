@@ -15,6 +15,7 @@ about which t and g would let a wrong rule pass.  Two rules that are wrong in th
 
 import numpy as np
 
+from minidl import linearize
 from minidl.coursework import solve
 
 

@@ -14,6 +14,7 @@ lin.vjp, from lin = linearize(f, x).  f(x) is its value; x is float64, of any sh
 
 import numpy as np
 
+from minidl import linearize
 from minidl.coursework import solve
 
 

@@ -14,6 +14,7 @@ then as many wrong programs as you can.
 
 import numpy as np
 
+from minidl import linearize
 from minidl.coursework import solve
 
 
