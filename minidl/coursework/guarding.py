@@ -15,7 +15,8 @@ import inspect
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -105,29 +106,9 @@ def watched(function: Callable[..., Any], name: str, calls: Counter[str], forbid
     @functools.wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
         calls[name] += 1
-        seen: list[str] = []
-        written = function.__code__.co_filename  # what is written there is the student's own, whatever it resembles
-
-        def profile(frame: Any, event: str, called: Any) -> None:
-            code = frame.f_code
-            if event == "call" and code.co_filename != written and code in forbidden:
-                seen.append(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}")
-            elif event == "c_call" and called in LOOKS_AROUND and code.co_filename in (written, inspect.__file__):
-                seen.append(called.__qualname__)
-
         copies = [(i, x, x.copy()) for i, x in enumerate(map(unbox, arguments)) if isinstance(x, np.ndarray)]
-        before = sys.getprofile()
-        sys.setprofile(profile)
-        try:
+        with watching(name, function.__code__.co_filename, forbidden):
             result = function(*arguments, **options)
-        finally:
-            kept = sys.getprofile() is profile
-            sys.setprofile(before)
-            if seen:
-                raise OwnWorkError(name, "a solution of your own", f"a call of the installed {seen[0]}",
-                                   "write the formula out: the text above the stub has it")  # fmt: skip
-            if not kept:
-                raise OwnWorkError(name, "sys.setprofile to be left alone", "a solution that calls it")
         for i, x, copy in copies:
             if not np.array_equal(x, copy, equal_nan=x.dtype.kind == "f"):
                 raise InPlaceError(f"{name}: its argument number {i} was changed in place (x += …, x[…] = …, out=x). "
@@ -135,6 +116,39 @@ def watched(function: Callable[..., Any], name: str, calls: Counter[str], forbid
         return result
 
     return run
+
+
+@contextmanager
+def watching(name: str, written: str, forbidden: Forbidden) -> Iterator[None]:
+    """A block in which forbidden code may not run.
+
+    name: of what runs in it, for the message.
+    written: the student's file; what is written there is the student's own, whatever it resembles.
+    forbidden: what may not run.
+
+    Raises: at its end, `OwnWorkError`, also if the block failed or caught what it did.
+    """
+    seen: list[str] = []
+
+    def profile(frame: Any, event: str, called: Any) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename != written and code in forbidden:
+            seen.append(f"{frame.f_globals.get('__name__', '')}.{code.co_qualname}")
+        elif event == "c_call" and called in LOOKS_AROUND and code.co_filename in (written, inspect.__file__):
+            seen.append(called.__qualname__)
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield
+    finally:
+        kept = sys.getprofile() is profile
+        sys.setprofile(before)
+        if seen:
+            raise OwnWorkError(name, "a solution of your own", f"a call of the installed {seen[0]}",
+                               "write the formula out: the text above the stub has it")  # fmt: skip
+        if not kept:
+            raise OwnWorkError(name, "sys.setprofile to be left alone", "a solution that calls it")
 
 
 #: By these a function reads what its judge knows, such as the seed.

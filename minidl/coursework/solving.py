@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from ..errors import DataError
 from ..files import regular_file
-from .guarding import Forbidden, OwnWorkError, watched
+from .guarding import Forbidden, OwnWorkError, watched, watching
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,12 +83,12 @@ def read(path: str | Path, wanted: Iterable[str], forbidden: Iterable[Any] = ())
 
     path: of the file.
     wanted: the names to be solved.
-    forbidden: the installed functions that they may not call.
+    forbidden: the installed functions that they may not call; what stands for a package may not run in the file either.
 
     Raises: `DataError` for a file that is missing, cannot be run, or lacks a function; `OwnWorkError` for a function
     that was written elsewhere.
     """
-    path = Path(path)
+    path, forbidden = Path(path), list(forbidden)
     regular_file("check", path, LONGEST)
     source = path.read_bytes()
     module = ModuleType(path.stem)
@@ -96,8 +96,11 @@ def read(path: str | Path, wanted: Iterable[str], forbidden: Iterable[Any] = ())
     try:
         text = source.decode("utf-8-sig")
         linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
-        exec(compile(text, str(path), "exec"), vars(module))
-    except NotImplementedError:
+        program = compile(text, str(path), "exec")
+        # Trying an operation out in the file is fine; having a whole package solve the task before it begins is not.
+        with watching(path.name, str(path), Forbidden(thing for thing in forbidden if isinstance(thing, str))):
+            exec(program, vars(module))
+    except (NotImplementedError, OwnWorkError):
         raise
     except Exception as error:
         fix = f"run python {path.name}, and mend what it reports"

@@ -161,6 +161,15 @@ def test_what_cannot_be_a_solution(text, error, says, tmp_path) -> None:
     testing.check_all.__dict__.pop("solves", None)
 
 
+def test_a_package_may_not_solve_the_task_while_the_file_is_run(tmp_path) -> None:
+    text = "import numpy as np\nfrom attacks.common.norms import l2_length\nlength = l2_length(np.ones((1, 2)))\n"
+    path = tmp_path / "22_file.py"
+    path.write_text(text + "def f(x):\n    return length\nf.solves = 'f'\n", encoding="utf-8")
+    assert solving.read(path, ["f"])["f"](0) == 2**0.5
+    with pytest.raises(OwnWorkError, match="l2_length"):
+        solving.read(path, ["f"], ["attacks"])
+
+
 # --- laws ------------------------------------------------------------------------------------------------
 
 DOUBLE = Program("double", lambda rng: (lambda x: 2 * x, rng.normal(size=2)))
@@ -231,8 +240,8 @@ MUTANTS = [
            test_a_package_forbids_what_it_defines_and_not_what_it_imports),
     Mutant("coursework: what is changed in place is not noticed", line(guarding, "watched", "not np.array_equal", "False and not np.array_equal"),
            test_arguments_that_are_changed_are_named),
-    Mutant("coursework: the profiler is not put back", line(guarding, "watched", "sys.setprofile(before)", "pass"), test_the_profiler_stays_as_it_was),
-    Mutant("coursework: frames may be looked at", line(guarding, "watched", "called in LOOKS_AROUND", "False"), test_the_judges_frames_may_not_be_looked_at),
+    Mutant("coursework: the profiler is not put back", line(guarding, "watching", "sys.setprofile(before)", "pass"), test_the_profiler_stays_as_it_was),
+    Mutant("coursework: frames may be looked at", line(guarding, "watching", "called in LOOKS_AROUND", "False"), test_the_judges_frames_may_not_be_looked_at),
     Mutant("coursework: code may be exchanged", line(guarding, "_fingerprint", "id(value), id(value.__code__)", "id(value), 0"), test_the_code_of_a_function_counts_as_well),
     Mutant("coursework: tables may be changed", line(guarding, "_fingerprint", "isinstance(value, dict) and ours", "False"), test_entries_of_tables_count_as_well),
     Mutant("coursework: functions from elsewhere are taken",
