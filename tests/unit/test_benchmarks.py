@@ -49,6 +49,7 @@ def run(monkeypatch, capsys):
     ],
     ids=["in turns", "fresh processes"],
 )  # fmt: skip
+@pytest.mark.slow
 def test_every_contest_without_peers(names, works, run, tmp_path) -> None:
     arguments = [*QUICK, "--peers", "--only", *names, "--json", f"{tmp_path}/run.json", "--out", str(tmp_path)]
     output = run(benchmarks.main, *arguments)

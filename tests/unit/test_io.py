@@ -267,6 +267,7 @@ def test_a_few_bytes_that_name_a_huge_network(tmp_path) -> None:
         assert peak_of(lambda: minidl.load(tmp_path / "huge.npz")) < 2**20
 
 
+@pytest.mark.slow
 def test_archives_that_swell(tmp_path) -> None:
     """Zeros that were deflated to a thousandth: for a network, for any other file, and for a header."""
     zeros, entries = npy(np.zeros((6, 5 * 10**6))), entries_of(saved(tmp_path))

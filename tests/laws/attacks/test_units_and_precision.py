@@ -101,6 +101,7 @@ def test_the_unit_of_an_adversary_does_not_matter(name, unit) -> None:
     np.testing.assert_allclose((images - offset) / scale, expected, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_least_distances_are_those_that_the_paper_has_on_0_to_1() -> None:
     """As it was met: on (0, 32) and (0, 255) cw_l0 reached every third target only, and changed every pixel."""
     for name in ("cw_l0", "cw_l2", "cw_linf"):
