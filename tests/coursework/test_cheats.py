@@ -19,7 +19,7 @@ def test_cheats_gain_nothing(cheat: Cheat, tmp_path) -> None:
     task = find(cheat.task)
     path = tmp_path / task.file
     path.write_text(cheat.text, encoding="utf-8")
-    result = running.check(task, path, seed=3, seconds=6)
+    result = running.check(task, path, seed=3, seconds=3 if "endless" in cheat.name else None)
     text = "\n".join(part.sentence for part in result.parts)
     assert cheat.says in text, text
     assert not result.passed
