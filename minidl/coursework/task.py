@@ -7,6 +7,7 @@ the stubs, as students get them.  Below it are the check, the hints and the demo
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import sys
 import textwrap
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import RangeError
+from ..errors import MissingPackageError, RangeError
 from .solving import Solution, stubs
 
 #: Ends the part of a task's file that is handed out.
@@ -156,7 +157,13 @@ def numbers() -> list[str]:
 
 
 def find(number: str) -> Task:
-    """The task of that number, such as "06" or "6"; `RangeError` if there is none."""
+    """The task of that number, such as "06" or "6"; `RangeError` if there is none.
+
+    Raises `MissingPackageError` without Hypothesis, which draws the cases.
+    """
+    if importlib.util.find_spec("hypothesis") is None:
+        fix = 'run pip install "minidl[coursework]"'
+        raise MissingPackageError("coursework", "Hypothesis, which draws the cases", "no such package", fix)
     modules = _modules()
     key = str(number).zfill(2)
     if key not in modules:

@@ -131,6 +131,14 @@ def test_mistakes_on_the_command_line(words, says, work, capsys) -> None:
     assert (code, says in text) == (1, True), text
 
 
+def test_without_hypothesis_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['hypothesis'] = None; from minidl.coursework.__main__ import main; sys.exit(main(['list']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == ('coursework: expected Hypothesis, which draws the cases, got no such package. '
+                                   'Fix: run pip install "minidl[coursework]"')  # fmt: skip
+
+
 def test_a_seed_is_a_number(work, capsys) -> None:
     with pytest.raises(SystemExit):
         command_line.main(["check", "06", "--seed", "many"])
