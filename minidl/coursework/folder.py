@@ -33,6 +33,13 @@ any order, but read the text of those that a task names.
 Your functions run in the real engine.  What is installed may be read, and imported where the text says so.  A solution
 that calls what it should replace is refused.  Keep the names, and the lines that begin with @solve.
 
+**Words.**  At a point, a function has a Jacobian J, the matrix of its derivatives.  A *tangent* t says how the input
+moves; *pushed forward*, J·t, it says how the output moves.  A *cotangent* g says how much each output matters; *pulled
+back*, Jᵀ·g, it says how much each input matters.  A *rule* is a formula for one of the two.  Several tangents or
+cotangents at once, a stack, have extra axes in front of the array's own.  (..., n) is an array with any number of axes
+before one of length n.  A *law* is an equation that holds for all inputs.  The first screen of minidl/core.py has an
+example, worked out.
+
 | task | kind | minutes | points | what it teaches |
 |---|---|---|---|---|
 """
